@@ -1,0 +1,59 @@
+"""Files that survive a crash at any instruction: written beside, flushed, renamed, the folder flushed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from connectors.errors import StateUnusable
+
+
+def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``content``: after a crash the file holds the old bytes or the new ones, never a
+    part.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(handle, content)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    beside.replace(path)
+    flush_folder(path.parent)
+
+
+def replace_quickly(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace ``path`` whole, without waiting for the disk: for what need not outlive the machine (leases,
+    signals).
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.write(handle, content)
+    finally:
+        os.close(handle)
+    beside.replace(path)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make names that were made in, or went from, ``folder`` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_json(path: Path) -> Any | None:
+    """What ``path`` holds; None where there is no such file. Raises StateUnusable when it is no JSON."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as fault:
+        raise StateUnusable(f"{path} is damaged ({fault}); move it away and start the agent again") from fault

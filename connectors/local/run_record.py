@@ -1,0 +1,93 @@
+"""What a local site remembers of one run, in one JSON file of the run's own folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectors.agent.durable import flush_folder, read_json, write_durably
+from connectors.protocol import Lease
+from scheduler.model.wire import RunOrder, RunReport, StopOrder
+
+RECORD = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run. ``order`` is None for a run that was stopped before it came.
+
+    ``launched`` says that every worker's supervisor had been started; ``gpu_indices`` are by rank; ``port``
+    is the gang's rendezvous; ``node_lost`` names a node whose loss took part of the gang; ``report`` is set
+    at the end.
+    """
+
+    run_id: int
+    order: RunOrder | None
+    lease: Lease
+    archive: str | None = None
+    gpu_indices: dict[int, tuple[int, ...]]
+    port: int = 0
+    launched: bool = False
+    stop: StopOrder | None = None
+    node_lost: str | None = None
+    report: RunReport | None = None
+
+
+def save(folder: Path, record: RunRecord) -> None:
+    """Write the record durably; the folder is made where it is not there."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        flush_folder(folder.parent)
+    write_durably(folder / RECORD, json.dumps(_to_json(record)).encode())
+
+
+def load(folder: Path) -> RunRecord | None:
+    """The record of a folder; None where a crash left a folder without one (nothing had been started
+    then).
+    """
+    value = read_json(folder / RECORD)
+    return None if value is None else _from_json(value)
+
+
+def remove(folder: Path) -> None:
+    """Drop a run's folder; its record goes first, so that a crash leaves no run without its files."""
+    (folder / RECORD).unlink(missing_ok=True)
+    flush_folder(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _to_json(record: RunRecord) -> dict[str, Any]:
+    return {
+        "run_id": record.run_id,
+        "order": record.order.model_dump(mode="json") if record.order else None,
+        "lease": {
+            "deadline_boottime_ns": record.lease.deadline_boottime_ns,
+            "lease_seconds": record.lease.lease_seconds,
+            "renewal": record.lease.renewal,
+        },
+        "archive": record.archive,
+        "gpu_indices": {str(rank): list(indices) for rank, indices in record.gpu_indices.items()},
+        "port": record.port,
+        "launched": record.launched,
+        "stop": record.stop.model_dump(mode="json") if record.stop else None,
+        "node_lost": record.node_lost,
+        "report": record.report.model_dump(mode="json") if record.report else None,
+    }
+
+
+def _from_json(value: dict[str, Any]) -> RunRecord:
+    return RunRecord(
+        run_id=value["run_id"],
+        order=RunOrder.model_validate(value["order"]) if value["order"] else None,
+        lease=Lease(**value["lease"]),
+        archive=value["archive"],
+        gpu_indices={int(rank): tuple(indices) for rank, indices in value["gpu_indices"].items()},
+        port=value["port"],
+        launched=value["launched"],
+        stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,
+        node_lost=value["node_lost"],
+        report=RunReport.model_validate(value["report"]) if value["report"] else None,
+    )

@@ -1,0 +1,71 @@
+"""Whose turn it is: groups below a guarantee first, then by use over share.
+
+Three ranks: groups below their own effective guarantee; groups below the guarantee of a group above them;
+all others. Within a rank the smaller (own use / own fair share) goes first; a group whose share is nothing
+comes after all that have one, the lesser use first; ties go by the names on the path. Own use is what is
+charged at the group itself, since the shares of its children are their own.
+
+During a round that only starts work no key ever becomes smaller, so a heap may keep old keys and look again
+at what it pops.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from quota.admission import Usage
+from quota.fair_share import FairShares
+from quota.tree import IntArray
+
+
+class TurnRank(IntEnum):
+    """Why a group's turn comes when it comes."""
+
+    BELOW_OWN_GUARANTEE = 0
+    BELOW_GUARANTEE_ABOVE = 1
+    SHARING = 2
+
+
+#: rank; own use / own share; own use; rank of the path's names. Ratios are doubles, and exact: see
+#: ``tree.GPUS_MAX``.
+TurnKey = tuple[TurnRank, float, int, int]
+
+
+def starvation_order(usage: Usage, shares: FairShares) -> IntArray:
+    """Return the positions of all groups, the one whose turn is first in front."""
+    below_own = usage.used < usage.guaranteed
+    below_own[0] = False  # the root's guarantee is the capacity: being below it sets nobody apart
+    below_above = np.zeros_like(below_own)
+    for _, below, _ in usage.tree.descents():
+        parents = usage.tree.parent[below]
+        below_above[below] = below_own[parents] | below_above[parents]
+    rank = np.where(
+        below_own,
+        TurnRank.BELOW_OWN_GUARANTEE,
+        np.where(below_above, TurnRank.BELOW_GUARANTEE_ABOVE, TurnRank.SHARING),
+    )
+    ratio = np.where(shares.own > 0, usage.own / np.maximum(shares.own, 1), np.inf)
+    order: IntArray = np.lexsort((usage.tree.path_rank, usage.own, ratio, rank))
+    return order
+
+
+def turn_key(usage: Usage, shares: FairShares, group: int) -> TurnKey:
+    """Return one group's key as use stands now: keys sort as ``starvation_order`` does. O(depth)."""
+    tree = usage.tree
+    position = tree.position(group)
+    own, share = int(usage.own[position]), int(shares.own[position])
+    ratio = own / share if share > 0 else float("inf")
+    return _rank(usage, position), ratio, own, int(tree.path_rank[position])
+
+
+def _rank(usage: Usage, position: int) -> TurnRank:
+    found, at = TurnRank.SHARING, position
+    while at > 0:
+        if usage.used[at] < usage.guaranteed[at]:
+            if at == position:
+                return TurnRank.BELOW_OWN_GUARANTEE
+            found = TurnRank.BELOW_GUARANTEE_ABOVE
+        at = int(usage.tree.parent[at])
+    return found

@@ -1,0 +1,45 @@
+"""Refusals: the answer "no" as a value, with the numbers that decide it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RefusalCode(StrEnum):
+    """Why something may not be. The callers' own vocabularies map from these."""
+
+    # more GPUs may not start now
+    LIMIT_REACHED = "LimitReached"
+    BORROWING_LIMIT_REACHED = "BorrowingLimitReached"
+    GUARANTEE_REACHED = "GuaranteeReached"  #: asked for inside the guarantee only
+    CAPACITY_REACHED = "CapacityReached"
+    CAPACITY_HELD = "CapacityHeld"  #: GPUs are free, but others' reserves hold them
+    # a change of the tree or of a quota may not be made
+    OUT_OF_RANGE = "OutOfRange"
+    LIMIT_BELOW_GUARANTEED = "LimitBelowGuaranteed"
+    GUARANTEED_BELOW_CHILDREN = "GuaranteedBelowChildren"
+    GUARANTEE_EXCEEDED = "GuaranteeExceeded"
+    ROOT_QUOTA = "RootQuota"  #: the root has a limit and nothing else: it guarantees what there is
+    UNKNOWN_GROUP = "UnknownGroup"
+    NAME_TAKEN = "NameTaken"
+    GROUP_CYCLE = "GroupCycle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The answer "no": ``group`` is the group whose rule refuses, which may lie above the one that asked.
+
+    ``numbers`` by code: admission gives ``asked``, ``used``, ``reserved`` (idle reserves of others that
+    count there), ``limit`` (the bound that was met), ``free`` (what would still go, never below 0) and
+    ``short`` (what would have to be freed). Guarantee checks give ``asked`` (the sum as it would be) and
+    ``limit`` (what it may be). OUT_OF_RANGE and LIMIT_BELOW_GUARANTEED give ``value`` and ``bound``;
+    ``field`` names the part of the quota they speak of.
+    """
+
+    code: RefusalCode
+    group: int
+    gpu_class: str | None = None
+    field: str | None = None
+    numbers: Mapping[str, int]

@@ -1,0 +1,519 @@
+"""The JSON documents of ``/api/v1`` as published. Stable: fields are added, never changed or removed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler.model.job_spec import GROUP_PATH_PATTERN
+from scheduler.model.shape import DataClass
+from scheduler.model.site import Csap
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+PersonName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/\s][^\x00-\x1f\x7f/]{0,127}$", max_length=128)]
+GroupPath = Annotated[str, Field(pattern=GROUP_PATH_PATTERN, max_length=400)]
+Why = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+TimeText = Annotated[str, Field(examples=["2026-11-24T03:00:00.000Z"])]
+Amount = Annotated[int, Field(ge=0, le=10_000_000)]
+DatabaseId = Annotated[int, Field(ge=1, le=2**53)]
+
+
+class Input(BaseModel):
+    """Base of request bodies: unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReasonOut(BaseModel):
+    """A code, its numbers, and its sentence in both languages."""
+
+    code: str
+    numbers: dict[str, Any]
+    text: str
+    text_ko: str
+
+
+class JobOut(BaseModel):
+    """A job as lists show it."""
+
+    id: int
+    name: str
+    group: str
+    person: str
+    state: str
+    gpus: int
+    workers: int
+    gpus_per_worker: int
+    gpu_classes: list[str]
+    gpu_class: str | None
+    site: str | None
+    priority_class: str
+    data_class: str
+    preemptible: bool
+    submitted_at: TimeText
+    started_at: TimeText | None
+    ended_at: TimeText | None
+    elapsed_seconds: float | None
+    epoch: int
+    exit_code: int | None
+    reason: ReasonOut | None
+    has_outputs: bool
+
+
+class RunOut(BaseModel):
+    """One attempt of a job."""
+
+    id: int
+    epoch: int
+    site: str
+    gpu_class: str
+    gpus: int
+    nodes: list[str]
+    phase: str
+    leased_at: TimeText
+    started_at: TimeText | None
+    ended_at: TimeText | None
+    exit_code: int | None
+    cause: str | None
+    message: str
+
+
+class JobDetailOut(JobOut):
+    """A job with its file and its runs."""
+
+    spec: dict[str, Any]
+    runs: list[RunOut]
+    gpu_seconds: float
+    bound_site: str | None
+
+
+class Page(BaseModel):
+    """Base of lists: ``next_cursor`` continues where this page ends; null at the end."""
+
+    next_cursor: str | None = None
+
+
+class JobPage(Page):
+    """Jobs, newest first."""
+
+    items: list[JobOut]
+
+
+class BatchIn(Input):
+    """Many jobs at once; each is judged by itself."""
+
+    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=5000)
+
+
+class BatchItemOut(BaseModel):
+    """The answer to one job of a batch: the job's number, or the problem."""
+
+    status: int
+    job: dict[str, int] | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BatchOut(BaseModel):
+    """Answers in the order of the jobs."""
+
+    items: list[BatchItemOut]
+
+
+class NodeUseOut(BaseModel):
+    """Workers on a node."""
+
+    name: str
+    workers: int
+
+
+class CostOut(BaseModel):
+    """What a job would cost. Amounts "max" are for its whole walltime; null without one."""
+
+    gpu_seconds_max: int | None
+    credits_max: str | None
+    credits_per_hour: str
+
+
+class CounterfactualOut(BaseModel):
+    """What would start the job now."""
+
+    text: str
+    text_ko: str
+    workers: int | None = None
+    gpu_class: str | None = None
+
+
+class DryRunOut(BaseModel):
+    """Whether and where a job would start now, and what it would cost."""
+
+    would_start: bool
+    site: str | None
+    gpu_class: str | None
+    nodes: list[NodeUseOut]
+    cost: CostOut
+    reasons: list[ReasonOut]
+    counterfactual: CounterfactualOut | None
+
+
+class SiteReasonOut(BaseModel):
+    """What one considered site says."""
+
+    site: str
+    reason: ReasonOut
+
+
+class WhyOut(BaseModel):
+    """Why a job is where it is."""
+
+    job: int
+    state: str
+    reasons: list[ReasonOut]
+    sites: list[SiteReasonOut]
+    counterfactual: CounterfactualOut | None
+    ahead: int | None
+    evaluated_at: TimeText | None
+
+
+class EventOut(BaseModel):
+    """Something that happened: who, what and why."""
+
+    id: str
+    at: TimeText
+    kind: str
+    actor: str
+    why: str
+    data: dict[str, Any]
+
+
+class EventPage(Page):
+    """Events, oldest first."""
+
+    items: list[EventOut]
+
+
+class WhyIn(Input):
+    """The reason for a change, kept in the record."""
+
+    why: Why = ""
+
+
+class RequeueIn(WhyIn):
+    """``start_over``: the job may begin again elsewhere, without its checkpoint."""
+
+    start_over: bool = False
+
+
+class FreeGpusOut(BaseModel):
+    """GPUs of one class on one site."""
+
+    gpu_class: str
+    site: str
+    state: str
+    total: int
+    free: int
+    free_for_me: int
+
+
+class GpuClassFreeOut(BaseModel):
+    """GPUs of one class on all sites."""
+
+    gpu_class: str
+    total: int
+    free: int
+    free_for_me: int
+
+
+class GpusOut(BaseModel):
+    """What is free for the caller."""
+
+    items: list[FreeGpusOut]
+    by_class: list[GpuClassFreeOut]
+
+
+class GroupIn(Input):
+    """A new group below ``parent``."""
+
+    parent: GroupPath = "federation"
+    name: Slug
+    sector: Literal["public", "startup", "research", "national", "partner"] | None = None
+    data_class: DataClass | None = None
+    trust_domain: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    example: bool = False
+    why: Why = ""
+
+
+class GroupMoveIn(Input):
+    """Where a group goes."""
+
+    parent: GroupPath
+    why: Why = ""
+
+
+class GroupOut(BaseModel):
+    """A node of the quota tree."""
+
+    path: str
+    name: str
+    kind: str
+    sector: str
+    parent: str | None
+    data_class: str
+    trust_domain: str
+    example: bool
+    roles_of_caller: list[str]
+    created_at: TimeText
+
+
+class GroupPage(Page):
+    """Groups, by path."""
+
+    items: list[GroupOut]
+
+
+class QuotaIn(Input):
+    """A group's quota for a GPU class, as a whole. Null means no limit."""
+
+    guaranteed: Amount = 0
+    limit: Amount | None = None
+    borrowing_limit: Amount | None = None
+    lending_limit: Amount | None = None
+    weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    why: Why = ""
+
+
+class QuotaOut(BaseModel):
+    """A group's quota for a GPU class, and how it is used."""
+
+    group: str
+    gpu_class: str
+    guaranteed: int
+    guaranteed_effective: int
+    limit: int | None
+    borrowing_limit: int | None
+    lending_limit: int | None
+    weight: int
+    used: int
+    used_borrowed: int
+    fair_share: int
+    queued_gpus: int
+    etag: str | None
+
+
+class QuotasOut(BaseModel):
+    """All of a group's quotas."""
+
+    group: str
+    items: list[QuotaOut]
+
+
+class UsageOut(BaseModel):
+    """What was charged for one GPU class."""
+
+    gpu_class: str
+    gpu_seconds: float
+    credits: str
+    runs: int
+
+
+class UsagesOut(BaseModel):
+    """What a group and all below it were charged."""
+
+    group: str
+    items: list[UsageOut]
+    total_credits: str
+
+
+class MemberIn(Input):
+    """A role for a person."""
+
+    person: PersonName
+    role: Literal["viewer", "submitter", "manager", "administrator", "auditor"]
+    why: Why = ""
+
+
+class MemberOut(BaseModel):
+    """A person's role; ``inherited`` when it was given on a group above."""
+
+    person: str
+    role: str
+    group: str
+    inherited: bool
+
+
+class MemberPage(Page):
+    """Members, by name."""
+
+    items: list[MemberOut]
+
+
+class TokenIn(Input):
+    """A new token. Scopes contain one another: manage, submit, read."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    person: PersonName | None = None
+    scopes: list[Literal["read", "submit", "manage"]] = Field(min_length=1, max_length=3)
+    expires_in_seconds: Annotated[int, Field(ge=60, le=366 * 86_400)] = 90 * 86_400
+
+
+class TokenOut(BaseModel):
+    """A token without its secret."""
+
+    id: int
+    name: str
+    person: str
+    prefix: str
+    scopes: list[str]
+    created_at: TimeText
+    expires_at: TimeText | None
+    revoked_at: TimeText | None
+
+
+class NewTokenOut(TokenOut):
+    """A token with its secret, shown this once."""
+
+    secret: str
+
+
+class TokenPage(Page):
+    """Tokens, newest first."""
+
+    items: list[TokenOut]
+
+
+class WhoamiRole(BaseModel):
+    """A role on a group."""
+
+    path: str
+    role: str
+
+
+class WhoamiOut(BaseModel):
+    """Who the caller is."""
+
+    person: str
+    token: TokenOut
+    administrator: bool
+    auditor: bool
+    groups: list[WhoamiRole]
+    sites: list[str]
+
+
+class SiteIn(Input):
+    """A new site and its contract."""
+
+    name: Slug
+    owner: PersonName
+    operator: PersonName
+    facility: PersonName
+    csap: Csap = Csap.NONE
+    state_facility: bool = False
+    classified_network: bool = False
+    isolates_users: bool = False
+    trust_domain: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    supervised: bool = True
+    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
+    why: Why = ""
+
+
+class SiteGpusOut(BaseModel):
+    """GPUs of one class on a site."""
+
+    gpu_class: str
+    total: int
+    free: int
+
+
+class SiteOut(BaseModel):
+    """A site as everybody may see it."""
+
+    name: str
+    owner: str
+    operator: str
+    facility: str
+    state: str
+    reachable: bool
+    gpu_classes: list[SiteGpusOut]
+    nodes: int
+    csap: str
+    isolates_users: bool
+    data_classes: list[str]
+
+
+class SiteContractOut(SiteOut):
+    """A site as its operators, auditors and administrators see it."""
+
+    state_reason: str
+    heard_at: TimeText | None
+    lease_seconds: int
+    supervised: bool
+    trust_domain: str | None
+    agent: str | None
+    operators: list[str]
+    enrolled: bool
+
+
+class NewSiteOut(SiteContractOut):
+    """A site with the one-time token for its agent, shown this once."""
+
+    enrolment_token: str
+    enrolment_expires_at: TimeText
+    agent_command: str
+
+
+class SitePage(Page):
+    """Sites, by name."""
+
+    items: list[SiteContractOut | SiteOut]
+
+
+class SiteRunOut(BaseModel):
+    """What an operator sees of a run: size, group and times."""
+
+    run: int
+    group: str
+    gpus: int
+    gpu_class: str
+    nodes: list[str]
+    phase: str
+    leased_at: TimeText
+    started_at: TimeText | None
+
+
+class SiteRunPage(Page):
+    """Runs on a site, oldest first."""
+
+    items: list[SiteRunOut]
+
+
+class OperatorIn(Input):
+    """Who operates the site."""
+
+    person: PersonName
+    why: Why = ""
+
+
+class GpuClassIn(Input):
+    """The credits of one GPU-hour, as a fraction, from a time on."""
+
+    credit_numerator: Annotated[int, Field(ge=0, le=1_000_000)]
+    credit_denominator: Annotated[int, Field(ge=1, le=1_000_000)]
+    valid_from: TimeText | None = None
+    why: Why = ""
+
+
+class GpuClassOut(BaseModel):
+    """A GPU class and its rate."""
+
+    name: str
+    valid_from: TimeText
+    credit_numerator: int
+    credit_denominator: int
+
+
+class GpuClassPage(Page):
+    """GPU classes, by name and date."""
+
+    items: list[GpuClassOut]
+
+

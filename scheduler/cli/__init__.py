@@ -1,0 +1,1 @@
+"""The ``dure`` command line: an HTTP client and nothing else."""

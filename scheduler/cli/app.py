@@ -1,0 +1,51 @@
+"""The tree of client commands. Modules of commands import what is heavy inside their functions, so that help is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scheduler.cli import groups, jobs, resources, session, sites
+from scheduler.cli.language import choose_language
+from scheduler.cli.options import CommandAfterDashes
+
+app = typer.Typer(
+    name="dure",
+    help="Dure (두레): one federation for a nation's AI compute.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def language(
+    lang: Annotated[str | None, typer.Option("--lang", help="ko or en; else from the locale.")] = None,
+) -> None:
+    """Dure (두레): one federation for a nation's AI compute."""
+    if lang is not None and lang not in ("ko", "en"):
+        raise typer.BadParameter("choose ko or en / ko 또는 en을 쓰십시오", param_hint="--lang")
+    choose_language(lang)
+
+
+app.command("login")(session.login)
+app.command("logout")(session.logout)
+app.command("whoami")(session.whoami)
+app.command("submit", cls=CommandAfterDashes)(jobs.submit)
+app.command("queue")(jobs.queue)
+app.command("show")(jobs.show)
+app.command("why")(jobs.why)
+app.command("logs")(jobs.logs)
+app.command("cancel")(jobs.cancel)
+app.command("hold")(jobs.hold)
+app.command("release")(jobs.release)
+app.command("requeue")(jobs.requeue)
+app.command("pull")(jobs.pull)
+app.command("gpus")(resources.gpus)
+app.add_typer(resources.quota_app, name="quota")
+app.add_typer(groups.group_app, name="group")
+app.add_typer(groups.member_app, name="member")
+app.add_typer(groups.token_app, name="token")
+app.add_typer(sites.site_app, name="site")

@@ -1,0 +1,63 @@
+"""How a command ends badly: a message in the user's language and an exit code that scripts can rely on.
+
+0 ok · 1 the job failed · 2 usage · 3 authentication · 4 not found · 5 refused by quota or policy · 6 conflict ·
+7 timeout or server out of reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.cli.language import say, text_of
+
+EXIT_JOB_FAILED = 1
+EXIT_USAGE = 2
+EXIT_AUTHENTICATION = 3
+EXIT_NOT_FOUND = 4
+EXIT_REFUSED = 5
+EXIT_CONFLICT = 6
+EXIT_TIMEOUT = 7
+
+_EXIT_OF_STATUS = {
+    400: EXIT_USAGE,
+    401: EXIT_AUTHENTICATION,
+    403: EXIT_AUTHENTICATION,
+    404: EXIT_NOT_FOUND,
+    405: EXIT_USAGE,
+    409: EXIT_CONFLICT,
+    412: EXIT_CONFLICT,
+    413: EXIT_USAGE,
+    415: EXIT_USAGE,
+    422: EXIT_REFUSED,
+    428: EXIT_USAGE,
+    429: EXIT_TIMEOUT,
+    503: EXIT_TIMEOUT,
+}
+
+
+class CommandFailure(Exception):
+    """A command cannot do what it was asked; ``lines`` say why and what would mend it."""
+
+    def __init__(self, exit_code: int, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.exit_code = exit_code
+        self.lines = lines
+
+
+def usage_failure(english: str, korean: str) -> CommandFailure:
+    """The command was called in a way it cannot serve."""
+    return CommandFailure(EXIT_USAGE, say(english, korean))
+
+
+def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailure:
+    """Turn the server's problem document into words and an exit code."""
+    lines = [text_of(problem, "detail") or text_of(problem, "title") or say(f"HTTP {status}", f"HTTP {status}")]
+    for error in problem.get("errors") or ():
+        message = text_of(error, "message")
+        if message and message not in lines[0]:
+            lines.append(f"  {error.get('field')}: {message}")
+    if status >= 500 and problem.get("trace_id"):
+        lines.append(say(f"Tell the operators: trace {problem['trace_id']}", f"운영자에게 알려 주십시오: trace {problem['trace_id']}"))
+    exit_code = _EXIT_OF_STATUS.get(status, EXIT_TIMEOUT if status >= 500 else EXIT_USAGE)
+    return CommandFailure(exit_code, *lines)

@@ -1,0 +1,119 @@
+"""How jobs, and the reasons why they wait, are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from scheduler.cli.language import say, text_of
+from scheduler.cli.output import (
+    Column,
+    OutputFormat,
+    console,
+    field,
+    now_iso,
+    show_duration,
+    show_reason,
+    show_time,
+    time_field,
+    write_document,
+    write_fields,
+    write_table,
+)
+
+
+def elapsed(job: Mapping[str, Any]) -> str:
+    """Time since the newest run started, up to its end."""
+    if job.get("elapsed_seconds") is not None:
+        return show_duration(job["elapsed_seconds"])
+    if not job.get("started_at"):
+        return "-"
+    start = datetime.fromisoformat(job["started_at"].replace("Z", "+00:00"))
+    end = datetime.fromisoformat((job.get("ended_at") or now_iso()).replace("Z", "+00:00"))
+    return show_duration((end - start).total_seconds())
+
+
+def _gpus(job: Mapping[str, Any]) -> str:
+    return f"{job['gpu_class']}x{job['gpus']}" if job.get("gpu_class") else str(job["gpus"])
+
+
+JOB_COLUMNS: Sequence[Column] = (
+    Column(heading="ID", value=field("id")),
+    Column(heading="NAME", value=field("name")),
+    Column(heading="GROUP", value=field("group")),
+    Column(heading="PERSON", value=field("person"), wide=True),
+    Column(heading="STATE", value=field("state")),
+    Column(heading="GPUS", value=_gpus),
+    Column(heading="WORKERS", value=field("workers"), wide=True),
+    Column(heading="PRIORITY", value=field("priority_class"), wide=True),
+    Column(heading="DATA", value=field("data_class"), wide=True),
+    Column(heading="EPOCH", value=field("epoch"), wide=True),
+    Column(heading="SITE", value=field("site")),
+    Column(heading="SUBMITTED", value=time_field("submitted_at")),
+    Column(heading="ELAPSED", value=elapsed),
+    Column(heading="REASON", value=lambda job: show_reason(job.get("reason"))),
+)
+
+
+def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
+    """One job in full, its runs below."""
+    pairs = [
+        (say("Job", "작업"), f"{job['id']} {job['name']}"),
+        (say("Group", "그룹"), job["group"]),
+        (say("Person", "제출자"), job["person"]),
+        (say("State", "상태"), job["state"]),
+        (say("Reason", "사유"), show_reason(job.get("reason"))),
+        ("GPU", f"{_gpus(job)} ({job['workers']} x {job['gpus_per_worker']})"),
+        (say("Site", "사이트"), job.get("site") or "-"),
+        (say("Data class", "자료 등급"), job["data_class"]),
+        (say("Submitted", "제출"), show_time(job["submitted_at"])),
+        (say("Elapsed", "경과"), elapsed(job)),
+        (say("GPU-seconds", "GPU-초"), str(job.get("gpu_seconds", 0))),
+    ]
+    write_fields(job, pairs, output, "id")
+    if output in (OutputFormat.TABLE, OutputFormat.WIDE) and job.get("runs"):
+        headings = ("RUN", "EPOCH", "SITE", "PHASE", "NODES", "STARTED", "ENDED", "EXIT", "CAUSE", "MESSAGE")
+        write_table(headings, [_run_cells(run) for run in job["runs"]])
+
+
+def _run_cells(run: Mapping[str, Any]) -> list[str]:
+    nodes = run.get("nodes") or []
+    shown = ",".join(nodes[:4]) + (f"+{len(nodes) - 4}" if len(nodes) > 4 else "")
+    times = [show_time(run[name]) if run.get(name) else "-" for name in ("started_at", "ended_at")]
+    exit_code = "-" if run.get("exit_code") is None else str(run["exit_code"])
+    return [
+        str(run["id"]),
+        str(run["epoch"]),
+        run["site"],
+        run["phase"],
+        shown or "-",
+        *times,
+        exit_code,
+        run.get("cause") or "-",
+        run.get("message") or "-",
+    ]
+
+
+def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
+    """Why a job is where it is: the reason, what each site says, and what would change it."""
+    if write_document(answer, output):
+        return
+    out = console()
+    if output is OutputFormat.NAME:
+        for reason in answer["reasons"]:
+            out.print(reason["code"])
+        return
+    out.print(f"{say('Job', '작업')} {answer['job']}: {answer['state']}")
+    for reason in answer["reasons"]:
+        out.print(f"  {text_of(reason)}", markup=False)
+    for site in answer.get("sites") or ():
+        out.print(f"  {site['site']}: {text_of(site['reason'])}", markup=False)
+    if answer.get("ahead"):
+        out.print("  " + say(f"{answer['ahead']} jobs are ahead of it.", f"앞에 작업 {answer['ahead']}개가 있습니다."))
+    if answer.get("counterfactual"):
+        out.print("  " + say("It would start if: ", "이러면 시작합니다: ") + text_of(answer["counterfactual"]), markup=False)
+    if answer.get("evaluated_at"):
+        out.print(
+            "  " + say("As of the round at ", "판단한 라운드: ") + show_time(answer["evaluated_at"]), style="dim"
+        )

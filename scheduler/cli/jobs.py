@@ -1,0 +1,291 @@
+"""Researchers' commands: submit, queue, show, why, logs, cancel, hold, release, requeue, pull."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scheduler.cli.options import Output, Why, command, parse_assignments, strip_none, words_after_dashes
+from scheduler.cli.output import OutputFormat
+
+JobId = Annotated[int, typer.Argument(help="The job's number.", min=1)]
+
+
+@command
+def submit(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="A job file (YAML). Without it: options and -- COMMAND.")] = None,
+    group: Annotated[str | None, typer.Option("--group", "-g", help="Group to charge, e.g. research.kaist.vision.")] = None,
+    name: Annotated[str | None, typer.Option("--name", "-n", help="Name of the job.")] = None,
+    gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="GPUs in all; with --workers they are split.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Workers of the gang.")] = None,
+    gpu_class: Annotated[list[str] | None, typer.Option("--gpu-class", help="Any of these, in this order.")] = None,
+    cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="CPUs a worker.")] = None,
+    memory: Annotated[str | None, typer.Option("--memory", help="Memory a worker, e.g. 64GiB.")] = None,
+    walltime: Annotated[str | None, typer.Option("--walltime", help="e.g. 1h30m; the job is ended then.")] = None,
+    priority: Annotated[str | None, typer.Option("--priority", help="low, normal or high.")] = None,
+    data_class: Annotated[str | None, typer.Option("--data-class", help="C, S or O.")] = None,
+    directory: Annotated[Path | None, typer.Option("--directory", "-d", help="Working directory to send.")] = None,
+    env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE for the job.")] = None,
+    output_pattern: Annotated[list[str] | None, typer.Option("--collect", help="Output files to collect.")] = None,
+    retries: Annotated[int | None, typer.Option("--retries", min=0, help="Tries after a failure.")] = None,
+    not_preemptible: Annotated[bool, typer.Option("--not-preemptible", help="Only inside the guarantee.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say whether, where and at what cost; submit nothing.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show states and log until it ends.")] = False,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Submit a job: `dure submit job.yaml`, or `dure submit --group G --gpus 8 -- python train.py`."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.failure import usage_failure
+    from scheduler.cli.job_file import default_name, read_job_file, with_uploaded_directory
+
+    words = words_after_dashes(context)
+    base = Path.cwd()
+    if file is None and not words:
+        raise usage_failure(
+            "Name a job file, or put the command after --: dure submit --group G --gpus 1 -- python train.py",
+            "작업 파일을 쓰거나 -- 뒤에 명령을 쓰십시오: dure submit --group G --gpus 1 -- python train.py",
+        )
+    document: dict[str, Any] = {}
+    if file is not None:
+        document, base = read_job_file(file), file.resolve().parent
+    if words:
+        document["command"] = words
+    document |= strip_none(
+        {
+            "name": name,
+            "group": group,
+            "gpu_classes": gpu_class or None,
+            "cpus_per_worker": cpus,
+            "memory_per_worker": memory,
+            "walltime": walltime,
+            "priority_class": priority,
+            "data_class": data_class,
+            "working_directory": str(directory.resolve()) if directory else None,
+            "environment": parse_assignments(env, "--env") if env else None,
+            "outputs": output_pattern or None,
+            "retries": retries,
+            "preemptible": False if not_preemptible else None,
+        }
+    )
+    document |= _gang(document, gpus, workers)
+    if isinstance(document.get("command"), list) and document["command"]:
+        document.setdefault("name", default_name([str(word) for word in document["command"]]))
+    client = Client.from_profile()
+    document = with_uploaded_directory(document, base, client)
+    if dry_run:
+        _show_dry_run(client.post("jobs/dry-run", document), output)
+        return
+    _show_submitted(client, client.post("jobs", document), output, follow)
+
+
+def _gang(document: dict[str, Any], gpus: int | None, workers: int | None) -> dict[str, Any]:
+    from scheduler.cli.failure import usage_failure
+
+    if gpus is None:
+        return {} if workers is None else {"workers": workers}
+    count = workers if workers is not None else document.get("workers", 1)
+    if not isinstance(count, int) or count < 1 or gpus % count:
+        raise usage_failure(
+            f"--gpus {gpus} cannot be split evenly among {count} workers.",
+            f"--gpus {gpus}을(를) 작업자 {count}개로 똑같이 나눌 수 없습니다.",
+        )
+    return {"workers": count, "gpus_per_worker": gpus // count}
+
+
+def _show_submitted(client: Any, job: dict[str, Any], output: OutputFormat, follow: bool) -> None:
+    from scheduler.cli.follow import fail_unless_succeeded, follow_job
+    from scheduler.cli.language import say
+    from scheduler.cli.output import console, write_document
+
+    if not write_document(job, output):
+        console().print(
+            str(job["id"])
+            if output is OutputFormat.NAME
+            else say(f"Submitted job {job['id']} to {job['group']}.", f"작업 {job['id']}을(를) {job['group']}에 제출했습니다."),
+            markup=False,
+        )
+    if follow:
+        fail_unless_succeeded(follow_job(client, job["id"]))
+
+
+def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
+    from scheduler.cli.language import say, text_of
+    from scheduler.cli.output import console, write_document
+
+    if write_document(answer, output):
+        return
+    out = console()
+    if answer["would_start"]:
+        nodes = ", ".join(f"{node['name']} x{node['workers']}" for node in answer["nodes"])
+        out.print(
+            say(
+                f"It would start now on {answer['site']} ({answer['gpu_class']}): {nodes}.",
+                f"지금 바로 {answer['site']}({answer['gpu_class']})에서 시작합니다: {nodes}.",
+            ),
+            markup=False,
+        )
+    else:
+        out.print(say("It would wait:", "기다리게 됩니다:"))
+        for reason in answer["reasons"]:
+            out.print(f"  {text_of(reason)}", markup=False)
+        if answer.get("counterfactual"):
+            out.print(f"  {text_of(answer['counterfactual'])}", markup=False)
+    cost = answer["cost"]
+    most = cost.get("credits_max")
+    out.print(
+        say(f"Cost: {cost['credits_per_hour']} credits an hour", f"비용: 시간당 {cost['credits_per_hour']} 크레딧")
+        + (say(f", at most {most}.", f", 최대 {most}.") if most is not None else "."),
+        markup=False,
+    )
+
+
+@command
+def queue(
+    everybody: Annotated[bool, typer.Option("--all", "-a", help="All jobs you may see, not only your own.")] = False,
+    group: Annotated[str | None, typer.Option("--group", "-g", help="Jobs of this group and below.")] = None,
+    state: Annotated[list[str] | None, typer.Option("--state", "-s", help="Only these states.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", "-e", help="Ended jobs too.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Jobs that wait and run: mine by default."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.job_view import JOB_COLUMNS
+    from scheduler.cli.output import write_rows
+
+    states = state or (None if ended else ["live"])
+    rows = Client.from_profile().pages(
+        "jobs", limit, mine=str(not (everybody or group)).lower(), group=group, state=states
+    )
+    write_rows(rows, JOB_COLUMNS, output, "id")
+
+
+@command
+def show(job: JobId, output: Output = OutputFormat.TABLE) -> None:
+    """One job in full, with its runs."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.job_view import write_job
+
+    write_job(Client.from_profile().get(f"jobs/{job}"), output)
+
+
+@command
+def why(job: JobId, output: Output = OutputFormat.TABLE) -> None:
+    """Why a job waits, with numbers, for every site considered, and what would start it."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.job_view import write_why
+
+    write_why(Client.from_profile().get(f"jobs/{job}/why"), output)
+
+
+@command
+def logs(
+    job: JobId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
+    rank: Annotated[int, typer.Option("--rank", "-r", min=0, help="Worker of the gang.")] = 0,
+    run: Annotated[int | None, typer.Option("--run", min=1, help="An earlier run of the job.")] = None,
+) -> None:
+    """A job's log: worker 0 by default."""
+    import sys
+
+    from scheduler.cli.client import Client
+    from scheduler.cli.follow import fail_unless_succeeded, follow_job
+
+    client = Client.from_profile()
+    if follow:
+        fail_unless_succeeded(follow_job(client, job, rank=rank, states=False))
+        return
+    offset = 0
+    while True:
+        part = client.download(f"jobs/{job}/log", rank=rank, run=run, offset=offset)
+        sys.stdout.buffer.write(part.content)
+        following = int(part.headers.get("Dure-Log-Next", offset))
+        if following <= offset:
+            break
+        offset = following
+    sys.stdout.buffer.flush()
+
+
+def _act(action: str, jobs: list[int], why: str, output: OutputFormat, **more: Any) -> None:
+    from scheduler.cli.client import Client
+    from scheduler.cli.failure import CommandFailure
+    from scheduler.cli.job_view import JOB_COLUMNS
+    from scheduler.cli.output import write_note, write_rows
+
+    client, done, failed = Client.from_profile(), [], None
+    for job in jobs:
+        try:
+            done.append(client.post(f"jobs/{job}/{action}", {"why": why, **more}))
+        except CommandFailure as failure:
+            failed = failure
+            for line in failure.lines:
+                write_note(f"{job}: {line}")
+    if done:
+        write_rows(done, JOB_COLUMNS, output, "id")
+    if failed is not None:
+        raise CommandFailure(failed.exit_code)
+
+
+Jobs = Annotated[list[int], typer.Argument(help="Job numbers.")]
+
+
+@command
+def cancel(jobs: Jobs, why: Why = "", output: Output = OutputFormat.TABLE) -> None:
+    """End jobs for good."""
+    _act("cancel", jobs, why, output)
+
+
+@command
+def hold(jobs: Jobs, why: Why = "", output: Output = OutputFormat.TABLE) -> None:
+    """Keep queued jobs out of the rounds."""
+    _act("hold", jobs, why, output)
+
+
+@command
+def release(jobs: Jobs, why: Why = "", output: Output = OutputFormat.TABLE) -> None:
+    """Let held jobs go."""
+    _act("release", jobs, why, output)
+
+
+@command
+def requeue(
+    jobs: Jobs,
+    why: Why = "",
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="It may begin again elsewhere, without its checkpoint.")
+    ] = False,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Send running jobs back to the queue, by their checkpoint where they have one."""
+    _act("requeue", jobs, why, output, start_over=start_over)
+
+
+@command
+def pull(
+    job: JobId,
+    directory: Annotated[Path, typer.Option("--directory", "-d", help="Where to put the outputs.")] = Path("."),
+) -> None:
+    """Fetch a job's collected outputs."""
+    import hashlib
+    import io
+    import tarfile
+
+    from scheduler.cli.client import Client
+    from scheduler.cli.failure import EXIT_CONFLICT, CommandFailure
+    from scheduler.cli.language import say
+    from scheduler.cli.output import write_note
+
+    answer = Client.from_profile().download(f"jobs/{job}/outputs")
+    digest = answer.headers.get("ETag", "").strip('"')
+    if digest.startswith("sha256:") and digest != f"sha256:{hashlib.sha256(answer.content).hexdigest()}":
+        raise CommandFailure(
+            EXIT_CONFLICT, say("The outputs arrived damaged: pull again.", "결과물이 손상되었습니다. 다시 받으십시오.")
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
+        archive.extractall(directory, filter="data")
+        for member in archive.getmembers():
+            write_note(str(directory / member.name))

@@ -1,0 +1,96 @@
+"""Options that many commands share, and the way commands run: one place that turns failures into exit codes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, ParamSpec
+
+import click
+import typer
+from typer.core import TyperCommand
+
+from scheduler.cli.language import say
+from scheduler.cli.output import OutputFormat
+
+Parameters = ParamSpec("Parameters")
+
+_WORDS = "dure.words"
+
+
+class CommandAfterDashes(TyperCommand):
+    """A command whose words after ``--`` are somebody else's command, never taken for its own arguments."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Set the words after the first ``--`` aside before the rest is parsed."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[_WORDS] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+def words_after_dashes(context: click.Context) -> list[str]:
+    """What the user wrote after ``--``."""
+    return list(context.meta.get(_WORDS, ()))
+
+EXIT_INTERRUPTED = 130
+
+Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
+Why = Annotated[str, typer.Option("--why", help="Reason, kept in the record. / 기록에 남는 사유.")]
+
+
+def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Run a command; a ``CommandFailure`` becomes its message on standard error and its exit code."""
+
+    @functools.wraps(function)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        from scheduler.cli.failure import CommandFailure
+
+        try:
+            function(*args, **kwargs)
+        except CommandFailure as failure:
+            from scheduler.cli.output import write_note
+
+            for line in failure.lines:
+                write_note(line)
+            raise typer.Exit(failure.exit_code) from None
+        except KeyboardInterrupt:
+            sys.stderr.write(say("\nInterrupted.\n", "\n중단했습니다.\n"))
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(0) from None
+
+    return run
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something that cannot be taken back; without a terminal ``--yes`` is needed."""
+    from scheduler.cli.failure import usage_failure
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise usage_failure("Say --yes to confirm without a terminal.", "터미널이 아니면 --yes로 확인하십시오.")
+    if not typer.confirm(question):
+        raise typer.Exit(1)
+
+
+def parse_assignments(values: list[str], option: str) -> dict[str, str]:
+    """Read ``NAME=VALUE`` options."""
+    from scheduler.cli.failure import usage_failure
+
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise usage_failure(f"{option} takes NAME=VALUE, not {value!r}.", f"{option}에는 NAME=VALUE를 쓰십시오: {value!r}")
+        found[name] = text
+    return found
+
+
+def strip_none(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what was not given, so that the server's defaults hold."""
+    return {name: value for name, value in document.items() if value is not None}

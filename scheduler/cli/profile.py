@@ -1,0 +1,73 @@
+"""Where the user's server address and token are kept: XDG folders, the token readable by its owner alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.cli.failure import EXIT_AUTHENTICATION, CommandFailure
+from scheduler.cli.language import say
+
+DEFAULT_SERVER = "http://127.0.0.1:8480"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A server and the token to use with it; the token may be missing before ``dure login``."""
+
+    server: str
+    token: str | None
+
+
+def config_directory() -> Path:
+    """``$XDG_CONFIG_HOME/dure``, else ``~/.config/dure``."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "dure"
+
+
+def load_profile() -> Profile:
+    """Read the profile; ``DURE_SERVER`` and ``DURE_TOKEN`` come before the files."""
+    directory = config_directory()
+    server, token = DEFAULT_SERVER, None
+    try:
+        server = str(json.loads((directory / "config.json").read_text(encoding="utf-8"))["server"])
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, TypeError) as broken:
+        raise CommandFailure(
+            EXIT_AUTHENTICATION,
+            say(
+                f"{directory / 'config.json'} cannot be read: run `dure login` again.",
+                f"{directory / 'config.json'} 파일을 읽을 수 없습니다. `dure login`을 다시 실행하십시오.",
+            ),
+        ) from broken
+    token_file = directory / "token"
+    if token_file.exists():
+        token = token_file.read_text(encoding="utf-8").strip() or None
+    return Profile(
+        server=(os.environ.get("DURE_SERVER") or server).rstrip("/"), token=os.environ.get("DURE_TOKEN") or token
+    )
+
+
+def save_profile(profile: Profile) -> Path:
+    """Write the profile; the token's file is created with mode 0600, never widened and narrowed again."""
+    directory = config_directory()
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (directory / "config.json").write_text(json.dumps({"server": profile.server}) + "\n", encoding="utf-8")
+    token_file = directory / "token"
+    fresh = directory / f"token.{os.getpid()}"
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write((profile.token or "") + "\n")
+    os.replace(fresh, token_file)
+    return token_file
+
+
+def forget_token() -> bool:
+    """Remove the stored token; False when there was none."""
+    token_file = config_directory() / "token"
+    existed = token_file.exists()
+    token_file.unlink(missing_ok=True)
+    return existed

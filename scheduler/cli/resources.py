@@ -1,0 +1,134 @@
+"""What there is for me: free GPUs by class and site, and my groups' quota and use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from scheduler.cli.options import Output, Why, command
+from scheduler.cli.output import Column, OutputFormat, field
+
+_GPU_COLUMNS = (
+    Column(heading="CLASS", value=field("gpu_class")),
+    Column(heading="SITE", value=field("site")),
+    Column(heading="STATE", value=field("state")),
+    Column(heading="TOTAL", value=field("total")),
+    Column(heading="FREE", value=field("free")),
+    Column(heading="FREE-FOR-ME", value=field("free_for_me")),
+)
+
+
+@command
+def gpus(
+    group: Annotated[str | None, typer.Option("--group", "-g", help="As seen by this group.")] = None,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """GPUs that are free, and free for me, by class and site."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.output import write_rows
+
+    answer = Client.from_profile().get("gpus", group=group)
+    write_rows(answer["items"], _GPU_COLUMNS, output, "gpu_class", document=answer)
+
+
+def _bounded(name: str) -> Any:
+    return lambda row: "-" if row.get(name) is None else str(row[name])
+
+
+_QUOTA_COLUMNS = (
+    Column(heading="GROUP", value=field("group")),
+    Column(heading="CLASS", value=field("gpu_class")),
+    Column(heading="GUARANTEED", value=field("guaranteed")),
+    Column(heading="EFFECTIVE", value=field("guaranteed_effective")),
+    Column(heading="LIMIT", value=_bounded("limit")),
+    Column(heading="BORROWING", value=_bounded("borrowing_limit"), wide=True),
+    Column(heading="LENDING", value=_bounded("lending_limit"), wide=True),
+    Column(heading="WEIGHT", value=field("weight"), wide=True),
+    Column(heading="USED", value=field("used")),
+    Column(heading="BORROWED", value=field("used_borrowed")),
+    Column(heading="FAIR-SHARE", value=field("fair_share")),
+    Column(heading="QUEUED", value=field("queued_gpus")),
+    Column(heading="ETAG", value=field("etag"), wide=True),
+)
+
+
+def _write_quota(rows: list[dict[str, Any]], output: OutputFormat) -> None:
+    from scheduler.cli.output import write_rows
+
+    write_rows(rows, _QUOTA_COLUMNS, output, "gpu_class")
+
+
+quota_app = typer.Typer(help="Quota and use of groups. Without a command: of my groups.", invoke_without_command=True)
+
+
+@quota_app.callback(invoke_without_command=True)
+@command
+def quota(context: typer.Context, output: Output = OutputFormat.TABLE) -> None:
+    """Quota and use of the groups I have a role in."""
+    if context.invoked_subcommand is not None:
+        return
+    from scheduler.cli.client import Client
+
+    client = Client.from_profile()
+    paths = dict.fromkeys(one["path"] for one in client.get("whoami")["groups"])
+    _write_quota([row for path in paths for row in client.get(f"groups/{path}/quota")["items"]], output)
+
+
+@quota_app.command("show")
+@command
+def quota_show(
+    group: Annotated[str, typer.Argument(help="Path of the group.")], output: Output = OutputFormat.TABLE
+) -> None:
+    """Quota and use of one group, by GPU class."""
+    from scheduler.cli.client import Client
+
+    _write_quota(Client.from_profile().get(f"groups/{group}/quota")["items"], output)
+
+
+_Bound = Annotated[str | None, typer.Option(metavar="N|none")]
+
+
+@quota_app.command("set")
+@command
+def quota_set(
+    group: Annotated[str, typer.Argument(help="Path of the group.")],
+    gpu_class: Annotated[str, typer.Argument(help="GPU class, e.g. h100.")],
+    guaranteed: Annotated[int | None, typer.Option(min=0, help="GPUs it gets whenever it asks.")] = None,
+    limit: _Bound = None,
+    borrowing_limit: _Bound = None,
+    lending_limit: _Bound = None,
+    weight: Annotated[int | None, typer.Option(min=1, help="Its weight in what remains.")] = None,
+    why: Why = "",
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Set a group's quota for a GPU class; what is not named stays as it is. It ends no running job."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.failure import usage_failure
+
+    client = Client.from_profile()
+    rows = [row for row in client.get(f"groups/{group}/quota")["items"] if row["gpu_class"] == gpu_class]
+    before: dict[str, Any] = rows[0] if rows else {"guaranteed": 0, "weight": 1, "etag": None}
+
+    def bound(name: str, value: str | None) -> int | None:
+        if value is None:
+            return before.get(name)
+        if value == "none":
+            return None
+        if not value.isdecimal():
+            option = name.replace("_", "-")
+            raise usage_failure(
+                f"--{option} takes a number or none, not {value!r}.", f"--{option}에는 수나 none을 쓰십시오: {value!r}"
+            )
+        return int(value)
+
+    body = {
+        "guaranteed": before["guaranteed"] if guaranteed is None else guaranteed,
+        "limit": bound("limit", limit),
+        "borrowing_limit": bound("borrowing_limit", borrowing_limit),
+        "lending_limit": bound("lending_limit", lending_limit),
+        "weight": before["weight"] if weight is None else weight,
+        "why": why,
+    }
+    condition = {"If-Match": f'"{before["etag"]}"'} if before.get("etag") else {"If-None-Match": "*"}
+    _write_quota([client.put(f"groups/{group}/quota/{gpu_class}", body, condition)], output)

@@ -1,0 +1,74 @@
+"""Signing in and out, and who one is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from scheduler.cli.options import Output, command
+from scheduler.cli.output import OutputFormat
+
+
+@command
+def login(
+    server: Annotated[str | None, typer.Option("--server", help="Address of the federation.")] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help="The token; better read from the prompt or standard input (-).")
+    ] = None,
+) -> None:
+    """Sign in with a token and keep it for the commands that follow."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.failure import usage_failure
+    from scheduler.cli.language import say
+    from scheduler.cli.output import console
+    from scheduler.cli.profile import Profile, load_profile, save_profile
+
+    address = (server or load_profile().server).rstrip("/")
+    if not address.startswith(("http://", "https://")):
+        raise usage_failure(
+            f"--server {address} is no address: write http://… or https://….",
+            f"--server {address} 주소가 올바르지 않습니다. http://… 또는 https://…로 쓰십시오.",
+        )
+    if token == "-" or (token is None and not sys.stdin.isatty()):
+        token = sys.stdin.readline()
+    secret = (token or typer.prompt(say("Token", "토큰"), hide_input=True)).strip()
+    if not secret or not secret.isascii() or any(letter.isspace() for letter in secret):
+        raise usage_failure("That is no token.", "토큰이 아닙니다.")
+    profile = Profile(server=address, token=secret)
+    person = Client(profile).get("whoami")["person"]
+    path = save_profile(profile)
+    console().print(
+        say(f"Signed in to {address} as {person} ({path}).", f"{address}에 {person}(으)로 로그인했습니다({path})."),
+        markup=False,
+    )
+
+
+@command
+def logout() -> None:
+    """Forget the stored token. It stays valid until it expires or is revoked."""
+    from scheduler.cli.language import say
+    from scheduler.cli.output import console
+    from scheduler.cli.profile import forget_token
+
+    console().print(say("Signed out.", "로그아웃했습니다.") if forget_token() else say("You were not signed in.", "로그인 상태가 아니었습니다."))
+
+
+@command
+def whoami(output: Output = OutputFormat.TABLE) -> None:
+    """Who I am here, and what I may."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.language import say
+    from scheduler.cli.output import show_time, write_fields
+
+    me = Client.from_profile().get("whoami")
+    token = me["token"]
+    roles = [f"{one['role']} @ {one['path']}" for one in me["groups"]] + [f"operator @ {one}" for one in me["sites"]]
+    pairs = [
+        (say("Person", "사용자"), me["person"]),
+        (say("Roles", "권한"), ", ".join(roles) or "-"),
+        (say("Token", "토큰"), f"{token['prefix']}… ({', '.join(token['scopes'])})"),
+        (say("Expires", "만료"), show_time(token["expires_at"]) if token.get("expires_at") else "-"),
+    ]
+    write_fields(me, pairs, output, "person")

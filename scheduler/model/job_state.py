@@ -1,0 +1,126 @@
+"""States of a job and phases of a run, with the moves that are allowed between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job stands; the words users see."""
+
+    QUEUED = "queued"  #: waits for a round to place it
+    HELD = "held"  #: its owner keeps it out of the rounds
+    LEASED = "leased"  #: a plan gave it to a site whose agent has not reported it yet
+    STARTING = "starting"  #: the agent has created the remote object
+    RUNNING = "running"  #: every worker of the gang runs
+    PREEMPTING = "preempting"  #: its run is being stopped and the job goes back to the queue
+    CANCELLING = "cancelling"  #: its run is being stopped for good
+    UNREACHABLE = "unreachable"  #: its site fell silent; held, never guessed dead
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class RunPhase(StrEnum):
+    """How far one attempt has come, as its agent reports it."""
+
+    LEASED = "leased"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+class EndCause(StrEnum):
+    """Why a run ended."""
+
+    EXITED = "exited"  #: the command ended by itself; its exit code tells how
+    WALLTIME = "walltime"  #: the job's own walltime was over
+    CANCELLED = "cancelled"
+    REQUEUED = "requeued"  #: its owner sent it back to the queue
+    SITE_STOPPED = "site_stopped"  #: the operator's emergency stop
+    START_FAILED = "start_failed"  #: the engine could not start the whole gang
+    REFUSED = "refused"  #: the agent refused it (data class, stale epoch)
+    NODE_LOST = "node_lost"
+    DRIVER_LOST = "driver_lost"  #: the engine's own process for the run died
+    LEASE_EXPIRED = "lease_expired"  #: the supervisors ended it: no renewal came in time
+    VANISHED = "vanished"  #: the agent no longer knows the run
+    WITHDRAWN = "withdrawn"  #: taken back before the agent had reported it
+    DECLARED_LOST = "declared_lost"  #: the operator answered for a silent site
+
+
+TERMINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+WAITING_STATES = frozenset({JobState.QUEUED, JobState.HELD})
+ACTIVE_STATES = frozenset(
+    {
+        JobState.LEASED,
+        JobState.STARTING,
+        JobState.RUNNING,
+        JobState.PREEMPTING,
+        JobState.CANCELLING,
+        JobState.UNREACHABLE,
+    }
+)
+
+#: Causes that are nobody's fault in the job: it is tried again without using up one of its retries.
+INFRASTRUCTURE_CAUSES = frozenset(
+    {
+        EndCause.START_FAILED,
+        EndCause.NODE_LOST,
+        EndCause.DRIVER_LOST,
+        EndCause.LEASE_EXPIRED,
+        EndCause.VANISHED,
+        EndCause.WITHDRAWN,
+        EndCause.DECLARED_LOST,
+        EndCause.SITE_STOPPED,
+        EndCause.REFUSED,
+    }
+)
+
+#: A job whose runs keep dying under it is given up after so many of them, so that no retry is without bound.
+INFRASTRUCTURE_FAILURES_MAX = 20
+
+_Q, _H, _L, _S, _R = JobState.QUEUED, JobState.HELD, JobState.LEASED, JobState.STARTING, JobState.RUNNING
+_P, _C, _U = JobState.PREEMPTING, JobState.CANCELLING, JobState.UNREACHABLE
+_ENDS = TERMINAL_STATES
+
+ALLOWED_MOVES: Mapping[JobState, frozenset[JobState]] = {
+    _Q: frozenset({_L, _H, JobState.CANCELLED, JobState.FAILED}),
+    _H: frozenset({_Q, JobState.CANCELLED}),
+    _L: frozenset({_S, _R, _P, _C, _U, _Q} | _ENDS),
+    _S: frozenset({_R, _P, _C, _U, _Q} | _ENDS),
+    _R: frozenset({_P, _C, _U, _Q} | _ENDS),
+    _P: frozenset({_C, _U, _Q, _H} | _ENDS),
+    _C: frozenset({_U} | _ENDS),
+    _U: frozenset({_L, _S, _R, _P, _C, _Q} | _ENDS),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+
+
+def state_after_run(
+    *,
+    cause: EndCause,
+    exit_code: int | None,
+    cancel_requested: bool,
+    requeue_requested: bool,
+    retries_left: int,
+    infrastructure_failures: int,
+) -> JobState:
+    """Where a job goes when its run has ended for ``cause``.
+
+    ``infrastructure_failures`` counts the runs lost to ``INFRASTRUCTURE_CAUSES``, this one included. A command that
+    ended by itself with exit code 0 has succeeded even when a stop was on its way to it.
+    """
+    if cause is EndCause.EXITED and exit_code == 0:
+        return JobState.SUCCEEDED
+    if cancel_requested or cause is EndCause.CANCELLED:
+        return JobState.CANCELLED
+    if requeue_requested or cause is EndCause.REQUEUED:
+        return JobState.QUEUED
+    if cause in INFRASTRUCTURE_CAUSES:
+        return JobState.QUEUED if infrastructure_failures <= INFRASTRUCTURE_FAILURES_MAX else JobState.FAILED
+    if cause is EndCause.WALLTIME:
+        return JobState.FAILED
+    return JobState.QUEUED if retries_left > 0 else JobState.FAILED

@@ -1,0 +1,132 @@
+"""Reasons: stable codes with numbers. A refusal is an answer; the sentences live in ``reason_text``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Number = int | float | str | None
+
+
+class ReasonKind(StrEnum):
+    """What sort of "no" a code is; the HTTP edge and the CLI's exit codes follow it."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"  #: by quota or policy
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
+    UNAVAILABLE = "unavailable"
+    WAITING = "waiting"  #: not a refusal: why a job is not running yet
+    ENDED = "ended"  #: how a job came to its end
+
+
+class ReasonCode(StrEnum):
+    """Every code the federation answers with. Texts in both languages stand in ``reason_text.TEXTS``."""
+
+    # invalid input
+    INVALID_FIELD = "InvalidField"
+    INVALID_BODY = "InvalidBody"
+    INVALID_CURSOR = "InvalidCursor"
+    INVALID_PRECONDITION = "InvalidPrecondition"
+    # who you are and what you may
+    UNAUTHENTICATED = "Unauthenticated"
+    TOKEN_EXPIRED = "TokenExpired"
+    TOKEN_REVOKED = "TokenRevoked"
+    CSRF_FAILED = "CsrfFailed"
+    FORBIDDEN = "Forbidden"
+    SCOPE_MISSING = "ScopeMissing"
+    RATE_LIMITED = "RateLimited"
+    # things that are not there
+    JOB_NOT_FOUND = "JobNotFound"
+    GROUP_NOT_FOUND = "GroupNotFound"
+    SITE_NOT_FOUND = "SiteNotFound"
+    PERSON_NOT_FOUND = "PersonNotFound"
+    TOKEN_NOT_FOUND = "TokenNotFound"
+    CONTENT_NOT_FOUND = "ContentNotFound"
+    ROUTE_NOT_FOUND = "RouteNotFound"
+    METHOD_NOT_ALLOWED = "MethodNotAllowed"
+    # conflicts
+    NAME_TAKEN = "NameTaken"
+    STATE_CONFLICT = "StateConflict"
+    ETAG_MISMATCH = "EtagMismatch"
+    IDEMPOTENCY_MISMATCH = "IdempotencyMismatch"
+    STALE_EPOCH = "StaleEpoch"
+    ALREADY_ENROLLED = "AlreadyEnrolled"
+    PROTOCOL_UNSUPPORTED = "ProtocolUnsupported"
+    # sizes and service
+    BODY_TOO_LARGE = "BodyTooLarge"
+    CONTENT_TOO_LARGE = "ContentTooLarge"
+    CONTENT_MISMATCH = "ContentMismatch"
+    NOT_READY = "NotReady"
+    # refused by quota or policy, at submit: can never run as things are set
+    EXCEEDS_LIMIT = "ExceedsLimit"
+    EXCEEDS_CAPACITY = "ExceedsCapacity"
+    UNKNOWN_GPU_CLASS = "UnknownGpuClass"
+    NO_SITE_FITS = "NoSiteFits"
+    DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
+    GUARANTEE_EXCEEDED = "GuaranteeExceeded"  #: Σ children's guarantees above the parent's
+    QUOTA_INCONSISTENT = "QuotaInconsistent"
+    GROUP_CYCLE = "GroupCycle"
+    # why a job waits
+    NOT_YET_EVALUATED = "NotYetEvaluated"
+    HELD_BY_OWNER = "HeldByOwner"
+    WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
+    WAITING_FOR_QUOTA = "WaitingForQuota"
+    WAITING_FOR_BORROWING = "WaitingForBorrowing"
+    WAITING_FOR_GUARANTEE = "WaitingForGuarantee"  #: non-preemptible work starts only inside the guarantee
+    WAITING_BEHIND_OTHERS = "WaitingBehindOthers"
+    WAITING_FOR_SITE = "WaitingForSite"  #: every site that could serve it is cordoned, stopped or silent
+    WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
+    WAITING_FOR_AGENT = "WaitingForAgent"
+    SITE_UNREACHABLE = "SiteUnreachable"
+    STOPPING = "Stopping"
+    # how it ended
+    COMMAND_FAILED = "CommandFailed"
+    WALLTIME_EXCEEDED = "WalltimeExceeded"
+    CANCELLED_BY = "CancelledBy"
+    INFRASTRUCTURE_FAILED = "InfrastructureFailed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A code and the numbers that fill its sentence. ``field`` names the part of the input it speaks of.
+
+    ``numbers`` holds plain JSON values. ``per_site`` repeats the pair for every site that was considered.
+    """
+
+    code: ReasonCode
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+    field: str | None = None
+    per_site: tuple[SiteReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteReason:
+    """Why one considered site does not take the job now."""
+
+    site: str
+    code: ReasonCode
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The answer "no": one reason or more, the first the one that decides."""
+
+    reasons: tuple[Reason, ...]
+
+    @property
+    def code(self) -> ReasonCode:
+        """The deciding code."""
+        return self.reasons[0].code
+
+
+def refuse(code: ReasonCode, *, field: str | None = None, **numbers: Number) -> Refusal:
+    """Build a refusal of one reason."""
+    return Refusal(reasons=(Reason(code=code, field=field, numbers=numbers),))

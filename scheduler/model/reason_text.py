@@ -1,0 +1,305 @@
+"""The sentences of every reason, Korean and English, and what would mend it.
+
+Templates are filled from a reason's numbers and field by ``sentence``; a number that is missing shows as ``?``, so
+that a text can never turn an answer into a fault.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from scheduler.model.reason import Number, ReasonCode, ReasonKind
+
+Language = Literal["ko", "en"]
+_C, _K = ReasonCode, ReasonKind
+
+#: code: (kind, Korean, English)
+TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
+    _C.INVALID_FIELD: (
+        _K.INVALID,
+        "{field} 값이 올바르지 않습니다: {problem_ko}",
+        "{field} cannot be used: {problem}",
+    ),
+    _C.INVALID_BODY: (
+        _K.INVALID,
+        "요청 본문을 읽을 수 없습니다: {problem_ko}",
+        "The request body cannot be read: {problem}",
+    ),
+    _C.INVALID_CURSOR: (
+        _K.INVALID,
+        "cursor 값이 올바르지 않습니다. 앞선 응답의 next_cursor를 그대로 쓰십시오.",
+        "cursor is not one of ours: use next_cursor of the previous answer as it stands.",
+    ),
+    _C.INVALID_PRECONDITION: (
+        _K.INVALID,
+        "{field} 헤더가 필요합니다: {problem_ko}",
+        "The {field} header is needed: {problem}",
+    ),
+    _C.UNAUTHENTICATED: (
+        _K.UNAUTHENTICATED,
+        "로그인이 필요합니다. 유효한 토큰으로 `dure login`을 실행하십시오.",
+        "Sign in first: run `dure login` with a valid token.",
+    ),
+    _C.TOKEN_EXPIRED: (
+        _K.UNAUTHENTICATED,
+        "토큰이 {expired_at}에 만료되었습니다. 새 토큰을 만드십시오.",
+        "The token expired at {expired_at}: have a new one made.",
+    ),
+    _C.TOKEN_REVOKED: (
+        _K.UNAUTHENTICATED,
+        "토큰이 폐기되었습니다. 새 토큰을 만드십시오.",
+        "The token was revoked: have a new one made.",
+    ),
+    _C.CSRF_FAILED: (
+        _K.FORBIDDEN,
+        "양식이 오래되었습니다. 페이지를 새로 고친 뒤 다시 시도하십시오.",
+        "The form is out of date: reload the page and try again.",
+    ),
+    _C.FORBIDDEN: (
+        _K.FORBIDDEN,
+        "이 작업에는 {where}에 대한 {needed} 권한이 필요합니다. 관리자에게 요청하십시오.",
+        "This needs the role {needed} on {where}: ask a manager of it.",
+    ),
+    _C.SCOPE_MISSING: (
+        _K.FORBIDDEN,
+        "이 토큰에는 {needed} 범위가 없습니다. 그 범위를 가진 토큰을 쓰십시오.",
+        "This token lacks the scope {needed}: use one that has it.",
+    ),
+    _C.RATE_LIMITED: (
+        _K.TOO_MANY,
+        "요청이 너무 많습니다. {retry_after_seconds}초 뒤에 다시 시도하십시오.",
+        "Too many requests: try again in {retry_after_seconds} s.",
+    ),
+    _C.JOB_NOT_FOUND: (_K.NOT_FOUND, "작업 {job}을(를) 찾을 수 없습니다.", "There is no job {job} that you may see."),
+    _C.GROUP_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "그룹 {group}을(를) 찾을 수 없습니다. `dure group list`로 확인하십시오.",
+        "There is no group {group} that you may see: `dure group list` names them.",
+    ),
+    _C.SITE_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "사이트 {site}을(를) 찾을 수 없습니다. `dure site list`로 확인하십시오.",
+        "There is no site {site} that you may see: `dure site list` names them.",
+    ),
+    _C.PERSON_NOT_FOUND: (_K.NOT_FOUND, "{person} 님을 찾을 수 없습니다.", "There is nobody named {person}."),
+    _C.TOKEN_NOT_FOUND: (_K.NOT_FOUND, "토큰 {token}을(를) 찾을 수 없습니다.", "There is no token {token} of yours."),
+    _C.CONTENT_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "내용 {digest}이(가) 없습니다. 먼저 올리십시오.",
+        "There is no content {digest} that you may use: upload it first.",
+    ),
+    _C.ROUTE_NOT_FOUND: (_K.NOT_FOUND, "그런 주소가 없습니다.", "There is nothing at this address."),
+    _C.METHOD_NOT_ALLOWED: (
+        _K.INVALID,
+        "이 주소에서는 {method}을(를) 쓸 수 없습니다.",
+        "{method} cannot be used at this address.",
+    ),
+    _C.NAME_TAKEN: (
+        _K.CONFLICT,
+        "{name} 이름은 이미 쓰이고 있습니다. 다른 이름을 고르십시오.",
+        "The name {name} is taken: choose another.",
+    ),
+    _C.STATE_CONFLICT: (
+        _K.CONFLICT,
+        "지금 상태({state})에서는 {action}을(를) 할 수 없습니다.",
+        "{action} is not possible in the state {state}.",
+    ),
+    _C.ETAG_MISMATCH: (
+        _K.CONFLICT,
+        "그 사이 다른 사람이 바꾸었습니다(현재 {current}). 다시 읽고 시도하십시오.",
+        "Somebody changed it in the meantime (now {current}): read it again and retry.",
+    ),
+    _C.IDEMPOTENCY_MISMATCH: (
+        _K.CONFLICT,
+        "이 Idempotency-Key는 다른 요청에 이미 쓰였습니다. 새 키를 쓰십시오.",
+        "This Idempotency-Key was used for another request: use a new one.",
+    ),
+    _C.STALE_EPOCH: (
+        _K.CONFLICT,
+        "실행 {run}의 차수 {epoch}은(는) 낡았습니다(최신 {newest}).",
+        "Epoch {epoch} of run {run} is stale (newest {newest}).",
+    ),
+    _C.ALREADY_ENROLLED: (
+        _K.CONFLICT,
+        "이 등록 토큰은 이미 쓰였습니다. 관리자에게 새 토큰을 요청하십시오.",
+        "This enrolment token was used: ask the administrator for a new one.",
+    ),
+    _C.PROTOCOL_UNSUPPORTED: (
+        _K.CONFLICT,
+        "프로토콜 {protocol}은(는) 지원하지 않습니다({spoken}만 지원). 에이전트를 올리십시오.",
+        "Protocol {protocol} is not spoken here (only {spoken}): upgrade the agent.",
+    ),
+    _C.BODY_TOO_LARGE: (
+        _K.TOO_LARGE,
+        "요청이 너무 큽니다(최대 {bytes_max}바이트).",
+        "The request is too large (at most {bytes_max} bytes).",
+    ),
+    _C.CONTENT_TOO_LARGE: (
+        _K.TOO_LARGE,
+        "내용이 너무 큽니다({bytes}바이트, 최대 {bytes_max}).",
+        "The content is too large ({bytes} bytes, at most {bytes_max}).",
+    ),
+    _C.CONTENT_MISMATCH: (
+        _K.INVALID,
+        "받은 내용의 해시가 {digest}와(과) 다릅니다. 다시 올리십시오.",
+        "What arrived does not have the digest {digest}: upload it again.",
+    ),
+    _C.NOT_READY: (
+        _K.UNAVAILABLE,
+        "지금은 처리할 수 없습니다. 잠시 뒤 다시 시도하십시오.",
+        "Not able to serve this now: try again in a moment.",
+    ),
+    _C.EXCEEDS_LIMIT: (
+        _K.REFUSED,
+        "GPU {asked}장을 요청했지만 {group}의 {gpu_class} 상한은 {limit}장입니다. 더 적게 요청하거나 상한을 올리십시오.",
+        "{asked} GPUs were asked for, but {group} may never use more than {limit} of {gpu_class}: "
+        "ask for fewer, or have the limit raised.",
+    ),
+    _C.EXCEEDS_CAPACITY: (
+        _K.REFUSED,
+        "GPU {asked}장을 요청했지만 {gpu_class}은(는) 연합 전체에 {capacity}장뿐입니다.",
+        "{asked} GPUs were asked for, but the whole federation has {capacity} of {gpu_class}: ask for fewer.",
+    ),
+    _C.UNKNOWN_GPU_CLASS: (
+        _K.REFUSED,
+        "GPU 종류 {gpu_class}은(는) 없습니다. 쓸 수 있는 종류: {known}.",
+        "There is no GPU class {gpu_class}: the known ones are {known}.",
+    ),
+    _C.NO_SITE_FITS: (
+        _K.REFUSED,
+        "비어 있어도 이 작업({workers}개 × GPU {gpus_per_worker}장)을 담을 사이트가 없습니다. "
+        "가장 큰 곳은 작업자 {workers_max}개를 담습니다.",
+        "No site could hold this gang ({workers} workers of {gpus_per_worker} GPUs) even when empty; "
+        "the largest holds {workers_max} such workers.",
+    ),
+    _C.DATA_CLASS_NOT_ALLOWED: (
+        _K.REFUSED,
+        "자료 등급 {data_class}을(를) 처리할 수 있는 사이트가 없습니다(걸린 규칙: {rule}).",
+        "No site may serve data class {data_class} of this group (the rule in the way: {rule}).",
+    ),
+    _C.GUARANTEE_EXCEEDED: (
+        _K.REFUSED,
+        "{group} 아래 {gpu_class} 보장 합계가 {asked}장이 되어 상위 그룹의 보장 {limit}장을 넘습니다.",
+        "The guarantees below {group} would come to {asked} of {gpu_class}, above its own {limit}.",
+    ),
+    _C.QUOTA_INCONSISTENT: (
+        _K.REFUSED,
+        "{field}: {value}은(는) {bound}와(과) 맞지 않습니다.",
+        "{field}: {value} does not go with {bound}.",
+    ),
+    _C.GROUP_CYCLE: (
+        _K.REFUSED,
+        "{group}을(를) 자기 아래로 옮길 수 없습니다.",
+        "{group} cannot be moved below itself.",
+    ),
+    _C.NOT_YET_EVALUATED: (
+        _K.WAITING,
+        "아직 배치 라운드가 이 작업을 살펴보지 않았습니다.",
+        "No round has looked at this job yet.",
+    ),
+    _C.HELD_BY_OWNER: (
+        _K.WAITING,
+        "보류 중입니다. `dure release {job}`로 풀 수 있습니다.",
+        "It is held: `dure release {job}` lets it go.",
+    ),
+    _C.WAITING_FOR_CAPACITY: (
+        _K.WAITING,
+        "GPU {asked}장이 필요한데 {free}장이 비어 있습니다.",
+        "It needs {asked} GPUs and {free} are free.",
+    ),
+    _C.WAITING_FOR_NODES: (
+        _K.WAITING,
+        "빈 GPU는 {free}장이지만 작업자 {workers}개(각 {gpus_per_worker}장)를 한 번에 놓을 자리가 없습니다. "
+        "지금은 {workers_max}개까지 들어갑니다.",
+        "{free} GPUs are free, but not in a shape that holds {workers} workers of {gpus_per_worker} at once; "
+        "{workers_max} would fit now.",
+    ),
+    _C.WAITING_FOR_QUOTA: (
+        _K.WAITING,
+        "{group}이(가) {gpu_class} {used}장을 쓰고 있고 상한은 {limit}장이라 {asked}장을 더 쓸 수 없습니다.",
+        "{group} uses {used} of {gpu_class} and its limit is {limit}: {asked} more do not fit.",
+    ),
+    _C.WAITING_FOR_BORROWING: (
+        _K.WAITING,
+        "{group}의 {gpu_class} 차용 한도({limit}장)에 걸렸습니다. 사용 {used}장, 요청 {asked}장.",
+        "{group} may hold {limit} of {gpu_class} with what it borrows; it uses {used} and asks for {asked}.",
+    ),
+    _C.WAITING_FOR_GUARANTEE: (
+        _K.WAITING,
+        "비선점 작업은 보장 안에서만 시작합니다. {group}의 {gpu_class} 보장 {limit}장 중 {used}장 사용, 요청 {asked}장.",
+        "Work that cannot be preempted starts only inside the guarantee: {group} has {limit} of {gpu_class}, "
+        "uses {used} and asks for {asked}.",
+    ),
+    _C.WAITING_BEHIND_OTHERS: (
+        _K.WAITING,
+        "앞에 {ahead}개 작업이 있습니다.",
+        "{ahead} jobs are ahead of it.",
+    ),
+    _C.WAITING_FOR_SITE: (
+        _K.WAITING,
+        "이 작업을 맡을 수 있는 사이트가 모두 쉬고 있습니다({sites}곳).",
+        "Every site that could serve it is cordoned, stopped or silent ({sites}).",
+    ),
+    _C.WAITING_FOR_CHECKPOINT_SITE: (
+        _K.WAITING,
+        "체크포인트가 있는 사이트 {site}를 기다립니다. 다른 곳에서 새로 시작하려면 "
+        "`dure requeue --start-over`를 쓰십시오.",
+        "It waits for the site {site}, which holds its checkpoint; `dure requeue --start-over` lets it begin again "
+        "elsewhere.",
+    ),
+    _C.WAITING_FOR_AGENT: (
+        _K.WAITING,
+        "사이트 {site}에 배정되었고 에이전트의 응답을 기다립니다.",
+        "It was given to the site {site}, whose agent has not reported it yet.",
+    ),
+    _C.SITE_UNREACHABLE: (
+        _K.WAITING,
+        "사이트 {site}이(가) {silent_seconds}초째 응답하지 않습니다. 작업은 보류됩니다.",
+        "The site {site} has been silent for {silent_seconds} s: the job is held, not guessed dead.",
+    ),
+    _C.STOPPING: (
+        _K.WAITING,
+        "실행을 멈추는 중입니다({cause}).",
+        "Its run is being stopped ({cause}).",
+    ),
+    _C.COMMAND_FAILED: (
+        _K.ENDED,
+        "명령이 종료 코드 {exit_code}(으)로 끝났습니다. 로그: `dure logs {job}`.",
+        "The command ended with exit code {exit_code}: see `dure logs {job}`.",
+    ),
+    _C.WALLTIME_EXCEEDED: (
+        _K.ENDED,
+        "요청한 실행 시간 {walltime_seconds}초를 넘겨 종료되었습니다.",
+        "Its walltime of {walltime_seconds} s was over.",
+    ),
+    _C.CANCELLED_BY: (_K.ENDED, "{person} 님이 취소했습니다.", "Cancelled by {person}."),
+    _C.INFRASTRUCTURE_FAILED: (
+        _K.ENDED,
+        "기반 시설 문제로 {failures}번 중단되어 포기했습니다(마지막 원인: {cause}).",
+        "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}).",
+    ),
+}
+
+
+class _Known(dict[str, Any]):
+    """Numbers of a reason, with ``?`` for what is missing."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def sentence(
+    code: ReasonCode, numbers: Mapping[str, Number], language: Language, *, field: str | None = None
+) -> str:
+    """Fill the sentence of ``code`` in ``language``. Never raises."""
+    _, korean, english = TEXTS[code]
+    template = korean if language == "ko" else english
+    known = _Known({"field": field or "?", **{name: "-" if value is None else value for name, value in numbers.items()}})
+    return string.Formatter().vformat(template, (), known)
+
+
+def kind_of(code: ReasonCode) -> ReasonKind:
+    """What sort of answer ``code`` is."""
+    return TEXTS[code][0]

@@ -1,0 +1,66 @@
+"""Sites, their nodes, and what a site's contract says about security and supervision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scheduler.model.ids import NodeId, SiteId
+
+
+class SiteState(StrEnum):
+    """What new work a site takes. Whether its agent is heard is a matter of time, not of this state."""
+
+    ACTIVE = "active"
+    CORDONED = "cordoned"  #: nothing new; what runs goes on
+    DRAINING = "draining"  #: nothing new; the site is meant to become empty
+    STOPPED = "stopped"  #: everything of Dure's on it was ended at once
+
+
+class Csap(StrEnum):
+    """Cloud security assurance grades, from none to high."""
+
+    NONE = "none"
+    LOW = "low"
+    MID = "mid"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityGrade:
+    """What a site's contract says about whom it may serve."""
+
+    csap: Csap = Csap.NONE
+    state_facility: bool = False
+    classified_network: bool = False
+    isolates_users: bool = False
+    #: the one trust domain served by a site that does not isolate its users
+    trust_domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One cluster behind one agent, as rounds see it."""
+
+    id: SiteId
+    name: str
+    state: SiteState
+    security: SecurityGrade
+    #: the agent was heard within its lease, so new work may be sent
+    reachable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One machine of a pool. ``domain`` is its path below the site, outermost first: (hall, spine, leaf), any prefix."""
+
+    id: NodeId
+    site_id: SiteId
+    name: str
+    pool: str
+    gpu_class: str
+    gpus: int
+    cpus: int
+    memory_mib: int
+    domain: tuple[str, ...]
+    healthy: bool

@@ -1,0 +1,1 @@
+"""The record: SQL tables on SQLite or PostgreSQL, group commit, change numbers, leadership, wake-ups."""

@@ -1,0 +1,104 @@
+"""Jobs, as rows. New ones come in by ``submissions``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from scheduler.store.rows import all_of, chunks, first_of, update_by_id
+from scheduler.store.tables import jobs
+from scheduler.store.transaction import WriteTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A row of ``jobs``."""
+
+    id: int
+    group_id: int
+    person_id: int
+    name: str
+    state: str
+    shape_id: int
+    gpus: int
+    priority: int
+    spec: str
+    submitted_ms: int
+    epoch: int
+    run_id: int | None
+    site_id: int | None
+    bound_site_id: int | None
+    cancel_requested: bool
+    requeue_requested: bool
+    failures: int
+    infrastructure_failures: int
+    retries: int
+    started_ms: int | None
+    ended_ms: int | None
+    exit_code: int | None
+    reason: dict[str, Any] | None
+    outputs: str | None
+    change: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list. None: any. ``before_id`` is the cursor: newest first, ids below it."""
+
+    group_ids: Sequence[int] | None = None
+    person_id: int | None = None
+    states: Sequence[str] | None = None
+    before_id: int | None = None
+
+
+def by_id(connection: Connection, job_id: int) -> JobRow | None:
+    """Return one job."""
+    return first_of(JobRow, connection, select(jobs).where(jobs.c.id == job_id))
+
+
+def by_ids(connection: Connection, job_ids: Iterable[int]) -> dict[int, JobRow]:
+    """Return the jobs of ``job_ids``; ids that do not exist are left out."""
+    found: dict[int, JobRow] = {}
+    for part in chunks(job_ids):
+        for job in all_of(JobRow, connection, select(jobs).where(jobs.c.id.in_(part))):
+            found[job.id] = job
+    return found
+
+
+def newest(connection: Connection, wanted: JobFilter, *, limit: int) -> list[JobRow]:
+    """Return at most ``limit`` jobs that pass ``wanted``, newest first."""
+    statement = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+    if wanted.group_ids is not None:
+        statement = statement.where(jobs.c.group_id.in_(wanted.group_ids))
+    if wanted.person_id is not None:
+        statement = statement.where(jobs.c.person_id == wanted.person_id)
+    if wanted.states is not None:
+        statement = statement.where(jobs.c.state.in_(wanted.states))
+    if wanted.before_id is not None:
+        statement = statement.where(jobs.c.id < wanted.before_id)
+    return all_of(JobRow, connection, statement)
+
+
+def counts_by_state(connection: Connection) -> dict[str, int]:
+    """Return how many jobs stand in each state."""
+    statement = select(jobs.c.state, func.count().label("jobs")).group_by(jobs.c.state)
+    return {row.state: row.jobs for row in connection.execute(statement)}
+
+
+def change(
+    transaction: WriteTransaction, job_id: int, *, states: Sequence[str] | None = None, **values: Any
+) -> bool:
+    """Set columns of a job, only if it stands in one of ``states`` where they are given; False if it was not
+    set."""
+    statement = update(jobs).where(jobs.c.id == job_id).values(**values, change=transaction.change)
+    if states is not None:
+        statement = statement.where(jobs.c.state.in_(states))
+    return transaction.connection.execute(statement).rowcount > 0
+
+
+def change_many(transaction: WriteTransaction, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Set ``columns`` of many jobs: each of ``rows`` holds the id, then the values."""
+    update_by_id(transaction, jobs, columns, rows)

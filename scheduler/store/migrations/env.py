@@ -1,0 +1,17 @@
+"""Alembic's entry: runs the revisions on the connection, and in the transaction, that ``store.migrate``
+handed over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from scheduler.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    compare_type=True,
+    render_as_batch=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,357 @@
+"""SQL tables, the same on SQLite and PostgreSQL.
+
+Times are whole milliseconds since the epoch, UTC. Every table that the scheduling loop follows has a
+``change`` column: the number that the transaction took from ``counters`` when it wrote the row. Numbers
+appear in commit order, because the counter's row is locked until the commit, so a follower that has seen N
+never misses one below it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: SQLite only numbers rows by itself in a column declared INTEGER.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(32), primary_key=True),  # "change", "job", "run"
+    Column("value", BigInteger, nullable=False),
+)
+
+leadership = Table(
+    "leadership",
+    metadata,
+    Column("name", String(32), primary_key=True),  # "scheduler"
+    Column("holder", String(128), nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("parent_id", Id, ForeignKey("groups.id"), nullable=True),  # NULL: the federation itself
+    Column("name", String(63), nullable=False),
+    Column("path", String(512), nullable=False, unique=True),
+    Column("kind", String(16), nullable=False),  # federation, sector, institution, project
+    Column("sector", String(16), nullable=False),  # public, startup, research, national, partner; inherited
+    Column(
+        "trust_domain", String(128), nullable=True
+    ),  # NULL: inherited; at the top of a branch: its institution's path
+    Column("data_class", String(1), nullable=True),  # NULL: inherited; the federation's own is O
+    Column("output_bytes_max", BigInteger, nullable=True),  # NULL: inherited
+    Column("example", Boolean, nullable=False, default=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
+quotas = Table(
+    "quotas",
+    metadata,
+    Column("group_id", Id, ForeignKey("groups.id"), primary_key=True),
+    Column("gpu_class", String(31), primary_key=True),
+    Column("guaranteed", BigInteger, nullable=False, default=0),
+    Column("limit", BigInteger, nullable=True),
+    Column("borrowing_limit", BigInteger, nullable=True),
+    Column("lending_limit", BigInteger, nullable=True),
+    Column("weight", BigInteger, nullable=False, default=1),
+    Column("change", BigInteger, nullable=False, index=True),  # also the row's ETag
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("person_id", Id, ForeignKey("people.id"), primary_key=True),
+    Column("group_id", Id, ForeignKey("groups.id"), primary_key=True),
+    Column(
+        "role", String(16), primary_key=True
+    ),  # viewer, submitter, manager; on the federation also administrator, auditor
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
+operators = Table(
+    "operators",
+    metadata,
+    Column("person_id", Id, ForeignKey("people.id"), primary_key=True),
+    Column("site_id", Id, ForeignKey("sites.id"), primary_key=True),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("person_id", Id, ForeignKey("people.id"), nullable=False, index=True),
+    Column("name", String(128), nullable=False),
+    Column("prefix", String(16), nullable=False),  # shown in lists, so that a token can be told from others
+    Column("hash", String(64), nullable=False, unique=True),  # SHA-256 of a secret of 256 random bits
+    Column("scopes", JSON, nullable=False),  # list of read, submit, manage
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=True),
+    Column("revoked_ms", BigInteger, nullable=True),
+)
+
+gpu_classes = Table(
+    "gpu_classes",
+    metadata,
+    Column("name", String(31), primary_key=True),
+    Column("valid_from_ms", BigInteger, primary_key=True),
+    Column("credit_numerator", BigInteger, nullable=False),  # credits of one GPU-hour, as a fraction
+    Column("credit_denominator", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("owner", String(128), nullable=False),
+    Column("operator", String(128), nullable=False),
+    Column("facility", String(128), nullable=False),
+    Column("csap", String(8), nullable=False),
+    Column("state_facility", Boolean, nullable=False),
+    Column("classified_network", Boolean, nullable=False),
+    Column("isolates_users", Boolean, nullable=False),
+    Column("trust_domain", String(128), nullable=True),
+    Column("supervised", Boolean, nullable=False),
+    Column("lease_seconds", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # site.SiteState
+    Column("state_reason", Text, nullable=False, default=""),
+    Column("enrolment_hash", String(64), nullable=True, unique=True),
+    Column("enrolment_expires_ms", BigInteger, nullable=True),
+    Column("credential_hash", String(64), nullable=True, unique=True),
+    Column("agent", String(253), nullable=True),
+    Column("heard_ms", BigInteger, nullable=True),  # last sync; written at most once a few seconds
+    Column("created_ms", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("site_id", Id, ForeignKey("sites.id"), nullable=False),
+    Column("name", String(253), nullable=False),
+    Column("pool", String(253), nullable=False),
+    Column("gpu_class", String(31), nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("cpus", Integer, nullable=False),
+    Column("memory_mib", BigInteger, nullable=False),
+    Column("domain", JSON, nullable=False),
+    Column("healthy", Boolean, nullable=False),
+    Column("removed", Boolean, nullable=False, default=False),
+    Column("change", BigInteger, nullable=False, index=True),
+    UniqueConstraint("site_id", "name"),
+)
+
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("request", JSON, nullable=False),  # the fields of shape.Shape
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("group_id", Id, ForeignKey("groups.id"), nullable=False),
+    Column("person_id", Id, ForeignKey("people.id"), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("state", String(16), nullable=False),  # job_state.JobState
+    Column("shape_id", Id, ForeignKey("shapes.id"), nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("spec", Text, nullable=False),  # the job file as JSON
+    Column("submitted_ms", BigInteger, nullable=False),
+    Column("epoch", Integer, nullable=False, default=0),  # of the newest run; only grows
+    Column("run_id", BigInteger, nullable=True),  # the newest run
+    Column("site_id", Id, nullable=True),  # of the newest run
+    Column("bound_site_id", Id, nullable=True),  # holds its checkpoint
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("requeue_requested", Boolean, nullable=False, default=False),
+    Column("failures", Integer, nullable=False, default=0),  # runs that ended by the job's own fault
+    Column("infrastructure_failures", Integer, nullable=False, default=0),
+    Column("retries", Integer, nullable=False, default=0),
+    Column("started_ms", BigInteger, nullable=True),  # of the newest run
+    Column("ended_ms", BigInteger, nullable=True),  # set in a terminal state
+    Column("exit_code", Integer, nullable=True),
+    Column("reason", JSON, nullable=True),  # {code, numbers}: how it ended, or why it does not move
+    Column("outputs", String(71), nullable=True),  # digest of the collected archive
+    Column("change", BigInteger, nullable=False),
+    Index("ix_jobs_change", "change"),
+    Index("ix_jobs_group_id_state", "group_id", "state"),
+    Index("ix_jobs_person_id_id", "person_id", "id"),
+    Index("ix_jobs_state_change", "state", "change"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), nullable=False),
+    Column("group_id", Id, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("site_id", Id, ForeignKey("sites.id"), nullable=False),
+    Column("gpu_class", String(31), nullable=False),
+    Column("gpus", Integer, nullable=False),
+    Column("cpus_per_worker", Integer, nullable=False),
+    Column("memory_mib_per_worker", BigInteger, nullable=False),
+    Column("gpus_per_worker", Integer, nullable=False),
+    Column("gang", JSON, nullable=False),  # [[node_id, node_name, first_rank, workers], ...]
+    Column("phase", String(16), nullable=False),  # job_state.RunPhase
+    Column("leased_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger, nullable=True),
+    Column("ended_ms", BigInteger, nullable=True),
+    Column("exit_code", Integer, nullable=True),
+    Column("cause", String(32), nullable=True),  # job_state.EndCause
+    Column("message", Text, nullable=False, default=""),
+    Column("stop_cause", String(32), nullable=True),
+    Column("stop_grace_ms", BigInteger, nullable=True),
+    Column("stop_requested_ms", BigInteger, nullable=True),
+    Column("charged_start_ms", BigInteger, nullable=True),  # the interval that the ledger holds now
+    Column("charged_end_ms", BigInteger, nullable=True),
+    Column("change", BigInteger, nullable=False),
+    UniqueConstraint("job_id", "epoch"),
+    Index("ix_runs_change", "change"),
+    Index("ix_runs_site_id_phase", "site_id", "phase"),
+    Index("ix_runs_site_id_change", "site_id", "change"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("change", BigInteger, primary_key=True, autoincrement=False),  # the SSE id; several rows of one
+    Column("part", Integer, primary_key=True, autoincrement=False),  # transaction differ in ``part``
+    Column("at_ms", BigInteger, nullable=False),
+    Column(
+        "kind", String(48), nullable=False
+    ),  # job.submitted, job.state, quota.set, member.added, site.cordoned, ...
+    Column("job_id", BigInteger, nullable=True),
+    Column("group_id", Id, nullable=True),
+    Column("site_id", Id, nullable=True),
+    Column("actor", String(128), nullable=False),  # a person, "scheduler", or "agent:SITE"
+    Column("why", Text, nullable=False, default=""),
+    Column("data", JSON, nullable=False),
+    Index("ix_events_job_id_change", "job_id", "change"),
+    Index("ix_events_group_id_change", "group_id", "change"),
+    Index("ix_events_site_id_change", "site_id", "change"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", BigInteger, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("account_kind", String(16), nullable=False),  # consumer (a group) or provider (a site)
+    Column("account_id", Id, nullable=False),
+    Column("gpu_class", String(31), nullable=False),
+    Column(
+        "gpu_milliseconds", BigInteger, nullable=False
+    ),  # debit positive, credit negative; a run's sum is zero
+    Column("start_ms", BigInteger, nullable=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("entered_ms", BigInteger, nullable=False),
+    Index("ix_ledger_account_kind_account_id", "account_kind", "account_id"),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    # One row a class of waiting jobs: a job inherits it when it is read. bound_site_id 0: not bound.
+    Column("group_id", Id, primary_key=True),
+    Column("shape_id", Id, primary_key=True),
+    Column("bound_site_id", Id, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("verdict", JSON, nullable=False),  # {code, numbers, per_site: [...], counterfactual}
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("caller", String(64), primary_key=True),  # person id or site name, with the route
+    Column("key", String(255), primary_key=True),
+    Column("request_hash", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False, index=True),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+content_parts = Table(
+    "content_parts",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),  # at most 1 MiB
+)
+
+content_grants = Table(
+    "content_grants",
+    metadata,
+    # Who brought a content may use it in jobs: knowing a digest is not a permission.
+    Column("digest", String(71), primary_key=True),
+    Column("person_id", Id, primary_key=True),
+)
+
+log_parts = Table(
+    "log_parts",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+    Column("offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+#: At most one live run a job (law 6), held by the database itself.
+Index(
+    "uq_runs_live_job_id",
+    runs.c.job_id,
+    unique=True,
+    sqlite_where=text("phase <> 'ended'"),
+    postgresql_where=text("phase <> 'ended'"),
+)

@@ -1,0 +1,126 @@
+"""The job file: what is read, what is refused, and that no input makes the parser fall over."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from scheduler.model.job_spec import JobSpec, parse_duration_seconds, parse_memory_mib
+from scheduler.model.shape import DataClass, Topology
+
+SMALLEST: dict[str, Any] = {"name": "digits", "group": "research.kaist.vision", "command": ["true"]}
+
+
+def _fields_refused(document: dict[str, Any]) -> set[str]:
+    with pytest.raises(ValidationError) as refused:
+        JobSpec.model_validate(document)
+    return {str(error["loc"][0]) for error in refused.value.errors()}
+
+
+def test_the_smallest_job_file_has_sensible_defaults() -> None:
+    spec = JobSpec.model_validate(SMALLEST)
+    assert (spec.gpus, spec.preemptible, spec.priority, spec.walltime) == (1, True, 0, None)
+    assert spec.shape(DataClass.OPEN).topology is Topology.ANY
+
+
+def test_a_full_job_file_reads_as_written() -> None:
+    spec = JobSpec.model_validate(
+        SMALLEST
+        | {
+            "workers": 2,
+            "gpus_per_worker": 4,
+            "gpu_classes": ["h100", "a100"],
+            "memory_per_worker": "64GiB",
+            "walltime": "1h30m",
+            "checkpoint": {"directory": "auto", "signal": "SIGUSR2", "grace": "2m"},
+            "topology": {"preferred": "leaf"},
+            "data_class": "S",
+            "priority_class": "high",
+            "command": "python train.py | tee log",
+        }
+    )
+    assert spec.gpus == 8
+    assert spec.memory_per_worker == 64 * 1024
+    assert spec.walltime == 5400
+    assert spec.checkpoint is not None and spec.checkpoint.grace_seconds == 120
+    assert spec.command == ("/bin/sh", "-c", "python train.py | tee log")
+    assert spec.shape(DataClass.OPEN).data_class is DataClass.SENSITIVE
+
+
+def test_a_job_comes_back_from_its_own_json() -> None:
+    spec = JobSpec.model_validate(SMALLEST | {"checkpoint": {"grace": 5}, "walltime": "2d"})
+    again = JobSpec.model_validate_json(spec.model_dump_json(by_alias=True))
+    assert again == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"wall_time": "1h"}, "wall_time"),
+        ({"workers": 0}, "workers"),
+        ({"group": "Research/KAIST"}, "group"),
+        ({"command": []}, "command"),
+        ({"command": ""}, "command"),
+        ({"command": ["a\x00b"]}, "command"),
+        ({"environment": {"DURE_JOB_ID": "7"}}, "environment"),
+        ({"environment": {"A B": "7"}}, "environment"),
+        ({"outputs": ["../secrets"]}, "outputs"),
+        ({"outputs": ["/etc/passwd"]}, "outputs"),
+        ({"walltime": "soon"}, "walltime"),
+        ({"memory_per_worker": "64GB"}, "memory_per_worker"),
+        ({"gpu_classes": ["h100", "h100"]}, "gpu_classes"),
+        ({"priority_class": "urgent"}, "priority_class"),
+        ({"checkpoint": {"signal": "SIGKILL"}}, "checkpoint"),
+        ({"checkpoint": {"directory": "/tmp/x"}}, "checkpoint"),
+        ({"working_directory": "."}, "working_directory"),
+    ],
+)
+def test_a_refusal_names_the_field(change: dict[str, Any], field: str) -> None:
+    assert field in _fields_refused(SMALLEST | change)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("1h30m", 5400), ("2d", 172_800), ("02:30:00", 9000), ("1-00:00:01", 86_401), (7, 7)],
+)
+def test_durations_read_as_people_write_them(text: object, seconds: int) -> None:
+    assert parse_duration_seconds(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "mib"), [("512MiB", 512), ("64GiB", 65_536), ("1TiB", 1_048_576), ("7", 7), (7, 7)])
+def test_memory_reads_as_people_write_it(text: object, mib: int) -> None:
+    assert parse_memory_mib(text) == mib
+
+
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(JobSpec.model_fields)), _anything))
+def test_any_document_is_read_or_refused_by_name(document: dict[str, Any]) -> None:
+    try:
+        JobSpec.model_validate(SMALLEST | document)
+    except ValidationError as refused:
+        assert all(error["loc"] for error in refused.errors())
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_duration_or_refused(text: str) -> None:
+    try:
+        assert parse_duration_seconds(text) >= 0
+    except ValueError as refused:
+        assert "1h30m" in str(refused)
+
+
+def test_the_published_schema_is_json_and_names_every_field() -> None:
+    schema = json.loads(json.dumps(JobSpec.model_json_schema(by_alias=True)))
+    assert set(schema["properties"]) == set(JobSpec.model_fields)
+    assert schema["properties"]["command"]["anyOf"] or schema["properties"]["command"]

@@ -1,0 +1,81 @@
+"""Migrations: they make the tables that the code declares, whoever starts first."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select
+
+from scheduler.clock import ManualClock
+from scheduler.store import groups
+from scheduler.store.database import Database
+from scheduler.store.tables import counters, metadata
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_code(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_a_fresh_record_holds_its_counters_and_the_federation(database: Database) -> None:
+    with database.read() as connection:
+        counts = {row.name: row.value for row in connection.execute(select(counters))}
+        root = groups.by_path(connection, groups.ROOT_PATH)
+    assert counts == {"change": 1, "job": 0, "run": 0}
+    assert root is not None
+    assert (root.kind, root.sector, root.data_class, root.parent_id) == ("federation", "national", "O", None)
+    assert root.output_bytes_max == 256 * 1024 * 1024
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    database.migrate()
+    assert database.migrated()
+    with database.read() as connection:
+        assert len(groups.every(connection)) == 1
+
+
+def test_migrations_need_no_file_of_the_working_directory(
+    database_url: str, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    database = Database(database_url, clock=clock)
+    assert not database.migrated()
+    database.migrate()
+    assert database.migrated()
+    database.close()
+
+
+def test_processes_that_start_at_once_migrate_once(database_url: str, clock: ManualClock) -> None:
+    together = threading.Barrier(4)
+    errors: list[Exception] = []
+
+    def start() -> None:
+        # A Database of its own: nothing is shared but the database itself, as between processes.
+        own = Database(database_url, clock=clock)
+        together.wait()
+        try:
+            own.migrate()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            own.close()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    database = Database(database_url, clock=clock)
+    assert database.migrated()
+    with database.read() as connection:
+        assert len(groups.every(connection)) == 1
+    database.close()
