@@ -10,6 +10,8 @@ _KEYS_MAX = 100_000
 class MemoryLimiter:
     """Keeps the buckets in this process."""
 
+    blocking = False
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._buckets: dict[str, tuple[float, int]] = {}  # tokens, and the moment (ms) they were counted

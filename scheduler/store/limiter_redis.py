@@ -28,14 +28,16 @@ now = math.max(now, counted)
 tokens = math.min(burst, tokens + (now - counted) * rate / 1000)
 local wait = 0
 if tokens >= 1 then tokens = tokens - 1 else wait = (1 - tokens) / rate end
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.17g', tokens), 'counted_ms', string.format('%.0f',
-now)) redis.call('PEXPIRE', KEYS[1], math.ceil(burst / rate * 1000) + 1000) return string.format('%.17g',
-wait)
+redis.call('HSET', KEYS[1], 'tokens', string.format('%.17g', tokens), 'counted_ms', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], math.ceil(burst / rate * 1000) + 1000)
+return string.format('%.17g', wait)
 """
 
 
 class RedisLimiter:
     """Keeps the buckets in Redis, under ``prefix``."""
+
+    blocking = True
 
     def __init__(self, url: str, *, clock: Clock, prefix: str = "dure:limit:") -> None:
         self._clock = clock

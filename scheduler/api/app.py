@@ -1,0 +1,82 @@
+"""The HTTP application: every route below ``/api/v1``, health, readiness, metrics and the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from scheduler.api.dependencies import PROBLEMS_WRITE
+from scheduler.api.middleware import Surroundings
+from scheduler.api.problem import MEDIA_TYPE, install_handlers
+from scheduler.api.routes import (
+    agent,
+    content,
+    events,
+    gpu_classes,
+    gpus,
+    groups,
+    health,
+    jobs,
+    logs,
+    members,
+    quotas,
+    session,
+    sites,
+    stream,
+    submit,
+    tokens,
+    usage,
+)
+from scheduler.service.runtime import Runtime
+
+API_PREFIX = "/api/v1"
+API_VERSION = "1"
+
+#: submit and stream stand before jobs: their addresses are more particular.
+_ROUTERS: tuple[APIRouter, ...] = tuple(
+    module.router
+    for module in (
+        session, submit, stream, logs, jobs, content, gpus, groups, members, quotas, usage, tokens,
+        gpu_classes, events, sites, agent,
+    )
+)  # fmt: skip
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """Build the application over ``runtime``. Starts nothing by itself."""
+    app = FastAPI(
+        title="Dure",
+        version=API_VERSION,
+        summary="One federation that shares a nation's AI compute.",
+        openapi_url=f"{API_PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.runtime = runtime
+    install_handlers(app)
+    for router in _ROUTERS:
+        app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)
+    app.include_router(health.router)
+    app.add_middleware(
+        Surroundings,
+        body_bytes_max=runtime.settings.body_bytes_max,
+        content_bytes_max=runtime.settings.content_bytes_max,
+    )
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; problems carry their own media type alone."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for status, response in operation["responses"].items():
+                    if not status.startswith(("2", "3")) and MEDIA_TYPE in response.get("content", {}):
+                        response["content"].pop("application/json", None)
+        app.openapi_schema = document
+    return app.openapi_schema
+
