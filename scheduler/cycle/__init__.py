@@ -1,0 +1,1 @@
+"""The round: a federation in memory, a snapshot of it, and one pure decision. No clock, no dice, no I/O."""

@@ -1,0 +1,190 @@
+"""Verdicts: why a class of jobs waits, with numbers for every site, and what would start its first job.
+
+Everything is said as things stand after the round's starts, for the head of the class alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from quota.admission import Usage, admit
+from quota.refusal import Refusal as QuotaRefusal
+from quota.refusal import RefusalCode
+from scheduler.cycle.plan import Counterfactual, Verdict
+from scheduler.cycle.round import Queue, Round
+from scheduler.cycle.snapshot import SitePool, takes_work
+from scheduler.model.ids import GroupId, SiteId
+from scheduler.model.reason import Number, Reason, ReasonCode, SiteReason
+
+_CODE_OF_QUOTA = {
+    RefusalCode.LIMIT_REACHED: ReasonCode.WAITING_FOR_QUOTA,
+    RefusalCode.BORROWING_LIMIT_REACHED: ReasonCode.WAITING_FOR_BORROWING,
+    RefusalCode.GUARANTEE_REACHED: ReasonCode.WAITING_FOR_GUARANTEE,
+    RefusalCode.CAPACITY_REACHED: ReasonCode.WAITING_FOR_CAPACITY,
+    RefusalCode.CAPACITY_HELD: ReasonCode.WAITING_FOR_CAPACITY,
+}
+
+
+def explain(round_: Round, queue: Queue) -> Verdict:
+    """The verdict on what is left of a class."""
+    per_site = tuple(_site_reason(round_, queue, pool) for pool in _considered(round_, queue))
+    return Verdict(
+        group=queue.waiting.group,
+        shape=queue.waiting.shape,
+        bound_site=queue.waiting.bound_site,
+        reason=_reason(round_, queue, per_site),
+        counterfactual=counterfactual(round_, queue),
+        waiting=len(queue.waiting.turns) - queue.next,
+    )
+
+
+def _considered(round_: Round, queue: Queue) -> Iterator[SitePool]:
+    """Every pool of a GPU class the job may run on, by site name."""
+    snapshot = round_.snapshot
+    pools = [pool for pool in snapshot.pools.values() if pool.gpu_class in queue.candidates]
+    yield from sorted(pools, key=lambda pool: (snapshot.sites[pool.site].name, pool.gpu_class))
+
+
+def _site_reason(round_: Round, queue: Queue, pool: SitePool) -> SiteReason:
+    snapshot = round_.snapshot
+    site = snapshot.sites[pool.site]
+    bound = queue.waiting.bound_site
+    shape = snapshot.shapes[queue.waiting.shape]
+    rule = snapshot.rule_against(snapshot.clearance(queue.waiting.group, shape), site)
+    if rule is not None:
+        numbers = {"data_class": shape.data_class.value, "rule": rule}
+        return SiteReason(site=site.name, code=ReasonCode.DATA_CLASS_NOT_ALLOWED, numbers=numbers)
+    if bound is not None and bound != site.id:
+        where = {"site": _site_name(round_, bound)}
+        return SiteReason(site=site.name, code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers=where)
+    if not takes_work(site):
+        state = site.state.value if site.reachable else "unreachable"
+        return SiteReason(site=site.name, code=ReasonCode.WAITING_FOR_SITE, numbers={"sites": 1, "state": state})
+    refusal = _refused(round_, queue, pool.gpu_class)
+    if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
+        reason = _quota_reason(round_, refusal)
+        return SiteReason(site=site.name, code=reason.code, numbers=reason.numbers)
+    return _room(round_, queue, pool)
+
+
+def _room(round_: Round, queue: Queue, pool: SitePool) -> SiteReason:
+    """What is missing on an open site."""
+    free, request = round_.pools[pool.site, pool.gpu_class], queue.request
+    name = round_.snapshot.sites[pool.site].name
+    if free.free_gpus < request.gpus_in_all:
+        numbers: dict[str, Number] = {"asked": request.gpus_in_all, "free": free.free_gpus, "gpu_class": pool.gpu_class}
+        return SiteReason(site=name, code=ReasonCode.WAITING_FOR_CAPACITY, numbers=numbers)
+    return SiteReason(
+        site=name,
+        code=ReasonCode.WAITING_FOR_NODES,
+        numbers={
+            "free": free.free_gpus,
+            "workers": request.workers,
+            "gpus_per_worker": request.gpus,
+            "workers_max": free.workers_max(request),
+            "gpu_class": pool.gpu_class,
+        },
+    )
+
+
+def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Reason:
+    """The one reason in front: quota first, since it holds whatever the site; then the site that comes closest."""
+    bound = queue.waiting.bound_site
+    open_pools = [pool for name in queue.candidates for pool in queue.pools.get(name, ())]
+    if not open_pools and bound is not None:
+        numbers = {"site": _site_name(round_, bound)}
+        return Reason(code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers=numbers, per_site=per_site)
+    if not open_pools:
+        closed = sum(each.code is ReasonCode.WAITING_FOR_SITE for each in per_site)
+        return Reason(code=ReasonCode.WAITING_FOR_SITE, numbers={"sites": closed}, per_site=per_site)
+    refusal = _refused(round_, queue, open_pools[0].gpu_class)
+    if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
+        quota = _quota_reason(round_, refusal)
+        return Reason(code=quota.code, numbers=quota.numbers, per_site=per_site)
+    closest = max(open_pools, key=lambda pool: round_.pools[pool.site, pool.gpu_class].free_gpus)
+    room = _room(round_, queue, closest)
+    return Reason(code=room.code, numbers=room.numbers, per_site=per_site)
+
+
+def _refused(round_: Round, queue: Queue, gpu_class: str) -> QuotaRefusal | None:
+    usage = round_.usages[gpu_class]
+    inside = not queue.preemptible
+    answer = admit(usage, queue.waiting.group, queue.request.gpus_in_all, inside_guarantee=inside)
+    return answer if isinstance(answer, QuotaRefusal) else None
+
+
+def _quota_reason(round_: Round, refusal: QuotaRefusal) -> Reason:
+    numbers: dict[str, Number] = dict(refusal.numbers)
+    numbers["group"] = _group_path(round_, refusal.group)
+    numbers["gpu_class"] = refusal.gpu_class
+    return Reason(code=_CODE_OF_QUOTA[refusal.code], numbers=numbers)
+
+
+def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
+    """What would start the head, at the site that needs the least; None where no site may ever serve it."""
+    snapshot, request = round_.snapshot, queue.request
+    shape = snapshot.shapes[queue.waiting.shape]
+    clearance = snapshot.clearance(queue.waiting.group, shape)
+    best: tuple[tuple[bool, int, int, str], Counterfactual] | None = None
+    for pool in _considered(round_, queue):
+        site = snapshot.sites[pool.site]
+        if queue.waiting.bound_site not in (None, site.id) or snapshot.rule_against(clearance, site) is not None:
+            continue
+        shut = not takes_work(site)
+        free = round_.pools[pool.site, pool.gpu_class]
+        missing = max(0, request.workers - free.workers_max(request))
+        raises = _raises(round_, queue, pool, missing)
+        refusal = _refused(round_, queue, pool.gpu_class)
+        inside = refusal is not None and refusal.code is RefusalCode.GUARANTEE_REACHED
+        answer = Counterfactual(
+            site=site.name,
+            gpu_class=pool.gpu_class,
+            nodes=missing,
+            gpus_per_node=request.gpus if missing else 0,
+            raises=raises,
+            preemptible=inside,
+            open_site=shut,
+        )
+        cost = (shut, missing * request.gpus, sum(by for _, by in raises), site.name)
+        if best is None or cost < best[0]:
+            best = (cost, answer)
+    return None if best is None else best[1]
+
+
+def _raises(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> tuple[tuple[str, int], ...]:
+    """By how much each bound on the path would have to be higher, when ``nodes`` were added and a shut site open."""
+    usage, snapshot = round_.usages[pool.gpu_class], round_.snapshot
+    added = nodes * queue.request.gpus
+    if not takes_work(snapshot.sites[pool.site]):
+        added += max(0, pool.gpus - snapshot.site_use.get((pool.site, pool.gpu_class), 0))
+    needs = []
+    for position, free in _room_on_path(usage, queue.waiting.group):
+        room = free + added if position == 0 and _capacity_binds(usage) else free
+        if room < queue.request.gpus_in_all:
+            group = int(usage.tree.group_ids[position])
+            needs.append((_group_path(round_, group), queue.request.gpus_in_all - room))
+    return tuple(needs)
+
+
+def _capacity_binds(usage: Usage) -> bool:
+    return int(usage.bound[0]) == usage.capacity
+
+
+def _room_on_path(usage: Usage, group: int) -> Iterator[tuple[int, int]]:
+    """What each group on the path leaves free, as ``quota.admission`` counts it: idle reserves are filled first."""
+    position, idle = usage.tree.position(group), 0
+    while position >= 0:
+        inside = int(usage.inside[position])
+        yield position, int(usage.bound[position]) - inside + idle
+        idle += max(int(usage.reserve[position]) - inside, 0)
+        position = int(usage.tree.parent[position])
+
+
+def _group_path(round_: Round, group: int) -> str:
+    facts = round_.snapshot.groups.get(GroupId(group))
+    return facts.path if facts is not None else str(group)
+
+
+def _site_name(round_: Round, site: SiteId) -> str:
+    known = round_.snapshot.sites.get(site)
+    return known.name if known is not None else str(site)

@@ -1,0 +1,85 @@
+"""What can never run as things are set: told at submission, with the numbers, instead of waiting for ever."""
+
+from __future__ import annotations
+
+from quota.admission import ceiling
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.ids import GroupId, SiteId
+from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.model.shape import Shape
+
+
+def why_never(snapshot: Snapshot, group: GroupId, shape: Shape) -> Refusal | None:
+    """Why no site could ever run the gang for the group, or None where one could.
+
+    Looks at declared capacity, quotas and data classes alone: not at what is used, healthy, open or heard.
+    """
+    known = snapshot.gpu_classes
+    unknown = [name for name in shape.gpu_classes if name not in known]
+    if shape.gpu_classes and len(unknown) == len(shape.gpu_classes):
+        return refuse(
+            ReasonCode.UNKNOWN_GPU_CLASS,
+            field="gpu_classes",
+            gpu_class=", ".join(unknown),
+            known=", ".join(known) or "-",
+        )
+    answers = [_why_never_on(snapshot, group, shape, name) for name in snapshot.candidates(shape) if name in known]
+    refusals = [each for each in answers if each is not None]
+    if not answers:
+        return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_classes", gpu_class="-", known="-")
+    return None if len(refusals) < len(answers) else refusals[0]
+
+
+def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: str) -> Refusal | None:
+    bound = ceiling(snapshot.tree.of_class(gpu_class), group)
+    if bound is not None and shape.gpus > bound:
+        return refuse(
+            ReasonCode.EXCEEDS_LIMIT,
+            field="workers",
+            asked=shape.gpus,
+            group=snapshot.groups[group].path,
+            gpu_class=gpu_class,
+            limit=max(bound, 0),
+        )
+    by_site = _workers_by_site(snapshot, shape, gpu_class)
+    capacity = sum(node.gpus for node in snapshot.nodes.values() if node.gpu_class == gpu_class)
+    if shape.gpus > capacity:
+        return refuse(
+            ReasonCode.EXCEEDS_CAPACITY, field="workers", asked=shape.gpus, gpu_class=gpu_class, capacity=capacity
+        )
+    clearance = snapshot.clearance(group, shape)
+    rules = {site: snapshot.rule_against(clearance, snapshot.sites[site]) for site in by_site}
+    served = {site: workers for site, workers in by_site.items() if rules[site] is None}
+    if by_site and not served:
+        rule = min(rule for rule in rules.values() if rule is not None)
+        return refuse(
+            ReasonCode.DATA_CLASS_NOT_ALLOWED, field="data_class", data_class=shape.data_class.value, rule=rule
+        )
+    workers_max = max(served.values(), default=0)
+    if workers_max < shape.workers:
+        return refuse(
+            ReasonCode.NO_SITE_FITS,
+            field="workers",
+            workers=shape.workers,
+            gpus_per_worker=shape.gpus_per_worker,
+            workers_max=workers_max,
+        )
+    return None
+
+
+def _workers_by_site(snapshot: Snapshot, shape: Shape, gpu_class: str) -> dict[SiteId, int]:
+    """How many workers each site that has the class could hold when empty."""
+    found: dict[SiteId, int] = {}
+    for (site, name), pool in snapshot.pools.items():
+        if name != gpu_class:
+            continue
+        nodes = (snapshot.nodes[each] for each in pool.node_ids)
+        found[site] = sum(
+            min(
+                node.gpus // shape.gpus_per_worker,
+                node.cpus // shape.cpus_per_worker,
+                node.memory_mib // shape.memory_mib_per_worker,
+            )
+            for node in nodes
+        )
+    return found

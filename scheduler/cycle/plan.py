@@ -1,0 +1,89 @@
+"""What a round answers: starts, and a verdict for every class of jobs that still wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
+from scheduler.model.reason import Reason
+
+#: (node, its name, first rank, workers)
+GangPart = tuple[NodeId, str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job to start now."""
+
+    job: JobId
+    group: GroupId
+    shape: ShapeId
+    site: SiteId
+    gpu_class: str
+    gang: tuple[GangPart, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counterfactual:
+    """What would start the first job of a class, as things stand after the round: all of it together.
+
+    ``raises`` lists (group path, GPUs) by which a bound would have to be higher; ``nodes`` is how many more empty nodes
+    of the gang's own kind the site would have to have. ``preemptible``: the job would have to say that it may be
+    preempted. ``open_site``: the site would have to be active and heard.
+    """
+
+    site: str
+    gpu_class: str
+    nodes: int = 0
+    gpus_per_node: int = 0
+    raises: tuple[tuple[str, int], ...] = ()
+    preemptible: bool = False
+    open_site: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "site": self.site,
+            "gpu_class": self.gpu_class,
+            "nodes": self.nodes,
+            "gpus_per_node": self.gpus_per_node,
+            "raises": [list(each) for each in self.raises],
+            "preemptible": self.preemptible,
+            "open_site": self.open_site,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Why jobs of one class, (group, shape, bound site), do not start. ``waiting`` counts them."""
+
+    group: GroupId
+    shape: ShapeId
+    bound_site: SiteId | None
+    reason: Reason
+    counterfactual: Counterfactual | None
+    waiting: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as they are stored."""
+        other = self.counterfactual
+        return {
+            "code": self.reason.code.value,
+            "numbers": dict(self.reason.numbers),
+            "per_site": [
+                {"site": each.site, "code": each.code.value, "numbers": dict(each.numbers)}
+                for each in self.reason.per_site
+            ],
+            "counterfactual": None if other is None else other.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One decision."""
+
+    starts: tuple[Start, ...]
+    verdicts: tuple[Verdict, ...]
+    now_ms: int
+    seed: int

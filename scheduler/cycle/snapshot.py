@@ -1,0 +1,90 @@
+"""What one round sees. Nothing in it changes while the round runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from quota.tree import QuotaTree
+from scheduler.cycle.facts import GroupFacts, LiveRun
+from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
+from scheduler.model.shape import Shape
+from scheduler.model.site import Node, Site, SiteState
+from scheduler.placement.pool import Pool
+
+#: A waiting job as its class orders it: (-priority, submitted, id).
+Turn = tuple[int, int, JobId]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingClass:
+    """Jobs of one group and shape that may start at the same sites, the first in front."""
+
+    group: GroupId
+    shape: ShapeId
+    bound_site: SiteId | None
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SitePool:
+    """Nodes of one class at one site: what is free on them, and their ids in the pool's order."""
+
+    site: SiteId
+    gpu_class: str
+    node_ids: tuple[NodeId, ...]
+    pool: Pool  #: never taken from; a round copies it
+    gpus: int  #: of healthy nodes, free or not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One moment of the federation."""
+
+    tree: QuotaTree
+    groups: Mapping[GroupId, GroupFacts]
+    policy: DataClassPolicy
+    sites: Mapping[SiteId, Site]
+    nodes: Mapping[NodeId, Node]
+    shapes: Mapping[ShapeId, Shape]
+    pools: Mapping[tuple[SiteId, str], SitePool]
+    own_use: Mapping[str, Mapping[GroupId, int]]  #: by class and group: GPUs of its own runs
+    site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
+    runs: Mapping[RunId, LiveRun]
+    waiting: tuple[WaitingClass, ...]
+
+    @property
+    def gpu_classes(self) -> tuple[str, ...]:
+        """Every class that a site has or a quota names."""
+        return tuple(sorted({gpu_class for _, gpu_class in self.pools} | set(self.tree.classes)))
+
+    def candidates(self, shape: Shape) -> tuple[str, ...]:
+        """The classes a shape may run on, in its order of preference."""
+        return shape.gpu_classes or self.gpu_classes
+
+    def clearance(self, group: GroupId, shape: Shape) -> Clearance:
+        """Whose data a job of ``group`` carries."""
+        facts = self.groups[group]
+        return Clearance(
+            data_class=shape.data_class, public_sector=facts.public_sector, trust_domain=facts.trust_domain
+        )
+
+    def rule_against(self, clearance: Clearance, site: Site) -> str | None:
+        """The rule by which ``site`` may not serve ``clearance``; None where it may."""
+        return why_not_served(self.policy, clearance, site.security)
+
+    def capacity(self, gpu_class: str) -> int:
+        """What quotas are measured against: GPUs that may take work, and those in use where nothing new starts."""
+        total = 0
+        for (site, each), pool in self.pools.items():
+            if each == gpu_class:
+                total += (
+                    pool.gpus if takes_work(self.sites[site]) else min(pool.gpus, self.site_use.get((site, each), 0))
+                )
+        return total
+
+
+def takes_work(site: Site) -> bool:
+    """Whether new work may be sent to a site now."""
+    return site.state is SiteState.ACTIVE and site.reachable

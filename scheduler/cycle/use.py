@@ -1,0 +1,92 @@
+"""How quotas are used, and what is free for whom: what people ask of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from quota.admission import available
+from scheduler.cycle.round import begin
+from scheduler.cycle.snapshot import Snapshot, takes_work
+from scheduler.model.ids import GroupId, SiteId
+from scheduler.model.shape import DataClass, Shape, Topology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassUse:
+    """One group's use of one GPU class, its subtree included, in GPUs."""
+
+    gpu_class: str
+    guaranteed_effective: int
+    used: int
+    borrowed: int
+    fair_share: int
+    queued: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeGpus:
+    """GPUs of one class at one site; ``free_for_me`` is what quotas and data classes leave of ``free``."""
+
+    site: SiteId
+    gpu_class: str
+    total: int
+    free: int
+    free_for_me: int
+
+
+def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
+    """How ``group`` uses every GPU class."""
+    round_ = begin(snapshot)
+    below = {group}
+    for each in snapshot.tree.groups:  # parents stand before their children
+        if each.parent in below:
+            below.add(GroupId(each.id))
+    found = []
+    for gpu_class, usage in round_.usages.items():
+        position = usage.tree.position(group)
+        used, guaranteed = int(usage.used[position]), int(usage.guaranteed[position])
+        queued = sum(
+            queue.request.gpus_in_all * len(queue.waiting.turns)
+            for queue in round_.queues
+            if queue.waiting.group in below and queue.candidates[:1] == (gpu_class,)
+        )
+        found.append(
+            ClassUse(
+                gpu_class=gpu_class,
+                guaranteed_effective=guaranteed,
+                used=used,
+                borrowed=max(0, used - guaranteed),
+                fair_share=round_.shares[gpu_class].of(group),
+                queued=queued,
+            )
+        )
+    return tuple(found)
+
+
+def free_gpus(snapshot: Snapshot, groups: Collection[GroupId]) -> tuple[FreeGpus, ...]:
+    """What is free at every site, and how much of it some one of ``groups`` could start on now with open data."""
+    round_ = begin(snapshot)
+    found = []
+    for (site_id, gpu_class), pool in snapshot.pools.items():
+        site = snapshot.sites[site_id]
+        free = round_.pools[site_id, gpu_class].free_gpus if takes_work(site) else 0
+        for_me = 0
+        for group in groups:
+            clearance = snapshot.clearance(group, _OPEN)
+            if free and snapshot.rule_against(clearance, site) is None:
+                for_me = max(for_me, min(free, available(round_.usages[gpu_class], group)))
+        found.append(FreeGpus(site=site_id, gpu_class=gpu_class, total=pool.gpus, free=free, free_for_me=for_me))
+    return tuple(found)
+
+
+_OPEN = Shape(
+    workers=1,
+    gpus_per_worker=1,
+    cpus_per_worker=0,
+    memory_mib_per_worker=0,
+    gpu_classes=(),
+    topology=Topology.ANY,
+    data_class=DataClass.OPEN,
+    preemptible=True,
+)

@@ -1,0 +1,1 @@
+"""Which nodes a gang gets: arrays and buckets, and a slow oracle beside them. Pure."""

@@ -1,0 +1,68 @@
+"""The published placement rule as a loop: slow, obvious, and the same answer as ``pool.Pool``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler.model.shape import Topology
+from scheduler.placement.request import LEVELS, Placement, Request
+
+
+@dataclass(slots=True)
+class FreeNode:
+    """What is free on a node; ``index`` is its rank by name."""
+
+    index: int
+    domain: tuple[str, ...]
+    gpus: int
+    cpus: int
+    memory_mib: int
+
+    def room(self, request: Request) -> int:
+        """How many workers fit."""
+        workers = 0
+        while (
+            (workers + 1) * request.gpus <= self.gpus
+            and (workers + 1) * request.cpus <= self.cpus
+            and (workers + 1) * request.memory_mib <= self.memory_mib
+        ):
+            workers += 1
+        return workers
+
+
+def place(nodes: Sequence[FreeNode], request: Request, level: Topology) -> Placement | None:
+    """Place a gang in one domain of ``level``: the domain with the fewest free GPUs that holds it, ties by name."""
+    domains: dict[tuple[object, ...], list[FreeNode]] = {}
+    for node in nodes:
+        domains.setdefault(_domain_of(node, level), []).append(node)
+    holding = [
+        (sum(node.gpus for node in members), domain, members)
+        for domain, members in domains.items()
+        if sum(node.room(request) for node in members) >= request.workers
+    ]
+    if not holding:
+        return None
+    return _fill(min(holding, key=lambda each: each[:2])[2], request)
+
+
+def _domain_of(node: FreeNode, level: Topology) -> tuple[object, ...]:
+    if level is Topology.NODE:
+        return (node.index,)
+    if level is Topology.SITE:
+        return ()
+    return node.domain[: LEVELS.index(level) + 1]
+
+
+def _fill(members: Sequence[FreeNode], request: Request) -> Placement:
+    left, unused = request.workers, list(members)
+    placement: list[tuple[int, int]] = []
+    while True:
+        enough = [node for node in unused if node.room(request) >= left]
+        if enough:
+            last = min(enough, key=lambda node: (node.gpus, node.index))
+            return (*placement, (last.index, left))
+        most = min(unused, key=lambda node: (-node.room(request), node.gpus, node.index))
+        placement.append((most.index, most.room(request)))
+        unused.remove(most)
+        left -= placement[-1][1]

@@ -1,0 +1,50 @@
+"""What placement is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.model.shape import Shape, Topology
+
+#: Levels of a domain path, outermost first; a node's path may be any prefix of (hall, spine, leaf).
+LEVELS = (Topology.HALL, Topology.SPINE, Topology.LEAF)
+
+#: What is tried after a level that holds no place: ever looser ones.
+_LOOSER = (Topology.NODE, Topology.LEAF, Topology.SPINE, Topology.HALL, Topology.SITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A gang as placement sees it: ``workers`` equal workers, all or nothing. Memory is in MiB."""
+
+    workers: int
+    gpus: int
+    cpus: int
+    memory_mib: int
+    topology: Topology
+
+    @staticmethod
+    def of(shape: Shape) -> Request:
+        """The part of a shape that decides about nodes."""
+        return Request(
+            shape.workers,
+            shape.gpus_per_worker,
+            shape.cpus_per_worker,
+            shape.memory_mib_per_worker,
+            shape.topology,
+        )
+
+    @property
+    def gpus_in_all(self) -> int:
+        """GPUs of the whole gang."""
+        return self.workers * self.gpus
+
+    def levels(self) -> tuple[Topology, ...]:
+        """The levels to try, the preferred one first. One worker is together on any node."""
+        if self.workers == 1 or self.topology is Topology.ANY:
+            return (Topology.SITE,)
+        return _LOOSER[_LOOSER.index(self.topology) :]
+
+
+#: (node's index in its pool, workers), in the order of ranks.
+Placement = tuple[tuple[int, int], ...]
