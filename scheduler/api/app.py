@@ -79,4 +79,3 @@ def _document(app: FastAPI) -> dict[str, Any]:
                         response["content"].pop("application/json", None)
         app.openapi_schema = document
     return app.openapi_schema
-

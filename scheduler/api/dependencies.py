@@ -146,9 +146,7 @@ async def perform(
     return response_of(answered(await runtime.writer.submit_async(command)))
 
 
-async def write(
-    request: Request, act: Callable[[WriteTransaction], Value | Refusal]
-) -> Value:
+async def write(request: Request, act: Callable[[WriteTransaction], Value | Refusal]) -> Value:
     """Do a write that is idempotent by nature (PUT, DELETE); durable when this returns."""
     return answered(await runtime_of(request).writer.submit_async(act))
 

@@ -133,7 +133,9 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
     )
 
 
-def refusal_of_validation(errors: Iterable[Any], skipped: Sequence[str] = ("body", "query", "path", "header")) -> Refusal:
+def refusal_of_validation(
+    errors: Iterable[Any], skipped: Sequence[str] = ("body", "query", "path", "header")
+) -> Refusal:
     """Turn pydantic's errors into reasons that name field and mend."""
     reasons = []
     for error in errors:

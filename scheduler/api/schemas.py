@@ -515,5 +515,3 @@ class GpuClassPage(Page):
     """GPU classes, by name and date."""
 
     items: list[GpuClassOut]
-
-

@@ -111,9 +111,9 @@ class JobSpec(Part):
     environment: dict[str, str] = Field(default_factory=dict, max_length=512)
     working_directory: str | None = Field(default=None, pattern=DIGEST_PATTERN)
     image: str | None = Field(default=None, min_length=1, max_length=512)
-    command: Annotated[
-        tuple[Argument, ...], BeforeValidator(parse_command, json_schema_input_type=str | list[str])
-    ] = Field(min_length=1, max_length=1024)
+    command: Annotated[tuple[Argument, ...], BeforeValidator(parse_command, json_schema_input_type=str | list[str])] = (
+        Field(min_length=1, max_length=1024)
+    )
     outputs: tuple[Annotated[str, Field(min_length=1, max_length=512)], ...] = Field(default=(), max_length=64)
 
     @field_validator("gpu_classes")

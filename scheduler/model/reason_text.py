@@ -290,13 +290,13 @@ class _Known(dict[str, Any]):
         return "?"
 
 
-def sentence(
-    code: ReasonCode, numbers: Mapping[str, Number], language: Language, *, field: str | None = None
-) -> str:
+def sentence(code: ReasonCode, numbers: Mapping[str, Number], language: Language, *, field: str | None = None) -> str:
     """Fill the sentence of ``code`` in ``language``. Never raises."""
     _, korean, english = TEXTS[code]
     template = korean if language == "ko" else english
-    known = _Known({"field": field or "?", **{name: "-" if value is None else value for name, value in numbers.items()}})
+    known = _Known(
+        {"field": field or "?", **{name: "-" if value is None else value for name, value in numbers.items()}}
+    )
     return string.Formatter().vformat(template, (), known)
 
 

@@ -192,12 +192,23 @@ class EnrolResponse(Message):
     contract: SiteContract
 
 
+_PRIME = (1 << 61) - 1
+
+
 def digest_of_runs(runs: list[tuple[int, int]]) -> str:
     """Digest of a set of (run id, epoch), independent of order and cheap to keep up to date by both sides.
 
     A sum of products modulo a Mersenne prime: equal sets give equal digests; it guards against lost messages, not
     against an adversary, who would hold the agent's credential anyway.
     """
-    prime = (1 << 61) - 1
-    total = sum(pow(run_id * 1_000_003 + epoch, 3, prime) for run_id, epoch in runs) % prime
-    return f"{len(runs)}:{total:x}"
+    return digest_of_run_sum(len(runs), sum(term_of_run(run_id, epoch) for run_id, epoch in runs))
+
+
+def term_of_run(run_id: int, epoch: int) -> int:
+    """What one run adds to the digest's sum."""
+    return pow(run_id * 1_000_003 + epoch, 3, _PRIME)
+
+
+def digest_of_run_sum(count: int, total: int) -> str:
+    """The digest of ``count`` runs whose terms sum to ``total``."""
+    return f"{count}:{total % _PRIME:x}"

@@ -87,7 +87,9 @@ def read_directory(connection: Connection) -> Directory:
 
 
 def _view(row: Group, parent: GroupView | None) -> GroupView:
-    inherited_domain = row.path if parent is None or parent.row.kind in ("federation", "sector") else parent.trust_domain
+    inherited_domain = (
+        row.path if parent is None or parent.row.kind in ("federation", "sector") else parent.trust_domain
+    )
     inherited_bytes = None if parent is None else parent.output_bytes_max
     inherited_class = DataClass.OPEN if parent is None else parent.data_class
     return GroupView(

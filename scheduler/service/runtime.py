@@ -8,6 +8,7 @@ from scheduler.clock import Clock
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.service.caller import Callers
 from scheduler.service.directory import Directories
+from scheduler.service.log_wants import LogWants
 from scheduler.service.settings import Settings
 from scheduler.service.world import World
 from scheduler.store.bus import Bus
@@ -36,6 +37,7 @@ class Runtime:
     callers: Callers
     directories: Directories
     world: World
+    log_wants: LogWants
 
 
 def access_changed(transaction: WriteTransaction, runtime: Runtime) -> None:

@@ -1,0 +1,225 @@
+"""A federation in memory that follows the store by change number: what was read once is never read again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from quota.tree import Quota as TreeQuota
+from scheduler.clock import Clock
+from scheduler.cycle.facts import GroupFacts, LiveRun, WaitingJob
+from scheduler.cycle.federation import Federation
+from scheduler.model.data_class import DataClassPolicy
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
+from scheduler.model.job_state import JobState, RunPhase
+from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
+from scheduler.service.directory import GroupView, read_directory
+from scheduler.store import quotas as quota_rows
+from scheduler.store import shapes as shape_rows
+from scheduler.store import sites as site_rows
+from scheduler.store.database import Database
+from scheduler.store.follow import changed_since
+from scheduler.store.sites import SiteRow
+from scheduler.store.tables import groups, jobs, nodes, quotas, runs
+
+#: A site is silent when it was not heard for so many of its leases.
+SILENT_LEASES = 2
+
+_JOB_COLUMNS = (
+    jobs.c.id,
+    jobs.c.state,
+    jobs.c.group_id,
+    jobs.c.shape_id,
+    jobs.c.priority,
+    jobs.c.submitted_ms,
+    jobs.c.bound_site_id,
+)
+
+
+def is_heard(site: SiteRow, now_ms: int) -> bool:
+    """Whether the site's agent was heard so lately that its runs count as alive."""
+    return site.heard_ms is not None and now_ms - site.heard_ms <= SILENT_LEASES * site.lease_seconds * 1000
+
+
+def security_of(site: SiteRow) -> SecurityGrade:
+    """What the site's contract says about whom it may serve."""
+    return SecurityGrade(
+        csap=Csap(site.csap),
+        state_facility=site.state_facility,
+        classified_network=site.classified_network,
+        isolates_users=site.isolates_users,
+        trust_domain=site.trust_domain,
+    )
+
+
+def facts_of(group: GroupView) -> GroupFacts:
+    """A group as rounds see it."""
+    return GroupFacts(
+        id=GroupId(group.id),
+        path=group.path,
+        parent=None if group.row.parent_id is None else GroupId(group.row.parent_id),
+        trust_domain=group.trust_domain,
+        public_sector=group.public_sector,
+    )
+
+
+class Follower:
+    """Keeps ``federation`` in step with the store. Not thread-safe."""
+
+    def __init__(self, database: Database, clock: Clock, policy: DataClassPolicy) -> None:
+        self._database = database
+        self._clock = clock
+        self.federation = Federation(policy)
+        self.sites: dict[int, SiteRow] = {}
+        #: grows whenever groups, quotas, sites' contracts or nodes changed
+        self.version = 0
+        self._tree_change = -1
+        self._nodes_change = 0
+        self._jobs_change = 0
+        self._runs_change = 0
+        self._seen_sites: dict[int, Site] = {}
+
+    def catch_up(self) -> None:
+        """Take in everything committed since the last time, as of one moment."""
+        with self._database.read() as connection:
+            self._follow_tree(connection)
+            self._follow_sites(connection)
+            self._follow_nodes(connection)
+            self._follow_runs(connection)
+            self._follow_jobs(connection)
+
+    def _follow_tree(self, connection: Connection) -> None:
+        newest = connection.execute(
+            select(func.max(groups.c.change), func.coalesce(select(func.max(quotas.c.change)).scalar_subquery(), 0))
+        ).one()
+        change = max(newest[0] or 0, newest[1] or 0)
+        if change == self._tree_change:
+            return
+        directory = read_directory(connection)
+        self.federation.set_groups(
+            [facts_of(group) for group in directory.by_id.values()],
+            {(GroupId(row.group_id), row.gpu_class): _quota(row) for row in quota_rows.every(connection)},
+        )
+        self._tree_change = change
+        self.version += 1
+
+    def _follow_sites(self, connection: Connection) -> None:
+        now_ms = self._clock.now_ms()
+        for row in site_rows.every(connection):
+            known = self.sites.get(row.id)
+            self.sites[row.id] = row
+            site = Site(
+                id=SiteId(row.id),
+                name=row.name,
+                state=SiteState(row.state),
+                security=security_of(row),
+                reachable=is_heard(row, now_ms),
+            )
+            if self._seen_sites.get(row.id) != site:
+                self._seen_sites[row.id] = site
+                self.federation.put_site(site)
+            if known is None or known.change != row.change:
+                self.version += 1
+
+    def _follow_nodes(self, connection: Connection) -> None:
+        while True:
+            page = changed_since(connection, nodes, self._nodes_change)
+            for row in page.rows:
+                self.version += 1
+                if row.removed:
+                    self.federation.remove_node(NodeId(row.id))
+                else:
+                    self.federation.put_node(_node(row))
+            self._nodes_change = page.change
+            if not page.more:
+                return
+
+    def _follow_runs(self, connection: Connection) -> None:
+        live = runs.c.phase != RunPhase.ENDED.value
+        # At first only what is live matters; afterwards ends are news.
+        where = live if self._runs_change == 0 else None
+        while True:
+            page = changed_since(connection, runs, self._runs_change, where=where)
+            for row in page.rows:
+                if row.phase == RunPhase.ENDED.value:
+                    self.federation.drop_run(RunId(row.id))
+                else:
+                    self.federation.put_run(_run(row))
+            self._runs_change = page.change
+            if not page.more:
+                return
+
+    def _follow_jobs(self, connection: Connection) -> None:
+        queued = jobs.c.state == JobState.QUEUED.value
+        where = queued if self._jobs_change == 0 else None
+        while True:
+            page = changed_since(
+                connection, jobs, self._jobs_change, columns=(*_JOB_COLUMNS, jobs.c.change), where=where
+            )
+            waiting: list[WaitingJob] = []
+            for row in page.rows:
+                if row.state == JobState.QUEUED.value:
+                    waiting.append(_waiting(row))
+                else:
+                    self.federation.drop_waiting(JobId(row.id))
+            self._learn_shapes(connection, {each.shape for each in waiting})
+            self.federation.put_waiting(waiting)
+            self._jobs_change = page.change
+            if not page.more:
+                return
+
+    def _learn_shapes(self, connection: Connection, wanted: set[ShapeId]) -> None:
+        unknown = sorted(each for each in wanted if not self.federation.has_shape(each))
+        for shape_id, shape in shape_rows.by_id(connection, unknown).items():
+            self.federation.put_shape(ShapeId(shape_id), shape)
+
+
+def _quota(row: quota_rows.Quota) -> TreeQuota:
+    return TreeQuota(
+        guaranteed=row.guaranteed,
+        limit=row.limit,
+        borrowing_limit=row.borrowing_limit,
+        lending_limit=row.lending_limit,
+        weight=row.weight,
+    )
+
+
+def _node(row: Any) -> Node:
+    return Node(
+        id=NodeId(row.id),
+        site_id=SiteId(row.site_id),
+        name=row.name,
+        pool=row.pool,
+        gpu_class=row.gpu_class,
+        gpus=row.gpus,
+        cpus=row.cpus,
+        memory_mib=row.memory_mib,
+        domain=tuple(row.domain),
+        healthy=row.healthy,
+    )
+
+
+def _run(row: Any) -> LiveRun:
+    return LiveRun(
+        id=RunId(row.id),
+        job=JobId(row.job_id),
+        group=GroupId(row.group_id),
+        site=SiteId(row.site_id),
+        gpu_class=row.gpu_class,
+        gpus_per_worker=row.gpus_per_worker,
+        cpus_per_worker=row.cpus_per_worker,
+        memory_mib_per_worker=row.memory_mib_per_worker,
+        gang=tuple((NodeId(part[0]), part[3]) for part in row.gang),
+    )
+
+
+def _waiting(row: Any) -> WaitingJob:
+    return WaitingJob(
+        id=JobId(row.id),
+        group=GroupId(row.group_id),
+        shape=ShapeId(row.shape_id),
+        priority=row.priority,
+        submitted_ms=row.submitted_ms,
+        bound_site=None if row.bound_site_id is None else SiteId(row.bound_site_id),
+    )

@@ -1,0 +1,169 @@
+"""The end of a run: the run's row, the job's next state, the event and the ledger, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from quota.ledger import RunInterval, charge, correction
+from scheduler.model.job_spec import JobSpec
+from scheduler.model.job_state import (
+    INFRASTRUCTURE_CAUSES,
+    TERMINAL_STATES,
+    EndCause,
+    JobState,
+    RunPhase,
+    state_after_run,
+)
+from scheduler.model.reason import ReasonCode
+from scheduler.store import jobs, ledger, runs
+from scheduler.store.jobs import JobRow
+from scheduler.store.ledger import Charge
+from scheduler.store.runs import RunRow
+from scheduler.store.transaction import EventRow, WriteTransaction
+from scheduler.store.dialect import encode_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """How a run ended, by whoever may say so. ``started_ms`` None: it never ran, and nothing is charged."""
+
+    cause: EndCause
+    started_ms: int | None
+    ended_ms: int
+    exit_code: int | None = None
+    message: str = ""
+
+
+_RUN_COLUMNS = (
+    "phase", "started_ms", "ended_ms", "exit_code", "cause", "message", "charged_start_ms", "charged_end_ms",
+)  # fmt: skip
+_JOB_COLUMNS = (
+    "state", "failures", "infrastructure_failures", "bound_site_id", "requeue_requested", "started_ms", "ended_ms",
+    "exit_code", "reason",
+)  # fmt: skip
+
+
+class RunEnds:
+    """Collects ends of one transaction and writes them in a few statements."""
+
+    def __init__(self, transaction: WriteTransaction) -> None:
+        self._transaction = transaction
+        self._run_rows: list[tuple[Any, ...]] = []
+        self._job_rows: list[tuple[Any, ...]] = []
+        self._charges: list[Charge] = []
+        self._events: list[EventRow] = []
+        self._sites: set[int] = set()
+
+    def end(self, run: RunRow, job: JobRow, end: RunEnd, *, actor: str) -> JobState:
+        """End a live run; answer the job's state after it."""
+        started_ms = end.started_ms
+        ended_ms = end.ended_ms if started_ms is None else max(end.ended_ms, started_ms)
+        self._run_rows.append((
+            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, end.cause.value, end.message[:2000],
+            started_ms, None if started_ms is None else ended_ms,
+        ))  # fmt: skip
+        if started_ms is not None:
+            self._charge(charge(_interval(run, started_ms, ended_ms))[0].gpu_milliseconds, run, started_ms, ended_ms)
+        lost = end.cause in INFRASTRUCTURE_CAUSES
+        failures = job.failures + (end.cause is EndCause.EXITED and end.exit_code != 0)
+        lost_runs = job.infrastructure_failures + lost
+        state = state_after_run(
+            cause=end.cause,
+            exit_code=end.exit_code,
+            cancel_requested=job.cancel_requested,
+            requeue_requested=job.requeue_requested,
+            retries_left=job.retries - job.failures,
+            infrastructure_failures=lost_runs,
+        )
+        reason = _reason(job, run, end, state, lost_runs)
+        self._job_rows.append((
+            job.id, state.value, failures, lost_runs, _bound_site(job, run, started_ms), False, started_ms,
+            ended_ms if state in TERMINAL_STATES else None, end.exit_code, reason,
+        ))  # fmt: skip
+        data = {"state": state.value, "cause": end.cause.value, "exit_code": end.exit_code, "run": run.id}
+        data |= {"epoch": run.epoch}
+        self._events.append(
+            ("job.state", job.id, job.group_id, run.site_id, actor, end.message[:500], encode_json(data))
+        )
+        self._sites.add(run.site_id)
+        self._transaction.after_commit(f"job:{job.id}")
+        return state
+
+    def correct(self, run: RunRow, end: RunEnd, *, actor: str) -> None:
+        """A run that was ended by a guess has better times now: reverse what was charged, and charge what is true."""
+        started_ms, ended_ms = end.started_ms, end.ended_ms
+        known = None if started_ms is None else (started_ms, max(ended_ms, started_ms))
+        entered = None if run.charged_start_ms is None else (run.charged_start_ms, run.charged_end_ms or 0)
+        if known == entered:
+            return
+        if entered is not None and known is not None:
+            for posting in correction(_interval(run, *entered), _interval(run, *known)):
+                self._charge(posting[0].gpu_milliseconds, run, posting[0].start_ms, posting[0].end_ms)
+        elif entered is not None:
+            self._charge(-charge(_interval(run, *entered))[0].gpu_milliseconds, run, *entered)
+        elif known is not None:
+            self._charge(charge(_interval(run, *known))[0].gpu_milliseconds, run, *known)
+        charged = known or (None, None)
+        self._run_rows.append((
+            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, run.cause, run.message, *charged,
+        ))  # fmt: skip
+        data = {"run": run.id, "epoch": run.epoch, "started_ms": started_ms, "ended_ms": ended_ms}
+        self._events.append(("run.corrected", run.job_id, run.group_id, run.site_id, actor, "", encode_json(data)))
+
+    def write(self) -> None:
+        """Write everything collected."""
+        transaction = self._transaction
+        runs.change_many(transaction, _RUN_COLUMNS, self._run_rows)
+        jobs.change_many(transaction, _JOB_COLUMNS, self._job_rows)
+        ledger.enter(transaction, self._charges)
+        transaction.add_events(self._events)
+        if self._job_rows:
+            transaction.after_commit("scheduler")
+
+    def _charge(self, gpu_milliseconds: int, run: RunRow, start_ms: int, end_ms: int) -> None:
+        self._charges.append(
+            Charge(
+                run_id=run.id,
+                group_id=run.group_id,
+                site_id=run.site_id,
+                gpu_class=run.gpu_class,
+                gpu_milliseconds=gpu_milliseconds,
+                start_ms=start_ms,
+                end_ms=end_ms,
+            )
+        )
+
+
+def _interval(run: RunRow, start_ms: int, end_ms: int) -> RunInterval:
+    return RunInterval(
+        run_id=run.id,
+        group_id=run.group_id,
+        site_id=run.site_id,
+        gpu_class=run.gpu_class,
+        gpus=run.gpus,
+        start_ms=start_ms,
+        end_ms=end_ms,
+    )
+
+
+def _bound_site(job: JobRow, run: RunRow, started_ms: int | None) -> int | None:
+    """A job that keeps its checkpoint at the site goes back to where it ran last."""
+    if started_ms is None or '"checkpoint"' not in job.spec:
+        return job.bound_site_id
+    return run.site_id if JobSpec.model_validate_json(job.spec).checkpoint_binds_to_site else job.bound_site_id
+
+
+def _reason(job: JobRow, run: RunRow, end: RunEnd, state: JobState, lost_runs: int) -> dict[str, Any] | None:
+    """Why a job stands where it does after its run; None where the state says all."""
+    if state is JobState.CANCELLED:
+        return job.reason if (job.reason or {}).get("code") == ReasonCode.CANCELLED_BY else None
+    if state is not JobState.FAILED:
+        return None
+    if end.cause is EndCause.EXITED:
+        return {"code": ReasonCode.COMMAND_FAILED.value, "numbers": {"exit_code": end.exit_code, "job": job.id}}
+    if end.cause is EndCause.WALLTIME:
+        walltime = JobSpec.model_validate_json(job.spec).walltime
+        return {"code": ReasonCode.WALLTIME_EXCEEDED.value, "numbers": {"walltime_seconds": walltime}}
+    numbers = {"failures": lost_runs, "cause": end.cause.value, "run": run.id}
+    return {"code": ReasonCode.INFRASTRUCTURE_FAILED.value, "numbers": numbers}

@@ -1,0 +1,59 @@
+"""The federation as a server's requests see it: a snapshot that is at most a moment old."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from scheduler.clock import Clock
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.data_class import DataClassPolicy
+from scheduler.service.follow import Follower
+from scheduler.store.database import Database
+from scheduler.store.sites import SiteRow
+
+
+class World:
+    """A follower of the store, shared by the threads of a server."""
+
+    def __init__(self, database: Database, clock: Clock, policy: DataClassPolicy, staleness_seconds_max: float) -> None:
+        self._follower = Follower(database, clock, policy)
+        self._clock = clock
+        self._staleness_seconds_max = staleness_seconds_max
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._version = 0
+        self._read_seconds = 0.0
+
+    def remembered(self) -> tuple[Snapshot, int] | None:
+        """The snapshot and its version while they are fresh enough; without I/O."""
+        snapshot = self._snapshot
+        if snapshot is None or self._clock.monotonic_seconds() - self._read_seconds >= self._staleness_seconds_max:
+            return None
+        return snapshot, self._version
+
+    def read(self) -> tuple[Snapshot, int]:
+        """The snapshot, read anew where it is too old, and a number that grows when capacity or policy changed."""
+        with self._lock:
+            known = self.remembered()
+            if known is not None:
+                return known
+            now_seconds = self._clock.monotonic_seconds()
+            self._follower.catch_up()
+            self._snapshot = self._follower.federation.snapshot()
+            self._version = self._follower.version
+            self._read_seconds = now_seconds
+            return self._snapshot, self._version
+
+    def snapshot(self) -> Snapshot:
+        """The federation now."""
+        return self.read()[0]
+
+    def forget(self) -> None:
+        """Read again at the next question: this process changed something that must show at once."""
+        self._read_seconds = float("-inf")
+
+    @property
+    def sites(self) -> Mapping[int, SiteRow]:
+        """Sites by id, as of the last reading."""
+        return self._follower.sites
