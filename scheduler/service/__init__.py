@@ -1,1 +1,1 @@
-"""Use cases and the loop. People's side and machines' side; both speak to the store, and answer with values or refusals."""
+"""Use cases and the loop: people's side and machines' side. They answer with values or refusals."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-
-from starlette.concurrency import run_in_threadpool
 
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.job_spec import JobSpec
@@ -79,7 +78,7 @@ class AgentSync:
             wait_seconds = min(request.wait_seconds_max, self._runtime.settings.sync_wait_seconds_max)
             first = True
             while True:
-                response = await run_in_threadpool(self._answer, site, request, taken, first)
+                response = await asyncio.to_thread(self._answer, site, request, taken, first)
                 left_seconds = wait_seconds - (clock.monotonic_seconds() - began_seconds)
                 if left_seconds <= 0 or _is_news(response):
                     return response

@@ -46,7 +46,7 @@ _SCOPE_ORDER = (Scope.READ, Scope.SUBMIT, Scope.MANAGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A person, the token that acts for them, and the roles they hold themselves (inherited ones follow from the tree)."""
+    """A person, the token that acts for them, and the roles they hold themselves; the tree says what is inherited."""
 
     person_id: int
     person: str

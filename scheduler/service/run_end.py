@@ -17,11 +17,11 @@ from scheduler.model.job_state import (
 )
 from scheduler.model.reason import ReasonCode
 from scheduler.store import jobs, ledger, runs
+from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
 from scheduler.store.ledger import Charge
 from scheduler.store.runs import RunRow
 from scheduler.store.transaction import EventRow, WriteTransaction
-from scheduler.store.dialect import encode_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ class SiteView:
         while True:
             page = changed_since(connection, runs, self._change, where=where)
             for row in page.rows:
-                self._put(RunRow(*row))
+                self._put(RunRow(*tuple(row)))
             self._change = page.change
             if not page.more:
                 return

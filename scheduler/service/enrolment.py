@@ -1,0 +1,69 @@
+"""An agent's first contact, and who it is afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+
+from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.model.wire import PROTOCOL_VERSIONS_SPOKEN, EnrolRequest, EnrolResponse
+from scheduler.service.agent_sync import contract_of
+from scheduler.service.runtime import Runtime
+from scheduler.service.secret import SITE_PREFIX, derived_secret, hash_of
+from scheduler.store import sites
+from scheduler.store.sites import SiteRow
+from scheduler.store.transaction import WriteTransaction
+
+
+def enrol(
+    transaction: WriteTransaction, runtime: Runtime, token: str, key: str, request: EnrolRequest
+) -> EnrolResponse | Refusal:
+    """Exchange a one-time token for the agent's own credential.
+
+    The credential follows from the token and the request's key, so that a request repeated after a lost answer gets
+    the same one, while nothing but hashes is stored; another key comes too late.
+    """
+    if request.protocol not in PROTOCOL_VERSIONS_SPOKEN:
+        spoken = ", ".join(map(str, PROTOCOL_VERSIONS_SPOKEN))
+        return refuse(ReasonCode.PROTOCOL_UNSUPPORTED, protocol=request.protocol, spoken=spoken)
+    _ = transaction.change
+    site = sites.by_enrolment_hash(transaction.connection, hash_of(token))
+    if site is None:
+        return refuse(ReasonCode.UNAUTHENTICATED)
+    credential = derived_secret(SITE_PREFIX, token, key)
+    hashed = hash_of(credential)
+    if site.credential_hash is not None:
+        if not hmac.compare_digest(site.credential_hash, hashed):
+            return refuse(ReasonCode.ALREADY_ENROLLED)
+    elif site.enrolment_expires_ms is not None and site.enrolment_expires_ms <= transaction.now_ms:
+        return refuse(ReasonCode.UNAUTHENTICATED)
+    else:
+        sites.change(transaction, site.id, credential_hash=hashed, agent=request.agent, heard_ms=transaction.now_ms)
+        transaction.event("site.enrolled", actor=f"agent:{site.name}", site_id=site.id, data={"agent": request.agent})
+    return EnrolResponse(site=site.name, credential=credential, contract=contract_of(site, runtime.policy))
+
+
+class SiteCallers:
+    """Which site's agent holds a credential; remembered for a moment. Thread-safe."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.Lock()
+        self._known: dict[bytes, tuple[float, SiteRow]] = {}
+
+    def find(self, credential: str) -> SiteRow | Refusal:
+        """The site, or a refusal for a credential that is none."""
+        runtime = self._runtime
+        now_seconds = runtime.clock.monotonic_seconds()
+        digest = hashlib.sha256(credential.encode()).digest()
+        known = self._known.get(digest)
+        if known is not None and now_seconds - known[0] < runtime.settings.staleness_seconds_max:
+            return known[1]
+        with runtime.database.read() as connection:
+            site = sites.by_credential_hash(connection, hash_of(credential))
+        if site is None:
+            return refuse(ReasonCode.UNAUTHENTICATED)
+        with self._lock:
+            self._known[digest] = (now_seconds, site)
+        return site

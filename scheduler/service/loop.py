@@ -1,0 +1,181 @@
+"""The scheduling loop: follow the store, decide, check, commit under the fence. One leads, others stand by."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from scheduler.cycle.check_plan import check_plan
+from scheduler.cycle.decide import decide
+from scheduler.cycle.plan import Plan, Verdict
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
+from scheduler.service.follow import Follower, is_heard
+from scheduler.service.reconcile import forget_old_answers, is_due, reconcile_site, revive_site
+from scheduler.service.round_commit import (
+    STARTS_A_TRANSACTION,
+    VERDICTS_A_TRANSACTION,
+    VerdictKey,
+    commit_starts,
+    commit_verdicts,
+    key_of,
+)
+from scheduler.service.runtime import Runtime
+from scheduler.store import leadership
+from scheduler.store.fence import Fence
+
+LEADERSHIP = "scheduler"
+PAUSE_SECONDS = 0.5
+FORGET_SECONDS = 3600.0
+
+ROUND_SECONDS = Histogram(
+    "dure_round_seconds",
+    "Time of one round: follow, decide, check, commit.",
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10),
+)
+STARTS = Counter("dure_round_starts_total", "Runs leased by rounds.")
+LEADS = Gauge("dure_scheduler_leads", "1 while this process leads the scheduling.")
+
+
+class SchedulerLoop:
+    """One scheduler. ``run`` returns after ``stop``; from any thread."""
+
+    def __init__(self, runtime: Runtime, holder: str | None = None) -> None:
+        self._runtime = runtime
+        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
+        self._stopping = threading.Event()
+        self._log = structlog.get_logger("dure.scheduler")
+        self._told: dict[VerdictKey, Verdict] = {}
+        self._forgot_seconds = float("-inf")
+        self._silent: set[int] = set()
+
+    def stop(self) -> None:
+        """Have ``run`` return soon."""
+        self._stopping.set()
+        self._runtime.bus.publish("scheduler")
+
+    def run(self) -> None:
+        """Lead whenever nobody else does, until ``stop``."""
+        while not self._stopping.is_set():
+            try:
+                fence = self._acquire()
+                if fence is None:
+                    self._stopping.wait(min(1.0, self._runtime.settings.leadership_seconds / 3))
+                    continue
+                self._log.info("leading", holder=self._holder, fence=fence.number)
+                LEADS.set(1)
+                self._lead(fence)
+            except LeadershipLost as lost:
+                self._log.warning("another scheduler leads", detail=str(lost))
+            except StoreUnavailable as away:
+                self._log.warning("the store is away", detail=str(away))
+                self._stopping.wait(PAUSE_SECONDS)
+            finally:
+                LEADS.set(0)
+
+    def _duration_ms(self) -> int:
+        return round(self._runtime.settings.leadership_seconds * 1000)
+
+    def _acquire(self) -> Fence | None:
+        return leadership.acquire(
+            self._runtime.database,
+            name=LEADERSHIP,
+            holder=self._holder,
+            duration_ms=self._duration_ms(),
+            now_ms=self._runtime.clock.now_ms(),
+        )
+
+    def _lead(self, fence: Fence) -> None:
+        runtime = self._runtime
+        follower = Follower(runtime.database, runtime.clock, runtime.policy)
+        self._told = {}
+        follower.catch_up()
+        # Who led before may have gone while sites were silent: each is looked at once.
+        self._silent = set(follower.sites)
+        renewed_seconds = runtime.clock.monotonic_seconds()
+        with runtime.bus.subscribe("scheduler") as news:
+            while not self._stopping.is_set():
+                now_seconds = runtime.clock.monotonic_seconds()
+                if now_seconds - renewed_seconds >= runtime.settings.leadership_seconds / 3:
+                    self._renew(fence)
+                    renewed_seconds = now_seconds
+                started = self.turn(follower, fence)
+                if not started:
+                    news.wait(runtime.settings.round_interval_seconds)
+        leadership.release(runtime.database, fence)
+
+    def _renew(self, fence: Fence) -> None:
+        now_ms = self._runtime.clock.now_ms()
+        if not leadership.renew(self._runtime.database, fence, duration_ms=self._duration_ms(), now_ms=now_ms):
+            raise LeadershipLost(f"{self._holder} leads no more")
+
+    def turn(self, follower: Follower, fence: Fence) -> int:
+        """One turn: what time changed, one round, its commit. Answer how many runs were leased."""
+        runtime = self._runtime
+        with ROUND_SECONDS.time():
+            follower.catch_up()
+            if self._reconcile(follower, fence):
+                follower.catch_up()
+            snapshot = follower.federation.snapshot()
+            plan = decide(snapshot, runtime.clock.now_ms(), fence.number)
+            violations = check_plan(snapshot, plan)
+            if violations:
+                raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")
+            started = self._commit(snapshot, plan, fence)
+        STARTS.inc(started)
+        return started
+
+    def _reconcile(self, follower: Follower, fence: Fence) -> bool:
+        """Look at silent sites and at those that came back. Whether anything changed."""
+        runtime, changed = self._runtime, 0
+        now_ms = runtime.clock.now_ms()
+        busy = {run.site for run in follower.federation.live_runs.values()}
+        for site in list(follower.sites.values()):
+            if site.id not in busy:
+                continue
+            site_id = site.id
+            if is_due(site, now_ms):
+                done = runtime.database.run(partial(reconcile_site, site_id=site_id), fence)
+                changed += done.unreachable + done.freed
+                self._silent.add(site_id)
+            elif site_id in self._silent and is_heard(site, now_ms):
+                changed += runtime.database.run(partial(revive_site, site_id=site_id), fence)
+                self._silent.discard(site_id)
+        now_seconds = runtime.clock.monotonic_seconds()
+        if now_seconds - self._forgot_seconds >= FORGET_SECONDS:
+            self._forgot_seconds = now_seconds
+            seconds = runtime.settings.idempotency_seconds
+            runtime.database.run(lambda each: forget_old_answers(each, seconds), fence)
+        return bool(changed)
+
+    def _commit(self, snapshot: Snapshot, plan: Plan, fence: Fence) -> int:
+        database, started = self._runtime.database, 0
+        for first in range(0, len(plan.starts), STARTS_A_TRANSACTION):
+            part = plan.starts[first : first + STARTS_A_TRANSACTION]
+            started += database.run(partial(commit_starts, starts=part, shapes=snapshot.shapes), fence)
+        told = {key_of(verdict): verdict for verdict in plan.verdicts}
+        changed = [(key, each.as_json()) for key, each in told.items() if self._differs(key, each)]
+        gone = [key for key in self._told if key not in told]
+        for part_changed, part_gone in _parts(changed, gone):
+            database.run(partial(commit_verdicts, changed=part_changed, gone=part_gone, at_ms=plan.now_ms), fence)
+        self._told = told
+        return started
+
+    def _differs(self, key: VerdictKey, verdict: Verdict) -> bool:
+        before = self._told.get(key)
+        return before is None or (before.reason, before.counterfactual) != (verdict.reason, verdict.counterfactual)
+
+
+def _parts(
+    changed: Sequence[tuple[VerdictKey, dict[str, Any]]], gone: Sequence[VerdictKey]
+) -> list[tuple[Sequence[tuple[VerdictKey, dict[str, Any]]], Sequence[VerdictKey]]]:
+    count = max(len(changed), len(gone))
+    size = VERDICTS_A_TRANSACTION
+    return [(changed[first : first + size], gone[first : first + size]) for first in range(0, count, size)]

@@ -1,0 +1,88 @@
+"""A plan's starts and verdicts, written under the leader's fencing number. What changed meanwhile is skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scheduler.cycle.plan import Start, Verdict
+from scheduler.model.ids import ShapeId
+from scheduler.model.job_state import JobState
+from scheduler.model.shape import Shape
+from scheduler.model.site import SiteState
+from scheduler.store import jobs, runs, sites, verdicts
+from scheduler.store.dialect import encode_json
+from scheduler.store.runs import NewRun
+from scheduler.store.transaction import EventRow, WriteTransaction
+
+ACTOR = "scheduler"
+STARTS_A_TRANSACTION = 2_000
+VERDICTS_A_TRANSACTION = 2_000
+
+VerdictKey = tuple[int, int, int]
+
+
+def commit_starts(transaction: WriteTransaction, starts: Sequence[Start], shapes: Mapping[ShapeId, Shape]) -> int:
+    """Lease what is still queued, at sites that are still active; answer how many runs that made."""
+    _ = transaction.change
+    known = jobs.by_ids(transaction.connection, [start.job for start in starts])
+    active = {row.id for row in sites.every(transaction.connection) if row.state == SiteState.ACTIVE.value}
+    valid = [
+        start
+        for start in starts
+        if start.site in active
+        and (job := known.get(start.job)) is not None
+        and job.state == JobState.QUEUED.value
+        and job.bound_site_id in (None, start.site)
+        and (job.group_id, job.shape_id) == (start.group, start.shape)
+    ]
+    ids = transaction.next_ids("run", len(valid))
+    new: list[NewRun] = []
+    rows: list[tuple[object, ...]] = []
+    events: list[EventRow] = []
+    for run_id, start in zip(ids, valid, strict=True):
+        job, shape = known[start.job], shapes[start.shape]
+        epoch = job.epoch + 1
+        new.append(
+            NewRun(
+                id=run_id,
+                job_id=job.id,
+                group_id=job.group_id,
+                epoch=epoch,
+                site_id=start.site,
+                gpu_class=start.gpu_class,
+                gpus=shape.gpus,
+                cpus_per_worker=shape.cpus_per_worker,
+                memory_mib_per_worker=shape.memory_mib_per_worker,
+                gpus_per_worker=shape.gpus_per_worker,
+                gang=start.gang,
+            )
+        )
+        rows.append((job.id, JobState.LEASED.value, epoch, run_id, start.site, None, None, None))
+        data = encode_json({"state": JobState.LEASED.value, "run": run_id, "epoch": epoch})
+        events.append(("job.state", job.id, job.group_id, start.site, ACTOR, "", data))
+        transaction.after_commit(f"job:{job.id}")
+    runs.add_many(transaction, new)
+    columns = ("state", "epoch", "run_id", "site_id", "started_ms", "exit_code", "reason")
+    jobs.change_many(transaction, columns, rows)
+    transaction.add_events(events)
+    for site_id in {start.site for start in valid}:
+        transaction.after_commit(f"site:{site_id}")
+    return len(valid)
+
+
+def key_of(verdict: Verdict) -> VerdictKey:
+    """How a verdict's class is named in the store."""
+    return verdict.group, verdict.shape, verdict.bound_site or 0
+
+
+def commit_verdicts(
+    transaction: WriteTransaction,
+    changed: Sequence[tuple[VerdictKey, dict[str, Any]]],
+    gone: Sequence[VerdictKey],
+    at_ms: int,
+) -> None:
+    """Write verdicts that differ from those of the round before, and drop those of classes that wait no more."""
+    _ = transaction.change
+    verdicts.put_many(transaction, at_ms, changed)
+    verdicts.remove_many(transaction, gone)
