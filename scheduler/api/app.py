@@ -29,6 +29,8 @@ from scheduler.api.routes import (
     tokens,
     usage,
 )
+from scheduler.service.agent_sync import AgentSync
+from scheduler.service.enrolment import SiteCallers
 from scheduler.service.runtime import Runtime
 
 API_PREFIX = "/api/v1"
@@ -55,6 +57,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
     )
     app.state.runtime = runtime
+    app.state.site_callers = SiteCallers(runtime)
+    app.state.agent_sync = AgentSync(runtime)
     install_handlers(app)
     for router in _ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)

@@ -157,6 +157,15 @@ def response_of(answer: Answer) -> Response:
     return Response(answer.body, status_code=answer.status, media_type="application/json", headers=headers)
 
 
+def with_body(answer: Response, document: BaseModel) -> Response:
+    """The same answer with another body: for what must be shown but never stored."""
+    replayed = answer.headers.get("Idempotency-Replayed")
+    headers = {"Idempotency-Replayed": replayed} if replayed else None
+    return Response(
+        document.model_dump_json(), status_code=answer.status_code, media_type="application/json", headers=headers
+    )
+
+
 def _documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": "Problem", "model": Problem, "content": content} for status in statuses}

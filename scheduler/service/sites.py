@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -206,7 +206,7 @@ def _operated(transaction: WriteTransaction, caller: Caller, name: str) -> SiteR
 def set_site_state(
     transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, state: SiteState, why: str
 ) -> SiteRow | Refusal:
-    """Cordon, drain, resume or stop. Stopping ends every run of Dure's on the site at once; its jobs go back to the queue."""
+    """Cordon, drain, resume or stop. Stopping ends every run of Dure's there at once; the jobs queue again."""
     row = _operated(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
@@ -243,7 +243,7 @@ def set_site_state(
     transaction.after_commit(f"site:{row.id}")
     transaction.after_commit("scheduler")
     transaction.on_commit(runtime.world.forget)
-    return row
+    return replace(row, state=state.value, state_reason=why)
 
 
 def declare_lost(
@@ -292,6 +292,13 @@ def change_operator(
     transaction.event(kind, actor=caller.person, why=why, site_id=row.id, data={"person": person})
     access_changed(transaction, runtime)
     return row
+
+
+def view_after(runtime: Runtime, caller: Caller, row: SiteRow) -> SiteView:
+    """A site that was changed a moment ago, in a transaction that is not over: its new row is what was decided."""
+    snapshot = runtime.world.snapshot()
+    with runtime.database.read() as connection:
+        return _view(runtime, connection, caller, row, snapshot)
 
 
 #: What a route's action does to the state.
