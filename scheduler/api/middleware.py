@@ -52,7 +52,7 @@ class Surroundings:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name: value for name, value in scope["headers"]}
+        headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         scope["dure.trace_id"] = trace_id = given if _TRACE.match(given) else secrets.token_hex(8)
         started, status = time.perf_counter(), 500

@@ -58,6 +58,11 @@ def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailur
         if message and message not in lines[0]:
             lines.append(f"  {error.get('field')}: {message}")
     if status >= 500 and problem.get("trace_id"):
-        lines.append(say(f"Tell the operators: trace {problem['trace_id']}", f"운영자에게 알려 주십시오: trace {problem['trace_id']}"))
+        lines.append(
+            say(
+                f"Tell the operators: trace {problem['trace_id']}",
+                f"운영자에게 알려 주십시오: trace {problem['trace_id']}",
+            )
+        )
     exit_code = _EXIT_OF_STATUS.get(status, EXIT_TIMEOUT if status >= 500 else EXIT_USAGE)
     return CommandFailure(exit_code, *lines)

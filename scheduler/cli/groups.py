@@ -35,7 +35,9 @@ def _write_groups(rows: Any, output: OutputFormat) -> None:
 @command
 def group_create(
     path: GroupPath,
-    sector: Annotated[str | None, typer.Option(help="public, startup, research, national or partner (top level).")] = None,
+    sector: Annotated[
+        str | None, typer.Option(help="public, startup, research, national or partner (top level).")
+    ] = None,
     data_class: Annotated[str | None, typer.Option(help="Data class of its jobs: C, S or O.")] = None,
     trust_domain: Annotated[str | None, typer.Option(help="Who trusts one another on a shared machine.")] = None,
     why: Why = "",

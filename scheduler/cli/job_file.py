@@ -21,7 +21,9 @@ def read_job_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as unreadable:
-        raise usage_failure(f"{path} cannot be read: {unreadable}", f"{path} 파일을 읽을 수 없습니다: {unreadable}") from unreadable
+        raise usage_failure(
+            f"{path} cannot be read: {unreadable}", f"{path} 파일을 읽을 수 없습니다: {unreadable}"
+        ) from unreadable
     if len(text) > FILE_BYTES_MAX:
         raise usage_failure(f"{path} is no job file: it is too long.", f"{path}: 작업 파일이라기에는 너무 깁니다.")
     try:

@@ -112,8 +112,8 @@ def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
     if answer.get("ahead"):
         out.print("  " + say(f"{answer['ahead']} jobs are ahead of it.", f"앞에 작업 {answer['ahead']}개가 있습니다."))
     if answer.get("counterfactual"):
-        out.print("  " + say("It would start if: ", "이러면 시작합니다: ") + text_of(answer["counterfactual"]), markup=False)
-    if answer.get("evaluated_at"):
         out.print(
-            "  " + say("As of the round at ", "판단한 라운드: ") + show_time(answer["evaluated_at"]), style="dim"
+            "  " + say("It would start if: ", "이러면 시작합니다: ") + text_of(answer["counterfactual"]), markup=False
         )
+    if answer.get("evaluated_at"):
+        out.print("  " + say("As of the round at ", "판단한 라운드: ") + show_time(answer["evaluated_at"]), style="dim")

@@ -17,9 +17,13 @@ JobId = Annotated[int, typer.Argument(help="The job's number.", min=1)]
 def submit(
     context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="A job file (YAML). Without it: options and -- COMMAND.")] = None,
-    group: Annotated[str | None, typer.Option("--group", "-g", help="Group to charge, e.g. research.kaist.vision.")] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", "-g", help="Group to charge, e.g. research.kaist.vision.")
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", "-n", help="Name of the job.")] = None,
-    gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="GPUs in all; with --workers they are split.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option("--gpus", min=1, help="GPUs in all; with --workers they are split.")
+    ] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Workers of the gang.")] = None,
     gpu_class: Annotated[list[str] | None, typer.Option("--gpu-class", help="Any of these, in this order.")] = None,
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="CPUs a worker.")] = None,
@@ -32,7 +36,9 @@ def submit(
     output_pattern: Annotated[list[str] | None, typer.Option("--collect", help="Output files to collect.")] = None,
     retries: Annotated[int | None, typer.Option("--retries", min=0, help="Tries after a failure.")] = None,
     not_preemptible: Annotated[bool, typer.Option("--not-preemptible", help="Only inside the guarantee.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say whether, where and at what cost; submit nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say whether, where and at what cost; submit nothing.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Show states and log until it ends.")] = False,
     output: Output = OutputFormat.TABLE,
 ) -> None:
@@ -104,7 +110,10 @@ def _show_submitted(client: Any, job: dict[str, Any], output: OutputFormat, foll
         console().print(
             str(job["id"])
             if output is OutputFormat.NAME
-            else say(f"Submitted job {job['id']} to {job['group']}.", f"작업 {job['id']}을(를) {job['group']}에 제출했습니다."),
+            else say(
+                f"Submitted job {job['id']} to {job['group']}.",
+                f"작업 {job['id']}을(를) {job['group']}에 제출했습니다.",
+            ),
             markup=False,
         )
     if follow:

@@ -35,6 +35,7 @@ def words_after_dashes(context: click.Context) -> list[str]:
     """What the user wrote after ``--``."""
     return list(context.meta.get(_WORDS, ()))
 
+
 EXIT_INTERRUPTED = 130
 
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
@@ -86,7 +87,9 @@ def parse_assignments(values: list[str], option: str) -> dict[str, str]:
     for value in values:
         name, equals, text = value.partition("=")
         if not equals or not name:
-            raise usage_failure(f"{option} takes NAME=VALUE, not {value!r}.", f"{option}에는 NAME=VALUE를 쓰십시오: {value!r}")
+            raise usage_failure(
+                f"{option} takes NAME=VALUE, not {value!r}.", f"{option}에는 NAME=VALUE를 쓰십시오: {value!r}"
+            )
         found[name] = text
     return found
 

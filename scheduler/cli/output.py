@@ -158,7 +158,9 @@ def write_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         out.print(line([cell.replace("\n", " ") for cell in row]))
 
 
-def write_fields(document: Mapping[str, Any], pairs: Sequence[tuple[str, str]], output: OutputFormat, name: str) -> None:
+def write_fields(
+    document: Mapping[str, Any], pairs: Sequence[tuple[str, str]], output: OutputFormat, name: str
+) -> None:
     """Write one thing: labels and values below each other, or its JSON, YAML or name."""
     if write_document(document, output):
         return

@@ -52,7 +52,11 @@ def logout() -> None:
     from scheduler.cli.output import console
     from scheduler.cli.profile import forget_token
 
-    console().print(say("Signed out.", "로그아웃했습니다.") if forget_token() else say("You were not signed in.", "로그인 상태가 아니었습니다."))
+    console().print(
+        say("Signed out.", "로그아웃했습니다.")
+        if forget_token()
+        else say("You were not signed in.", "로그인 상태가 아니었습니다.")
+    )
 
 
 @command

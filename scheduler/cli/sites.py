@@ -49,11 +49,15 @@ def site_register(
     csap: Annotated[str, typer.Option(help="none, low, mid or high.")] = "none",
     state_facility: Annotated[bool, typer.Option("--state-facility", help="The state's own building.")] = False,
     classified_network: Annotated[bool, typer.Option("--classified-network")] = False,
-    isolates_users: Annotated[bool, typer.Option("--isolates-users", help="Users cannot reach each other's work.")] = False,
+    isolates_users: Annotated[
+        bool, typer.Option("--isolates-users", help="Users cannot reach each other's work.")
+    ] = False,
     trust_domain: Annotated[
         str | None, typer.Option(help="The one trust domain it serves when it does not isolate its users.")
     ] = None,
-    supervised: Annotated[bool, typer.Option("--supervised/--not-supervised", help="A supervisor beside every process.")] = True,
+    supervised: Annotated[
+        bool, typer.Option("--supervised/--not-supervised", help="A supervisor beside every process.")
+    ] = True,
     lease_seconds: Annotated[int, typer.Option(min=5, max=3600, help="How long a lease lasts without renewal.")] = 30,
     why: Why = "",
     output: Output = OutputFormat.TABLE,

@@ -57,9 +57,7 @@ def make_example(administrator: Client) -> ExampleTokens:
     for parent, name, sector in _GROUPS:
         body = {"parent": parent, "name": name, "example": True, "why": WHY}
         administrator.post("groups", body | ({"sector": sector} if sector else {}))
-    administrator.put(
-        f"gpu-classes/{GPU_CLASS}", {"credit_numerator": 1, "credit_denominator": 1, "why": WHY}, {}
-    )
+    administrator.put(f"gpu-classes/{GPU_CLASS}", {"credit_numerator": 1, "credit_denominator": 1, "why": WHY}, {})
     for group, guaranteed in _GUARANTEES:
         body = {"guaranteed": guaranteed, "weight": 1, "why": WHY}
         administrator.put(f"groups/{group}/quota/{GPU_CLASS}", body, {"If-None-Match": "*"})

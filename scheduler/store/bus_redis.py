@@ -153,6 +153,5 @@ def unpack(data: bytes) -> list[Message]:
         fields.append(field)
         at += 4 + length
     return [
-        (topic.decode(errors="replace"), payload)
-        for topic, payload in zip(fields[::2], fields[1::2], strict=False)
+        (topic.decode(errors="replace"), payload) for topic, payload in zip(fields[::2], fields[1::2], strict=False)
     ]

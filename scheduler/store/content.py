@@ -113,9 +113,7 @@ class Incoming:
 
 def size(connection: Connection, digest: str) -> int | None:
     """Return the bytes of a content, None where there is none."""
-    return connection.execute(
-        select(contents.c.bytes).where(contents.c.digest == digest)
-    ).scalar_one_or_none()
+    return connection.execute(select(contents.c.bytes).where(contents.c.digest == digest)).scalar_one_or_none()
 
 
 def read(database: Database, digest: str) -> Iterator[bytes]:
@@ -124,9 +122,7 @@ def read(database: Database, digest: str) -> Iterator[bytes]:
     with database.read() as connection:
         total = size(connection, digest)
     for part in range(-(-(total or 0) // PART_BYTES)):
-        statement = select(content_parts.c.data).where(
-            content_parts.c.digest == digest, content_parts.c.part == part
-        )
+        statement = select(content_parts.c.data).where(content_parts.c.digest == digest, content_parts.c.part == part)
         with database.read() as connection:
             data: bytes = connection.execute(statement).scalar_one()
         yield data

@@ -149,14 +149,10 @@ class Database:
         try:
             yield
         except (OperationalError, InterfaceError, PoolTimeout) as error:
-            raise StoreUnavailable(
-                f"the {self.dialect} database cannot be used now: {_first_line(error)}"
-            ) from error
+            raise StoreUnavailable(f"the {self.dialect} database cannot be used now: {_first_line(error)}") from error
         except DBAPIError as error:
             if error.connection_invalidated or is_contention(error):
-                raise StoreUnavailable(
-                    f"the {self.dialect} database was lost: {_first_line(error)}"
-                ) from error
+                raise StoreUnavailable(f"the {self.dialect} database was lost: {_first_line(error)}") from error
             raise
 
 
@@ -169,9 +165,7 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ConfigurationError(
-            "the database URL cannot be read: write sqlite:///path or postgresql://…"
-        ) from error
+        raise ConfigurationError("the database URL cannot be read: write sqlite:///path or postgresql://…") from error
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "postgresql+psycopg":
@@ -200,8 +194,7 @@ def _open_postgresql(connection: psycopg.Connection[Any], _record: object) -> No
     connection.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}".encode())
     # Acknowledged means on the disk, whatever the server's default; stronger settings are left alone.
     connection.execute(
-        "SELECT set_config(name, 'on', false) FROM pg_settings"
-        " WHERE name = 'synchronous_commit' AND setting = 'off'"
+        "SELECT set_config(name, 'on', false) FROM pg_settings WHERE name = 'synchronous_commit' AND setting = 'off'"
     )
     connection.commit()
 

@@ -41,9 +41,7 @@ def upsert(
     connection.execute(statement, [dict(row) for row in rows])
 
 
-def bulk_insert(
-    connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
+def bulk_insert(connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Load many rows at the least cost a row: prepared ``executemany`` on SQLite, COPY on PostgreSQL.
 
     Values go to the driver as they stand: JSON columns take text from ``encode_json``, and no default of the
@@ -64,9 +62,7 @@ def bulk_insert(
             for row in rows:
                 copy.write_row(row)
     except psycopg.Error as error:
-        raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, dialect=connection.dialect
-        ) from error
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, dialect=connection.dialect) from error
 
 
 def pairs_in(
@@ -78,9 +74,7 @@ def pairs_in(
     """Condition: (``first``, ``second``) is one of ``pairs``. One statement text however many pairs there
     are, so that it is compiled and planned once."""
     if connection.dialect.name == "sqlite":
-        wanted = text("SELECT value ->> 0, value ->> 1 FROM json_each(:pairs)").bindparams(
-            pairs=encode_json(pairs)
-        )
+        wanted = text("SELECT value ->> 0, value ->> 1 FROM json_each(:pairs)").bindparams(pairs=encode_json(pairs))
     else:
         wanted = text("SELECT * FROM unnest(CAST(:firsts AS text[]), CAST(:seconds AS text[]))").bindparams(
             firsts=[pair[0] for pair in pairs], seconds=[pair[1] for pair in pairs]

@@ -31,6 +31,4 @@ def check(connection: Connection, fence: Fence) -> None:
     ).one_or_none()
     if row is None or row.fence != fence.number:
         highest = "none" if row is None else row.fence
-        raise LeadershipLost(
-            f"{fence.holder} held fence {fence.number} of {fence.name}; the highest is {highest}"
-        )
+        raise LeadershipLost(f"{fence.holder} held fence {fence.number} of {fence.name}; the highest is {highest}")

@@ -234,9 +234,7 @@ def _run_apart(transaction: WriteTransaction, works: Sequence[_Work[Any]]) -> No
         work.outcome, work.error = None, None
         try:
             with transaction.savepoint():
-                work.outcome = (
-                    work.items[0](transaction) if work.kind is None else work.kind(transaction, work.items)
-                )
+                work.outcome = work.items[0](transaction) if work.kind is None else work.kind(transaction, work.items)
         except DBAPIError as error:
             if error.connection_invalidated or is_contention(error):
                 raise

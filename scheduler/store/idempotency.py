@@ -38,9 +38,7 @@ def find(connection: Connection, keys: Sequence[IdempotencyKey]) -> dict[tuple[s
     """Return what stands for ``keys``: (caller, key) -> (request hash, answer)."""
     if not keys:
         return {}
-    wanted = pairs_in(
-        connection, idempotency.c.caller, idempotency.c.key, [(each.caller, each.key) for each in keys]
-    )
+    wanted = pairs_in(connection, idempotency.c.caller, idempotency.c.key, [(each.caller, each.key) for each in keys])
     return {
         (row.caller, row.key): (row.request_hash, Answer(status=row.status, body=row.body, replayed=True))
         for row in connection.execute(select(idempotency).where(wanted))
@@ -63,16 +61,11 @@ def record(transaction: WriteTransaction, answers: Sequence[tuple[IdempotencyKey
         transaction.connection,
         idempotency,
         _COLUMNS,
-        [
-            (key.caller, key.key, key.request_hash, answer.status, answer.body, now_ms)
-            for key, answer in answers
-        ],
+        [(key.caller, key.key, key.request_hash, answer.status, answer.body, now_ms) for key, answer in answers],
     )
 
 
-def once(
-    transaction: WriteTransaction, key: IdempotencyKey, act: Callable[[], Answer | Refusal]
-) -> Answer | Refusal:
+def once(transaction: WriteTransaction, key: IdempotencyKey, act: Callable[[], Answer | Refusal]) -> Answer | Refusal:
     """Answer as before if ``key`` is known; else act and keep the answer. Refusals are not kept: asking again
     is free."""
     _ = transaction.change  # two requests with one key, at two servers, are judged one after the other
@@ -87,6 +80,4 @@ def once(
 
 def forget_before(transaction: WriteTransaction, created_ms: int) -> int:
     """Drop answers older than ``created_ms``; return how many."""
-    return transaction.connection.execute(
-        delete(idempotency).where(idempotency.c.created_ms < created_ms)
-    ).rowcount
+    return transaction.connection.execute(delete(idempotency).where(idempotency.c.created_ms < created_ms)).rowcount

@@ -88,9 +88,7 @@ def counts_by_state(connection: Connection) -> dict[str, int]:
     return {row.state: row.jobs for row in connection.execute(statement)}
 
 
-def change(
-    transaction: WriteTransaction, job_id: int, *, states: Sequence[str] | None = None, **values: Any
-) -> bool:
+def change(transaction: WriteTransaction, job_id: int, *, states: Sequence[str] | None = None, **values: Any) -> bool:
     """Set columns of a job, only if it stands in one of ``states`` where they are given; False if it was not
     set."""
     statement = update(jobs).where(jobs.c.id == job_id).values(**values, change=transaction.change)

@@ -63,9 +63,7 @@ def enter(transaction: WriteTransaction, charges: Sequence[Charge]) -> None:
 
 def of_run(connection: Connection, run_id: int) -> list[LedgerRow]:
     """Return a run's entries, in the order they were made."""
-    return all_of(
-        LedgerRow, connection, select(ledger).where(ledger.c.run_id == run_id).order_by(ledger.c.id)
-    )
+    return all_of(LedgerRow, connection, select(ledger).where(ledger.c.run_id == run_id).order_by(ledger.c.id))
 
 
 def sums_by_class(

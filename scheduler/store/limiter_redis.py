@@ -61,9 +61,7 @@ class RedisLimiter:
                 # Asked again only after a pause, so that its timeout is not paid by every request.
                 self._away_until_seconds = self._clock.monotonic_seconds() + _PAUSE_SECONDS
                 _log.warning("redis is away, each process limits by itself: %s", error)
-        return self._local.retry_after_seconds(
-            key, rate_per_second=rate_per_second, burst=burst, now_ms=now_ms
-        )
+        return self._local.retry_after_seconds(key, rate_per_second=rate_per_second, burst=burst, now_ms=now_ms)
 
     def close(self) -> None:
         """Close the connections."""

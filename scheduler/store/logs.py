@@ -68,9 +68,7 @@ def append(
     return max(after, now_known) if now_known >= bytes_max else now_known
 
 
-def read(
-    connection: Connection, *, run_id: int, rank: int, offset: int, bytes_max: int = READ_BYTES_MAX
-) -> LogPiece:
+def read(connection: Connection, *, run_id: int, rank: int, offset: int, bytes_max: int = READ_BYTES_MAX) -> LogPiece:
     """Return at most ``bytes_max`` bytes from ``offset`` on; none where the log has not come that far."""
     known = end(connection, run_id, rank)
     if offset >= known or bytes_max <= 0:

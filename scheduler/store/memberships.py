@@ -63,9 +63,7 @@ def remove(transaction: WriteTransaction, *, person_id: int, group_id: int, role
 
 def sites_of(connection: Connection, person_id: int) -> list[int]:
     """Return the ids of the sites a person operates."""
-    statement = (
-        select(operators.c.site_id).where(operators.c.person_id == person_id).order_by(operators.c.site_id)
-    )
+    statement = select(operators.c.site_id).where(operators.c.person_id == person_id).order_by(operators.c.site_id)
     return list(connection.execute(statement).scalars())
 
 

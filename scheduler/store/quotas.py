@@ -66,9 +66,5 @@ def put(
         "change": transaction.change,
     }
     keys = ("group_id", "gpu_class")
-    upsert(
-        transaction.connection, quotas, [row], keys=keys, update=[name for name in row if name not in keys]
-    )
-    return Quota(
-        group_id, gpu_class, guaranteed, limit, borrowing_limit, lending_limit, weight, transaction.change
-    )
+    upsert(transaction.connection, quotas, [row], keys=keys, update=[name for name in row if name not in keys])
+    return Quota(group_id, gpu_class, guaranteed, limit, borrowing_limit, lending_limit, weight, transaction.change)

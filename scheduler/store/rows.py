@@ -23,9 +23,7 @@ def all_of(kind: Callable[..., RowClass], connection: Connection, statement: Sel
     return [kind(*row) for row in connection.execute(statement)]
 
 
-def first_of(
-    kind: Callable[..., RowClass], connection: Connection, statement: Select[Any]
-) -> RowClass | None:
+def first_of(kind: Callable[..., RowClass], connection: Connection, statement: Select[Any]) -> RowClass | None:
     """Return the first row of ``statement``, or None."""
     row: Row[Any] | None = connection.execute(statement).first()
     return None if row is None else kind(*row)
@@ -48,8 +46,6 @@ def update_by_id(
     if not rows:
         return
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in columns}
-    statement = (
-        update(table).where(table.c.id == bindparam("row_id")).values(**values, change=transaction.change)
-    )
+    statement = update(table).where(table.c.id == bindparam("row_id")).values(**values, change=transaction.change)
     names = ("row_id", *(f"new_{name}" for name in columns))
     transaction.connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])

@@ -98,9 +98,7 @@ def live_at(connection: Connection, site_id: int) -> list[RunRow]:
 
 def live(connection: Connection) -> list[RunRow]:
     """Return all runs that have not ended, by id."""
-    return all_of(
-        RunRow, connection, select(runs).where(runs.c.phase != RunPhase.ENDED.value).order_by(runs.c.id)
-    )
+    return all_of(RunRow, connection, select(runs).where(runs.c.phase != RunPhase.ENDED.value).order_by(runs.c.id))
 
 
 def add_many(transaction: WriteTransaction, new: Sequence[NewRun]) -> None:

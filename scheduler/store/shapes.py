@@ -98,8 +98,6 @@ def _store(transaction: WriteTransaction, missing: Iterable[Shape]) -> dict[Shap
         part = hashes[start : start + _ROWS_A_STATEMENT_MAX]
         rows = [{"hash": each, "request": request_of(by_hash[each])} for each in part]
         upsert(transaction.connection, shapes, rows, keys=["hash"])
-        for row in transaction.connection.execute(
-            select(shapes.c.id, shapes.c.hash).where(shapes.c.hash.in_(part))
-        ):
+        for row in transaction.connection.execute(select(shapes.c.id, shapes.c.hash).where(shapes.c.hash.in_(part))):
             ids[by_hash[row.hash]] = row.id
     return ids

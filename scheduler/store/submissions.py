@@ -59,9 +59,7 @@ class Submitter:
     def __init__(self, shape_ids: ShapeIds | None = None) -> None:
         self._shape_ids = shape_ids or ShapeIds()
 
-    def insert(
-        self, transaction: WriteTransaction, submissions: Sequence[Submission]
-    ) -> list[Answer | Refusal]:
+    def insert(self, transaction: WriteTransaction, submissions: Sequence[Submission]) -> list[Answer | Refusal]:
         """Insert the jobs of ``submissions`` and return one answer each, in order.
 
         A request whose key is known (also one earlier in this very list) is answered as before, or refused
@@ -102,9 +100,7 @@ class Submitter:
         )
         return [answers.get(index) or _known(each, known) for index, each in enumerate(submissions)]
 
-    def _ids_of_shapes(
-        self, transaction: WriteTransaction, submissions: Sequence[Submission]
-    ) -> list[list[int]]:
+    def _ids_of_shapes(self, transaction: WriteTransaction, submissions: Sequence[Submission]) -> list[list[int]]:
         ids = self._shape_ids.of(transaction, [job.shape for each in submissions for job in each.jobs])
         apart: list[list[int]] = []
         start = 0
@@ -137,8 +133,4 @@ def _known(submission: Submission, known: dict[tuple[str, str], tuple[str, Answe
     assert key is not None, "only a request with a key can have been answered before"
     answer = idempotency.judge(key, known[key.caller, key.key])
     assert answer is not None, "a stored answer is judged"
-    return (
-        Answer(status=answer.status, body=answer.body, replayed=True)
-        if isinstance(answer, Answer)
-        else answer
-    )
+    return Answer(status=answer.status, body=answer.body, replayed=True) if isinstance(answer, Answer) else answer

@@ -261,9 +261,7 @@ events = Table(
     Column("change", BigInteger, primary_key=True, autoincrement=False),  # the SSE id; several rows of one
     Column("part", Integer, primary_key=True, autoincrement=False),  # transaction differ in ``part``
     Column("at_ms", BigInteger, nullable=False),
-    Column(
-        "kind", String(48), nullable=False
-    ),  # job.submitted, job.state, quota.set, member.added, site.cordoned, ...
+    Column("kind", String(48), nullable=False),  # job.submitted, job.state, quota.set, member.added, site.cordoned, ...
     Column("job_id", BigInteger, nullable=True),
     Column("group_id", Id, nullable=True),
     Column("site_id", Id, nullable=True),
@@ -283,9 +281,7 @@ ledger = Table(
     Column("account_kind", String(16), nullable=False),  # consumer (a group) or provider (a site)
     Column("account_id", Id, nullable=False),
     Column("gpu_class", String(31), nullable=False),
-    Column(
-        "gpu_milliseconds", BigInteger, nullable=False
-    ),  # debit positive, credit negative; a run's sum is zero
+    Column("gpu_milliseconds", BigInteger, nullable=False),  # debit positive, credit negative; a run's sum is zero
     Column("start_ms", BigInteger, nullable=False),
     Column("end_ms", BigInteger, nullable=False),
     Column("entered_ms", BigInteger, nullable=False),

@@ -39,9 +39,7 @@ def by_id(connection: Connection, token_id: int) -> Token | None:
 
 def of_person(connection: Connection, person_id: int) -> list[Token]:
     """Return a person's tokens, oldest first."""
-    return all_of(
-        Token, connection, select(tokens).where(tokens.c.person_id == person_id).order_by(tokens.c.id)
-    )
+    return all_of(Token, connection, select(tokens).where(tokens.c.person_id == person_id).order_by(tokens.c.id))
 
 
 def add(

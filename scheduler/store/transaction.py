@@ -81,9 +81,7 @@ class WriteTransaction:
         data: Mapping[str, Any] | None = None,
     ) -> None:
         """Record that something happened; written with the transaction, in the order of the calls."""
-        self._pending.events.append(
-            (kind, job_id, group_id, site_id, actor, why, encode_json(dict(data or {})))
-        )
+        self._pending.events.append((kind, job_id, group_id, site_id, actor, why, encode_json(dict(data or {}))))
 
     def add_events(self, rows: Iterable[EventRow]) -> None:
         """Record many events; the cheap way for batches."""

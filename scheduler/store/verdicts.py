@@ -15,9 +15,7 @@ from scheduler.store.transaction import WriteTransaction
 VerdictKey = tuple[int, int, int]
 
 
-def put_many(
-    transaction: WriteTransaction, at_ms: int, rows: Sequence[tuple[VerdictKey, dict[str, Any]]]
-) -> None:
+def put_many(transaction: WriteTransaction, at_ms: int, rows: Sequence[tuple[VerdictKey, dict[str, Any]]]) -> None:
     """Write the verdicts of a round made at ``at_ms``."""
     values = [
         {"group_id": group, "shape_id": shape, "bound_site_id": bound, "at_ms": at_ms, "verdict": verdict}

@@ -276,9 +276,7 @@ def _create_runs() -> None:
     op.create_index("ix_runs_site_id_change", "runs", ["site_id", "change"])
     op.create_index("ix_runs_site_id_phase", "runs", ["site_id", "phase"])
     live = sa.text("phase <> 'ended'")
-    op.create_index(
-        "uq_runs_live_job_id", "runs", ["job_id"], unique=True, sqlite_where=live, postgresql_where=live
-    )
+    op.create_index("uq_runs_live_job_id", "runs", ["job_id"], unique=True, sqlite_where=live, postgresql_where=live)
 
 
 def _create_accounts() -> None:

@@ -1,0 +1,214 @@
+"""The composition root: the one module that knows which adapters exist."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from scheduler.api.app import create_app
+from scheduler.clock import Clock, SystemClock
+from scheduler.model.data_class import DEFAULT_POLICY
+from scheduler.model.errors import ConfigurationError
+from scheduler.portal.app import install_portal
+from scheduler.service.caller import Callers, Role, Scope
+from scheduler.service.directory import Directories
+from scheduler.service.log_wants import LogWants
+from scheduler.service.loop import SchedulerLoop
+from scheduler.service.runtime import ACCESS_TOPIC, Runtime
+from scheduler.service.secret import PERSON_PREFIX, SHOWN_CHARACTERS, hash_of, new_secret
+from scheduler.service.settings import Settings
+from scheduler.service.world import World
+from scheduler.store import gpu_classes, groups, memberships, people, tokens
+from scheduler.store.bus import Bus
+from scheduler.store.bus_memory import MemoryBus
+from scheduler.store.bus_redis import RedisBus
+from scheduler.store.database import Database
+from scheduler.store.group_commit import GroupCommit
+from scheduler.store.limiter import Limiter
+from scheduler.store.limiter_memory import MemoryLimiter
+from scheduler.store.limiter_redis import RedisLimiter
+from scheduler.store.submissions import Submitter
+from scheduler.store.transaction import WriteTransaction
+
+#: Credits of one GPU-hour against an H100's, as a first table; administrators set the federation's own.
+CREDITS: dict[str, tuple[int, int]] = {
+    "a100": (1, 2), "h100": (1, 1), "h200": (5, 4), "b200": (9, 4), "gb200": (5, 2), "b300": (3, 1),
+}  # fmt: skip
+GRACEFUL_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """Where the record is, and what carries wake-ups: Redis where a URL is given, else this process."""
+
+    database_url: str
+    redis_url: str | None = None
+    settings: Settings = Settings()
+
+
+def settings_from_environment(settings: Settings) -> Settings:
+    """``settings`` with what ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST`` and ``DURE_SECURE_COOKIES`` say."""
+    numbers: dict[str, float] = {}
+    for name in ("DURE_RATE_PER_SECOND", "DURE_RATE_BURST"):
+        text = os.environ.get(name)
+        if text is None:
+            continue
+        if not text.isdecimal() or int(text) < 1:
+            raise ConfigurationError(f"{name} is {text!r}: write a whole number above 0")
+        numbers[name] = int(text)
+    return replace(
+        settings,
+        rate_per_second=numbers.get("DURE_RATE_PER_SECOND", settings.rate_per_second),
+        rate_burst=int(numbers.get("DURE_RATE_BURST", settings.rate_burst)),
+        secure_cookies=os.environ.get("DURE_SECURE_COOKIES", "") == "1" or settings.secure_cookies,
+    )
+
+
+@contextmanager
+def open_runtime(wiring: Wiring, clock: Clock | None = None) -> Iterator[Runtime]:
+    """Build a process's parts, the schema brought up to date; close them in order at the end."""
+    clock = clock or SystemClock()
+    settings = wiring.settings
+    with ExitStack() as stack:
+        bus: Bus = MemoryBus() if wiring.redis_url is None else RedisBus(wiring.redis_url)
+        stack.callback(bus.close)
+        limiter: Limiter = MemoryLimiter() if wiring.redis_url is None else RedisLimiter(wiring.redis_url, clock=clock)
+        stack.callback(limiter.close)
+        database = Database(wiring.database_url, clock=clock, bus=bus)
+        stack.callback(database.close)
+        database.migrate()
+        database.run(_seed_gpu_classes)
+        writer = GroupCommit(database)
+        stack.callback(writer.close)
+        runtime = Runtime(
+            settings=settings,
+            clock=clock,
+            database=database,
+            writer=writer,
+            bus=bus,
+            limiter=limiter,
+            policy=DEFAULT_POLICY,
+            submitter=Submitter(),
+            callers=Callers(database, clock, settings.staleness_seconds_max),
+            directories=Directories(database, clock, settings.staleness_seconds_max),
+            world=World(database, clock, DEFAULT_POLICY, settings.staleness_seconds_max),
+            log_wants=LogWants(clock, bus),
+        )
+        stack.enter_context(_hearing_of_access(runtime))
+        yield runtime
+
+
+def _seed_gpu_classes(transaction: WriteTransaction) -> None:
+    if gpu_classes.every(transaction.connection):
+        return
+    for name, (numerator, denominator) in CREDITS.items():
+        gpu_classes.put(
+            transaction, name=name, valid_from_ms=0, credit_numerator=numerator, credit_denominator=denominator
+        )
+
+
+@contextmanager
+def _hearing_of_access(runtime: Runtime) -> Iterator[None]:
+    """Forget remembered roles and groups as soon as any process has changed them."""
+    subscription = runtime.bus.subscribe(ACCESS_TOPIC)
+    ended = threading.Event()
+
+    def listen() -> None:
+        while not ended.is_set():
+            if subscription.wait(1.0):
+                runtime.callers.forget()
+                runtime.directories.forget()
+
+    thread = threading.Thread(target=listen, name="access", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        subscription.close()
+        thread.join(2)
+
+
+def first_administrator(runtime: Runtime, name: str, *, lifetime_seconds: int | None = None) -> str:
+    """Make ``name`` an administrator, with direct access to the store, and answer a token of theirs, shown once."""
+    secret = new_secret(PERSON_PREFIX)
+    seconds = lifetime_seconds or runtime.settings.token_lifetime_seconds_default
+
+    def make(transaction: WriteTransaction) -> None:
+        person = people.ensure(transaction, name)
+        root = groups.by_path(transaction.connection, groups.ROOT_PATH)
+        assert root is not None, "the first migration writes the federation itself"
+        memberships.add(transaction, person_id=person.id, group_id=root.id, role=Role.ADMINISTRATOR.value)
+        tokens.add(
+            transaction,
+            person_id=person.id,
+            name="first",
+            prefix=secret[:SHOWN_CHARACTERS],
+            hash_=hash_of(secret),
+            scopes=[Scope.MANAGE.value],
+            expires_ms=transaction.now_ms + seconds * 1000,
+        )
+        transaction.event("member.added", actor="command line", why="first administrator", data={"person": name})
+
+    runtime.database.run(make)
+    return secret
+
+
+def build_app(runtime: Runtime) -> FastAPI:
+    """API and portal over one runtime."""
+    app = create_app(runtime)
+    install_portal(app)
+    return app
+
+
+def serve(runtime: Runtime, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        build_app(runtime),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    uvicorn.Server(config).run()
+
+
+@contextmanager
+def scheduling(runtime: Runtime) -> Iterator[None]:
+    """Run the scheduling loop beside the block."""
+    loop = SchedulerLoop(runtime)
+    thread = threading.Thread(target=loop.run, name="scheduler", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.stop()
+        thread.join(GRACEFUL_SECONDS)
+
+
+def log_as_json(level: int = logging.INFO) -> None:
+    """Write structured logs to standard error, one JSON object a line."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING)

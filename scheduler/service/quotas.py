@@ -1,0 +1,110 @@
+"""Quotas of groups: seen with their use, set against the ETag that was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quota.changes import check_quota
+from quota.tree import Quota as TreeQuota
+from scheduler.cycle.use import ClassUse, class_uses
+from scheduler.model.ids import GroupId
+from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.service.access import group_for
+from scheduler.service.caller import Caller, Role
+from scheduler.service.directory import read_directory
+from scheduler.service.groups import quota_tree, refusal_of_quota
+from scheduler.service.runtime import Runtime
+from scheduler.store import quotas
+from scheduler.store.quotas import Quota
+from scheduler.store.transaction import WriteTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaView:
+    """A quota of one GPU class, and how it is used. ``row`` is None where none was set."""
+
+    group: str
+    gpu_class: str
+    row: Quota | None
+    use: ClassUse
+
+
+def show_quotas(runtime: Runtime, caller: Caller, path: str) -> list[QuotaView] | Refusal:
+    """A group's quotas and use by GPU class; for those who view it."""
+    group = group_for(runtime.directories.newest(), caller, path, Role.VIEWER)
+    if isinstance(group, Refusal):
+        return group
+    snapshot = runtime.world.snapshot()
+    with runtime.database.read() as connection:
+        rows = {row.gpu_class: row for row in quotas.of_group(connection, group.id)}
+    if GroupId(group.id) not in snapshot.groups:
+        return []
+    uses = {use.gpu_class: use for use in class_uses(snapshot, GroupId(group.id))}
+    return [
+        QuotaView(group=path, gpu_class=name, row=rows.get(name), use=uses.get(name) or _unused(name))
+        for name in sorted(uses.keys() | rows.keys())
+    ]
+
+
+def _unused(gpu_class: str) -> ClassUse:
+    return ClassUse(gpu_class=gpu_class, guaranteed_effective=0, used=0, borrowed=0, fair_share=0, queued=0)
+
+
+def set_quota(
+    transaction: WriteTransaction,
+    runtime: Runtime,
+    caller: Caller,
+    path: str,
+    gpu_class: str,
+    new: TreeQuota,
+    *,
+    etag: str | None,
+    why: str,
+) -> QuotaView | Refusal:
+    """Set a quota as a whole. Managers of the group's parent; ``etag`` is what was read, None for a first one.
+
+    It ends no running job.
+    """
+    _ = transaction.change
+    directory = read_directory(transaction.connection)
+    group = group_for(directory, caller, path, Role.VIEWER)
+    if isinstance(group, Refusal):
+        return group
+    decider = group if group.row.parent_id is None else directory.by_id[group.row.parent_id]
+    allowed = group_for(directory, caller, decider.path, Role.MANAGER)
+    if isinstance(allowed, Refusal):
+        return refuse(ReasonCode.FORBIDDEN, needed=Role.MANAGER.value, where=decider.path)
+    before = quotas.find(transaction.connection, group.id, gpu_class)
+    current = None if before is None else str(before.change)
+    if current != etag:
+        return refuse(ReasonCode.ETAG_MISMATCH, field="If-Match", current=current or "-")
+    refusal = check_quota(quota_tree(transaction.connection, directory), group.id, gpu_class, new)
+    if refusal is not None:
+        return refusal_of_quota(directory, refusal)
+    row = quotas.put(
+        transaction,
+        group_id=group.id,
+        gpu_class=gpu_class,
+        guaranteed=new.guaranteed,
+        limit=new.limit,
+        borrowing_limit=new.borrowing_limit,
+        lending_limit=new.lending_limit,
+        weight=new.weight,
+    )
+    data = {"gpu_class": gpu_class, "before": _numbers(before), "after": _numbers(row)}
+    transaction.event("quota.set", actor=caller.person, why=why, group_id=group.id, data=data)
+    transaction.on_commit(runtime.world.forget)
+    transaction.after_commit("scheduler")
+    return QuotaView(group=path, gpu_class=gpu_class, row=row, use=_unused(gpu_class))
+
+
+def _numbers(row: Quota | None) -> dict[str, int | None] | None:
+    if row is None:
+        return None
+    return {
+        "guaranteed": row.guaranteed,
+        "limit": row.limit,
+        "borrowing_limit": row.borrowing_limit,
+        "lending_limit": row.lending_limit,
+        "weight": row.weight,
+    }

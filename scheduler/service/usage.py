@@ -1,0 +1,113 @@
+"""Credits: the exchange table, and what groups were charged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sqlalchemy import Connection, select
+
+from quota.exchange import ExchangeTable, Rate
+from scheduler.model.reason import Refusal
+from scheduler.service.access import group_for, require_administrator
+from scheduler.service.caller import Caller, Role
+from scheduler.service.runtime import Runtime
+from scheduler.store import gpu_classes
+from scheduler.store.gpu_classes import GpuClass
+from scheduler.store.ledger import CONSUMER
+from scheduler.store.rows import chunks
+from scheduler.store.tables import ledger
+from scheduler.store.transaction import WriteTransaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCharge:
+    """What was charged for one GPU class. ``credits`` is None where a rate lacks."""
+
+    gpu_class: str
+    gpu_milliseconds: int
+    credits: Fraction | None
+    runs: int
+
+
+def exchange_table(connection: Connection) -> ExchangeTable:
+    """The dated rates as they stand."""
+    rates = [
+        Rate(
+            gpu_class=row.name,
+            valid_from_ms=row.valid_from_ms,
+            credits_per_gpu_hour=Fraction(row.credit_numerator, row.credit_denominator),
+        )
+        for row in gpu_classes.every(connection)
+        if row.credit_numerator > 0
+    ]
+    return ExchangeTable.of(rates)
+
+
+def credit_text(credits_: Fraction) -> str:
+    """Credits to four places, as text: no float ever stands for money."""
+    return f"{round(credits_ * 10_000) / Fraction(10_000):.4f}"
+
+
+def show_usage(runtime: Runtime, caller: Caller, path: str) -> list[ClassCharge] | Refusal:
+    """What a group and all below it were charged, by GPU class; for those who view it."""
+    directory = runtime.directories.newest()
+    group = group_for(directory, caller, path, Role.VIEWER)
+    if isinstance(group, Refusal):
+        return group
+    charged: Counter[str] = Counter()
+    credits_: dict[str, Fraction | None] = {}
+    runs: dict[str, set[int]] = {}
+    with runtime.database.read() as connection:
+        table = exchange_table(connection)
+        for part in chunks(directory.subtree_ids[group.id]):
+            columns = (
+                ledger.c.run_id,
+                ledger.c.gpu_class,
+                ledger.c.gpu_milliseconds,
+                ledger.c.start_ms,
+                ledger.c.end_ms,
+            )
+            own = (ledger.c.account_kind == CONSUMER) & ledger.c.account_id.in_(part)
+            for run_id, name, amount, start_ms, end_ms in connection.execute(select(*columns).where(own)):
+                charged[name] += amount
+                worth = table.credits(name, amount, start_ms, end_ms) if amount else Fraction(0)
+                known = credits_.get(name, Fraction(0))
+                credits_[name] = None if worth is None or known is None else known + worth
+                runs.setdefault(name, set()).add(run_id)
+    return [
+        ClassCharge(gpu_class=name, gpu_milliseconds=amount, credits=credits_[name], runs=len(runs[name]))
+        for name, amount in sorted(charged.items())
+    ]
+
+
+def list_gpu_classes(runtime: Runtime) -> list[GpuClass]:
+    """The exchange table, by class and date."""
+    with runtime.database.read() as connection:
+        return gpu_classes.every(connection)
+
+
+def set_gpu_class(
+    transaction: WriteTransaction,
+    runtime: Runtime,
+    caller: Caller,
+    name: str,
+    *,
+    numerator: int,
+    denominator: int,
+    valid_from_ms: int | None,
+    why: str,
+) -> GpuClass | Refusal:
+    """Set what a GPU-hour of a class is worth from a moment on. Administrators only."""
+    refusal = require_administrator(caller)
+    if refusal is not None:
+        return refusal
+    moment_ms = transaction.now_ms if valid_from_ms is None else valid_from_ms
+    row = gpu_classes.put(
+        transaction, name=name, valid_from_ms=moment_ms, credit_numerator=numerator, credit_denominator=denominator
+    )
+    data = {"gpu_class": name, "credits": f"{numerator}/{denominator}", "valid_from_ms": moment_ms}
+    transaction.event("gpu_class.set", actor=caller.person, why=why, data=data)
+    transaction.on_commit(runtime.world.forget)
+    return row
