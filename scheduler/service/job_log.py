@@ -1,0 +1,49 @@
+"""Logs as people read them, while a job runs and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scheduler.model.job_state import RunPhase
+from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.service.caller import Caller
+from scheduler.service.jobs import find_job
+from scheduler.service.runtime import Runtime
+from scheduler.store import logs, runs
+from scheduler.store.runs import RunRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogView:
+    """Bytes of one worker's log from ``offset`` on; ``next_offset`` is where to go on."""
+
+    run_id: int
+    data: bytes
+    offset: int
+    next_offset: int
+
+
+def read_log(
+    runtime: Runtime, caller: Caller, job_id: int, *, rank: int, run_id: int | None, offset: int, bytes_max: int
+) -> LogView | Refusal:
+    """Read a worker's log of the newest run, or of ``run_id``. Reading a live one has the agent send it."""
+    with runtime.database.read() as connection:
+        row = find_job(connection, runtime.directories.newest(), caller, job_id)
+        if isinstance(row, Refusal):
+            return row
+        run = _run(connection, job_id, row.run_id if run_id is None else run_id)
+        if run is None:
+            if run_id is not None:
+                return refuse(ReasonCode.JOB_NOT_FOUND, field="run", job=f"{job_id} run {run_id}")
+            return LogView(run_id=0, data=b"", offset=offset, next_offset=offset)
+        piece = logs.read(connection, run_id=run.id, rank=rank, offset=offset, bytes_max=bytes_max)
+    if run.phase != RunPhase.ENDED.value:
+        runtime.log_wants.want(run.site_id, run.id, rank)
+    return LogView(run_id=run.id, data=piece.data, offset=offset, next_offset=offset + len(piece.data))
+
+
+def _run(connection: Connection, job_id: int, run_id: int | None) -> RunRow | None:
+    run = None if run_id is None else runs.by_id(connection, run_id)
+    return run if run is not None and run.job_id == job_id else None

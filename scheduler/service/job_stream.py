@@ -1,0 +1,117 @@
+"""One job as it happens: its states, the bytes of one worker's log, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal
+
+from scheduler.model.job_state import TERMINAL_STATES, JobState
+from scheduler.model.reason import Refusal
+from scheduler.service.caller import Caller
+from scheduler.service.job_log import LogView, read_log
+from scheduler.service.job_view import JobDetail
+from scheduler.service.jobs import show_job
+from scheduler.service.runtime import Runtime
+
+#: How often the store is looked at without a wake-up: a dead bus only delays.
+LOOK_SECONDS = 1.0
+READ_BYTES = 64 * 1024
+#: The last bytes of a log arrive a moment after the end is known; this long they are waited for.
+SETTLE_SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a reader stands: what the id of the last event said."""
+
+    change: int = 0
+    run_id: int = 0
+    offset: int = 0
+
+    @staticmethod
+    def read(text: str | None) -> Position:
+        """Read ``change:run:offset``; anything else is the beginning."""
+        parts = (text or "").split(":")
+        if len(parts) != 3 or not all(part.isdecimal() and len(part) < 19 for part in parts):
+            return Position()
+        change, run_id, offset = map(int, parts)
+        return Position(change=change, run_id=run_id, offset=offset)
+
+    def __str__(self) -> str:
+        return f"{self.change}:{self.run_id}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMoment:
+    """What a reader is told: a new state, more of the log, or the end. ``text`` is the log's."""
+
+    kind: Literal["state", "log", "end"]
+    position: Position
+    detail: JobDetail | None = None
+    text: str = ""
+
+
+async def follow(
+    runtime: Runtime, caller: Caller, job_id: int, *, rank: int, with_log: bool, start: Position
+) -> AsyncIterator[JobMoment]:
+    """Tell a job's states and log from ``start`` until its end. Ends early when the caller may see it no more."""
+    position, decoder = start, codecs.getincrementaldecoder("utf-8")("replace")
+    settle_until: float | None = None
+    topics: tuple[str, ...] = (f"job:{job_id}",)
+    subscription = runtime.bus.subscribe(*topics)
+    listened_run = 0
+    try:
+        while True:
+            detail = await asyncio.to_thread(show_job, runtime, caller, job_id)
+            if isinstance(detail, Refusal):
+                return
+            row = detail.job.row
+            if row.run_id is not None and row.run_id != listened_run:
+                subscription.close()
+                subscription = runtime.bus.subscribe(f"job:{job_id}", f"logs:{row.run_id}")
+                listened_run = row.run_id
+            if row.change > position.change:
+                position = Position(change=row.change, run_id=position.run_id, offset=position.offset)
+                yield JobMoment(kind="state", position=position, detail=detail)
+            more = True
+            while with_log and more:
+                piece = await asyncio.to_thread(_piece, runtime, caller, job_id, rank, position)
+                if isinstance(piece, Refusal):
+                    return
+                more = bool(piece.data)
+                if piece.run_id != position.run_id:
+                    decoder.reset()
+                position = Position(change=position.change, run_id=piece.run_id, offset=piece.next_offset)
+                text = decoder.decode(piece.data)
+                if text:
+                    yield JobMoment(kind="log", position=position, text=text)
+            if JobState(row.state) in TERMINAL_STATES:
+                now_seconds = runtime.clock.monotonic_seconds()
+                settle_until = settle_until or now_seconds + _settle_seconds(detail, runtime, with_log=with_log)
+                if now_seconds >= settle_until:
+                    yield JobMoment(kind="end", position=position, detail=detail)
+                    return
+            await subscription.wait_async(LOOK_SECONDS if settle_until is None else 0.3)
+    finally:
+        subscription.close()
+
+
+def _piece(runtime: Runtime, caller: Caller, job_id: int, rank: int, position: Position) -> LogView | Refusal:
+    """What follows in the log of the newest run: from its beginning when that is another run than before."""
+    newest = read_log(runtime, caller, job_id, rank=rank, run_id=None, offset=position.offset, bytes_max=READ_BYTES)
+    if isinstance(newest, Refusal) or newest.run_id == position.run_id:
+        return newest
+    return read_log(runtime, caller, job_id, rank=rank, run_id=None, offset=0, bytes_max=READ_BYTES)
+
+
+def _settle_seconds(detail: JobDetail, runtime: Runtime, *, with_log: bool) -> float:
+    """How long the last of the log may still be on its way."""
+    ended_ms = detail.job.row.ended_ms or 0
+    never_ran = detail.job.row.started_ms is None
+    if never_ran or not with_log:
+        return 0.0
+    gone_seconds = (runtime.clock.now_ms() - ended_ms) / 1000
+    return max(0.0, min(SETTLE_SECONDS, SETTLE_SECONDS - gone_seconds))

@@ -1,0 +1,149 @@
+"""A job as people see it: names for numbers, the reason it stands where it does, its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from scheduler.model.job_spec import JobSpec
+from scheduler.model.job_state import TERMINAL_STATES, JobState
+from scheduler.model.reason import Number, Reason, ReasonCode
+from scheduler.service.directory import Directory
+from scheduler.store import runs as run_rows
+from scheduler.store import verdicts
+from scheduler.store.jobs import JobRow
+from scheduler.store.rows import chunks
+from scheduler.store.runs import RunRow
+from scheduler.store.tables import ledger, people, runs, sites
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """One job of a list. ``elapsed_ms`` counts from the newest run's start to its end, or to now."""
+
+    row: JobRow
+    spec: JobSpec
+    group: str
+    person: str
+    site: str | None
+    gpu_class: str | None
+    data_class: str
+    elapsed_ms: int | None
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One attempt."""
+
+    row: RunRow
+    site: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetail:
+    """A job with its runs and what it was charged."""
+
+    job: JobView
+    runs: Sequence[RunView]
+    gpu_milliseconds: int
+    bound_site: str | None
+
+
+def views_of(connection: Connection, directory: Directory, rows: Sequence[JobRow], now_ms: int) -> list[JobView]:
+    """Views of ``rows``, in order, with a few statements however many they are."""
+    names = _names(connection, people, {row.person_id for row in rows})
+    site_names = _names(connection, sites, {row.site_id for row in rows if row.site_id is not None})
+    classes = _gpu_classes(connection, [row.run_id for row in rows if row.run_id is not None])
+    queued = [row for row in rows if row.state == JobState.QUEUED.value]
+    told = verdicts.find(connection, (_class_of(row) for row in queued))
+    return [_view(row, directory, names, site_names, classes, told.get(_class_of(row)), now_ms) for row in rows]
+
+
+def _view(
+    row: JobRow,
+    directory: Directory,
+    names: Mapping[int, str],
+    site_names: Mapping[int, str],
+    classes: Mapping[int, str],
+    verdict: Mapping[str, Any] | None,
+    now_ms: int,
+) -> JobView:
+    spec = JobSpec.model_validate_json(row.spec)
+    group = directory.by_id.get(row.group_id)
+    site = None if row.site_id is None else site_names.get(row.site_id)
+    end_ms = now_ms if row.ended_ms is None else row.ended_ms
+    own_class = spec.data_class or (group.data_class if group is not None else None)
+    at_site = row.state not in (JobState.QUEUED.value, JobState.HELD.value)
+    return JobView(
+        row=row,
+        spec=spec,
+        group=group.path if group is not None else str(row.group_id),
+        person=names.get(row.person_id, "?"),
+        site=site if at_site else None,
+        gpu_class=None if row.run_id is None or not at_site else classes.get(row.run_id),
+        data_class=own_class.value if own_class is not None else "?",
+        elapsed_ms=None if row.started_ms is None else max(0, end_ms - row.started_ms),
+        reason=reason_of(row, site, verdict),
+    )
+
+
+def _class_of(row: JobRow) -> verdicts.VerdictKey:
+    return row.group_id, row.shape_id, row.bound_site_id or 0
+
+
+def reason_of(row: JobRow, site: str | None, verdict: Mapping[str, Any] | None) -> Reason | None:
+    """Why a job stands where it does; a waiting one inherits what the round said of its class."""
+    state = JobState(row.state)
+    if state is JobState.QUEUED:
+        if verdict is None:
+            return Reason(code=ReasonCode.NOT_YET_EVALUATED)
+        return Reason(code=ReasonCode(verdict["code"]), numbers=verdict["numbers"])
+    if state is JobState.HELD:
+        return Reason(code=ReasonCode.HELD_BY_OWNER, numbers={"job": row.id})
+    if state is JobState.LEASED:
+        return Reason(code=ReasonCode.WAITING_FOR_AGENT, numbers={"site": site})
+    if state in (JobState.PREEMPTING, JobState.CANCELLING):
+        cause = "cancelled" if row.cancel_requested else "requeued" if row.requeue_requested else "site_stopped"
+        return Reason(code=ReasonCode.STOPPING, numbers={"cause": cause})
+    if row.reason is not None and (state in TERMINAL_STATES or state is JobState.UNREACHABLE):
+        numbers: dict[str, Number] = dict(row.reason.get("numbers") or {})
+        return Reason(code=ReasonCode(row.reason["code"]), numbers=numbers)
+    return None
+
+
+def detail_of(connection: Connection, directory: Directory, row: JobRow, now_ms: int) -> JobDetail:
+    """Everything about one job."""
+    (view,) = views_of(connection, directory, [row], now_ms)
+    attempts = run_rows.of_job(connection, row.id)
+    wanted = {run.site_id for run in attempts} | ({row.bound_site_id} if row.bound_site_id is not None else set())
+    names = _names(connection, sites, wanted)
+    charged = 0
+    for part in chunks(run.id for run in attempts):
+        own = ledger.c.run_id.in_(part) & (ledger.c.account_kind == "consumer")
+        charged += sum(connection.execute(select(ledger.c.gpu_milliseconds).where(own)).scalars())
+    return JobDetail(
+        job=view,
+        runs=[RunView(row=run, site=names.get(run.site_id, "?")) for run in attempts],
+        gpu_milliseconds=charged,
+        bound_site=None if row.bound_site_id is None else names.get(row.bound_site_id),
+    )
+
+
+def _names(connection: Connection, table: Any, ids: set[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for part in chunks(ids):
+        for row in connection.execute(select(table.c.id, table.c.name).where(table.c.id.in_(part))):
+            found[row.id] = row.name
+    return found
+
+
+def _gpu_classes(connection: Connection, run_ids: Sequence[int]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for part in chunks(run_ids):
+        for row in connection.execute(select(runs.c.id, runs.c.gpu_class).where(runs.c.id.in_(part))):
+            found[row.id] = row.gpu_class
+    return found

@@ -1,0 +1,243 @@
+"""Jobs: listed, shown, explained, cancelled, held, released, requeued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, WAITING_STATES, EndCause, JobState
+from scheduler.model.reason import ReasonCode, Refusal, SiteReason, refuse
+from scheduler.service.access import group_for, holds, visible_group_ids
+from scheduler.service.caller import Caller, Role
+from scheduler.service.directory import Directory
+from scheduler.service.job_view import JobDetail, JobView, detail_of, views_of
+from scheduler.service.reconcile import grace_seconds_of
+from scheduler.service.runtime import Runtime
+from scheduler.store import events, jobs, runs, verdicts
+from scheduler.store.events import Event
+from scheduler.store.jobs import JobFilter, JobRow
+from scheduler.store.tables import jobs as job_table
+from scheduler.store.transaction import WriteTransaction
+
+LIVE = "live"
+
+
+class JobAction(StrEnum):
+    """What a person does with a job."""
+
+    CANCEL = "cancel"
+    HOLD = "hold"
+    RELEASE = "release"
+    REQUEUE = "requeue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQuery:
+    """Which jobs to list, newest first. ``states`` may hold ``live``: all that have not ended."""
+
+    mine: bool = False
+    group: str | None = None
+    states: Sequence[str] = ()
+    before_id: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWhy:
+    """Why a job is where it is."""
+
+    job: JobView
+    sites: Sequence[SiteReason]
+    counterfactual: Mapping[str, Any] | None
+    ahead: int | None
+    evaluated_ms: int | None
+
+
+def list_jobs(runtime: Runtime, caller: Caller, query: JobQuery) -> list[JobView] | Refusal:
+    """Jobs that the caller may see."""
+    directory = runtime.directories.newest()
+    visible = visible_group_ids(directory, caller)
+    if query.group is not None:
+        group = group_for(directory, caller, query.group, Role.VIEWER)
+        if isinstance(group, Refusal):
+            return group
+        visible = frozenset(directory.subtree_ids[group.id])
+    states = [state for state in query.states if state != LIVE]
+    if LIVE in query.states:
+        states += [state.value for state in (WAITING_STATES | ACTIVE_STATES)]
+    wanted = JobFilter(
+        group_ids=None if visible is None else sorted(visible),
+        person_id=caller.person_id if query.mine else None,
+        states=states or None,
+        before_id=query.before_id,
+    )
+    with runtime.database.read() as connection:
+        rows = jobs.newest(connection, wanted, limit=query.limit)
+        return views_of(connection, directory, rows, runtime.clock.now_ms())
+
+
+def find_job(connection: Connection, directory: Directory, caller: Caller, job_id: int) -> JobRow | Refusal:
+    """A job that the caller may see."""
+    row = jobs.by_id(connection, job_id)
+    visible = visible_group_ids(directory, caller)
+    if row is None or (visible is not None and row.group_id not in visible):
+        return refuse(ReasonCode.JOB_NOT_FOUND, job=job_id)
+    return row
+
+
+def show_job(runtime: Runtime, caller: Caller, job_id: int) -> JobDetail | Refusal:
+    """One job in full."""
+    directory = runtime.directories.newest()
+    with runtime.database.read() as connection:
+        row = find_job(connection, directory, caller, job_id)
+        if isinstance(row, Refusal):
+            return row
+        return detail_of(connection, directory, row, runtime.clock.now_ms())
+
+
+def job_events(runtime: Runtime, caller: Caller, job_id: int, after_change: int, limit: int) -> list[Event] | Refusal:
+    """A job's history, oldest first."""
+    with runtime.database.read() as connection:
+        row = find_job(connection, runtime.directories.newest(), caller, job_id)
+        if isinstance(row, Refusal):
+            return row
+        return events.of_job(connection, job_id, after_change=after_change, limit=limit)
+
+
+def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
+    """Why a job is where it is, for every site considered, and what would start it."""
+    directory = runtime.directories.newest()
+    with runtime.database.read() as connection:
+        row = find_job(connection, directory, caller, job_id)
+        if isinstance(row, Refusal):
+            return row
+        (view,) = views_of(connection, directory, [row], runtime.clock.now_ms())
+        if row.state != JobState.QUEUED.value:
+            return JobWhy(job=view, sites=(), counterfactual=None, ahead=None, evaluated_ms=None)
+        key = (row.group_id, row.shape_id, row.bound_site_id or 0)
+        told = verdicts.find(connection, [key]).get(key)
+        ahead = _ahead(connection, row)
+    if told is None:
+        return JobWhy(job=view, sites=(), counterfactual=None, ahead=ahead, evaluated_ms=None)
+    per_site = [
+        SiteReason(site=each["site"], code=ReasonCode(each["code"]), numbers=each["numbers"])
+        for each in told["per_site"]
+    ]
+    return JobWhy(
+        job=view, sites=per_site, counterfactual=told["counterfactual"], ahead=ahead, evaluated_ms=told["at_ms"]
+    )
+
+
+def _ahead(connection: Connection, row: JobRow) -> int:
+    """How many queued jobs of the same group stand before it."""
+    table = job_table.c
+    earlier = or_(
+        table.priority > row.priority,
+        and_(
+            table.priority == row.priority,
+            or_(table.submitted_ms < row.submitted_ms, and_(table.submitted_ms == row.submitted_ms, table.id < row.id)),
+        ),
+    )
+    mine = and_(table.group_id == row.group_id, table.state == JobState.QUEUED.value)
+    return int(connection.execute(select(func.count()).where(mine, earlier)).scalar_one())
+
+
+def act_on_job(
+    transaction: WriteTransaction,
+    runtime: Runtime,
+    caller: Caller,
+    job_id: int,
+    action: JobAction,
+    *,
+    why: str = "",
+    start_over: bool = False,
+) -> JobView | Refusal:
+    """Cancel, hold, release or requeue: the job's owner while a submitter, or a manager of its group."""
+    _ = transaction.change
+    directory = runtime.directories.newest()
+    row = find_job(transaction.connection, directory, caller, job_id)
+    if isinstance(row, Refusal):
+        return row
+    group = directory.by_id[row.group_id]
+    needed = Role.SUBMITTER if row.person_id == caller.person_id else Role.MANAGER
+    if not holds(caller, group, needed):
+        return refuse(ReasonCode.FORBIDDEN, needed=needed.value, where=group.path)
+    values = _change_of(row, caller, action, start_over=start_over)
+    if isinstance(values, Refusal):
+        return values
+    if values:
+        _apply(transaction, row, values, caller, action, why)
+    after = jobs.by_id(transaction.connection, job_id)
+    assert after is not None
+    (view,) = views_of(transaction.connection, directory, [after], transaction.now_ms)
+    return view
+
+
+def _change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: bool) -> dict[str, Any] | Refusal:
+    """The job's new columns; nothing where it stands there already; a refusal where it cannot go."""
+    state = JobState(row.state)
+    impossible = refuse(ReasonCode.STATE_CONFLICT, state=state.value, action=action.value)
+    cancelled_by = {"code": ReasonCode.CANCELLED_BY.value, "numbers": {"person": caller.person}}
+    match action:
+        case JobAction.CANCEL:
+            if state in WAITING_STATES:
+                return {"state": JobState.CANCELLED.value, "cancel_requested": True, "reason": cancelled_by}
+            if state in (JobState.CANCELLING, JobState.CANCELLED) or row.cancel_requested:
+                return {}
+            if state in TERMINAL_STATES:
+                return impossible
+            to_state = state if state is JobState.UNREACHABLE else JobState.CANCELLING
+            return {"state": to_state.value, "cancel_requested": True, "reason": cancelled_by}
+        case JobAction.HOLD:
+            if state is JobState.HELD:
+                return {}
+            return {"state": JobState.HELD.value} if state is JobState.QUEUED else impossible
+        case JobAction.RELEASE:
+            if state is JobState.QUEUED:
+                return {}
+            return {"state": JobState.QUEUED.value} if state is JobState.HELD else impossible
+        case JobAction.REQUEUE:
+            free = {"bound_site_id": None} if start_over and row.bound_site_id is not None else {}
+            if state in WAITING_STATES:
+                return free or impossible
+            if state in TERMINAL_STATES or row.cancel_requested:
+                return impossible
+            if row.requeue_requested:
+                return {}
+            to_state = state if state is JobState.UNREACHABLE else JobState.PREEMPTING
+            return {"state": to_state.value, "requeue_requested": True, **free}
+
+
+def _apply(
+    transaction: WriteTransaction, row: JobRow, values: dict[str, Any], caller: Caller, action: JobAction, why: str
+) -> None:
+    if values.get("state") == JobState.CANCELLED.value:
+        values = {**values, "ended_ms": transaction.now_ms}
+    jobs.change(transaction, row.id, **values)
+    if JobState(row.state) in ACTIVE_STATES and action in (JobAction.CANCEL, JobAction.REQUEUE):
+        _stop_run(transaction, row, action)
+    data = {"state": values.get("state", row.state), "action": action.value}
+    transaction.event(
+        "job.state", actor=caller.person, why=why, job_id=row.id, group_id=row.group_id, site_id=row.site_id, data=data
+    )
+    transaction.after_commit(f"job:{row.id}")
+    transaction.after_commit("scheduler")
+
+
+def _stop_run(transaction: WriteTransaction, row: JobRow, action: JobAction) -> None:
+    """Have the agent end the run. It is never taken for ended before the agent says so."""
+    if row.run_id is None or row.site_id is None:
+        return
+    cause = EndCause.CANCELLED if action is JobAction.CANCEL else EndCause.REQUEUED
+    runs.change(
+        transaction,
+        row.run_id,
+        stop_cause=cause.value,
+        stop_grace_ms=round(grace_seconds_of(row) * 1000),
+        stop_requested_ms=transaction.now_ms,
+    )
+    transaction.after_commit(f"site:{row.site_id}")

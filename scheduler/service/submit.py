@@ -1,0 +1,116 @@
+"""Submission: judged against role, data class, quota and capacity; many share one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scheduler.cycle.feasible import why_never
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.ids import GroupId
+from scheduler.model.job_spec import JobSpec
+from scheduler.model.job_state import JobState
+from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.model.shape import DataClass, Shape
+from scheduler.service.access import group_for
+from scheduler.service.caller import Caller, Role
+from scheduler.service.directory import Directory, GroupView
+from scheduler.service.runtime import Runtime
+from scheduler.store import content
+from scheduler.store.idempotency import Answer, IdempotencyKey
+from scheduler.store.submissions import NewJob, Submission
+
+REMEMBERED_MAX = 200_000
+#: From the most to the least protected.
+_PROTECTION = {DataClass.CLASSIFIED: 2, DataClass.SENSITIVE: 1, DataClass.OPEN: 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Admissible:
+    """A job that may be queued, in its group."""
+
+    spec: JobSpec
+    group: GroupView
+    shape: Shape
+
+
+class Judge:
+    """Says whether a job may be submitted; remembers what follows from capacity and quota alone."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._version = -1
+        self._never: dict[tuple[int, Shape], Refusal | None] = {}
+
+    async def ready(self) -> tuple[Directory, Snapshot]:
+        """What to judge by now, read anew where it is too old."""
+        world = self._runtime.world
+        known = world.remembered() or await asyncio.to_thread(world.read)
+        if known[1] != self._version or len(self._never) > REMEMBERED_MAX:
+            self._never, self._version = {}, known[1]
+        return self._runtime.directories.newest(), known[0]
+
+    def judge(self, directory: Directory, snapshot: Snapshot, caller: Caller, spec: JobSpec) -> Admissible | Refusal:
+        """Whether ``caller`` may submit ``spec``, and whether some site could ever run it."""
+        group = group_for(directory, caller, spec.group, Role.SUBMITTER)
+        if isinstance(group, Refusal):
+            return group
+        if spec.data_class is not None and _PROTECTION[spec.data_class] < _PROTECTION[group.data_class]:
+            return refuse(
+                ReasonCode.QUOTA_INCONSISTENT,
+                field="data_class",
+                value=spec.data_class.value,
+                bound=f"{group.data_class.value} ({group.path})",
+            )
+        shape = spec.shape(group.data_class)
+        key = (group.id, shape)
+        if key not in self._never:
+            known = GroupId(group.id) in snapshot.groups
+            self._never[key] = why_never(snapshot, GroupId(group.id), shape) if known else refuse(ReasonCode.NOT_READY)
+        refusal = self._never[key]
+        return Admissible(spec, group, shape) if refusal is None else refusal
+
+    async def without_their_content(self, caller: Caller, specs: Sequence[JobSpec]) -> dict[str, Refusal]:
+        """Working directories that the caller has not brought, each with its refusal."""
+        digests = {spec.working_directory for spec in specs if spec.working_directory is not None}
+        if not digests:
+            return {}
+        missing = await asyncio.to_thread(self._missing, caller, digests)
+        return {
+            digest: refuse(ReasonCode.CONTENT_NOT_FOUND, field="working_directory", digest=digest) for digest in missing
+        }
+
+    def _missing(self, caller: Caller, digests: set[str]) -> set[str]:
+        with self._runtime.database.read() as connection:
+            return {each for each in digests if not content.granted(connection, each, caller.person_id)}
+
+
+async def submit(
+    runtime: Runtime,
+    caller: Caller,
+    key: IdempotencyKey,
+    jobs: Sequence[Admissible],
+    answer: Callable[[range], Answer],
+) -> Answer | Refusal:
+    """Queue ``jobs``, all or none, durable when this returns; ``answer`` says it with their numbers."""
+    now_ms = runtime.clock.now_ms()
+    rows = [
+        NewJob(
+            group_id=each.group.id,
+            person_id=caller.person_id,
+            name=each.spec.name,
+            state=JobState.QUEUED.value,
+            shape=each.shape,
+            priority=each.spec.priority,
+            spec=each.spec.model_dump_json(exclude_defaults=True, by_alias=True),
+            retries=each.spec.retries,
+            submitted_ms=now_ms,
+        )
+        for each in jobs
+    ]
+    submission = Submission(key=key, actor=caller.person, jobs=rows, answer=answer)
+    answers = await runtime.writer.submit_items_async(
+        runtime.submitter.insert, [submission], weight=max(1, 2 * len(rows))
+    )
+    return answers if isinstance(answers, Refusal) else answers[0]
