@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -94,16 +95,54 @@ class Page(BaseModel):
     next_cursor: str | None = None
 
 
+class JobStateIn(StrEnum):
+    """A state to filter by; ``live`` stands for all that are no end."""
+
+    LIVE = "live"
+    QUEUED = "queued"
+    HELD = "held"
+    LEASED = "leased"
+    STARTING = "starting"
+    RUNNING = "running"
+    PREEMPTING = "preempting"
+    CANCELLING = "cancelling"
+    UNREACHABLE = "unreachable"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ContentOut(BaseModel):
+    """A stored content."""
+
+    digest: str
+    bytes: int
+
+
 class JobPage(Page):
     """Jobs, newest first."""
 
     items: list[JobOut]
 
 
+class SubmittedOut(BaseModel):
+    """A job that was queued."""
+
+    id: int
+    name: str
+    group: str
+    state: str
+    gpus: int
+    submitted_at: TimeText
+
+
+BATCH_JOBS_MAX = 5000
+
+
 class BatchIn(Input):
     """Many jobs at once; each is judged by itself."""
 
-    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=5000)
+    jobs: list[dict[str, Any]] = Field(min_length=1, max_length=BATCH_JOBS_MAX)
 
 
 class BatchItemOut(BaseModel):
@@ -136,12 +175,18 @@ class CostOut(BaseModel):
 
 
 class CounterfactualOut(BaseModel):
-    """What would start the job now."""
+    """What would start the job now, all of it together: ``nodes`` more free places of ``gpus_per_node`` GPUs on ``site``,
+    bounds of groups raised by so many GPUs, the site taking work again, the job being preemptible."""
 
     text: str
     text_ko: str
-    workers: int | None = None
-    gpu_class: str | None = None
+    site: str
+    gpu_class: str
+    nodes: int
+    gpus_per_node: int
+    raises: list[list[str | int]]
+    preemptible: bool
+    open_site: bool
 
 
 class DryRunOut(BaseModel):

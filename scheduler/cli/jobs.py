@@ -275,7 +275,7 @@ def requeue(
 @command
 def pull(
     job: JobId,
-    directory: Annotated[Path, typer.Option("--directory", "-d", help="Where to put the outputs.")] = Path("."),
+    directory: Annotated[Path, typer.Option("--directory", "-d", help="Where to put the outputs.")] = Path(),
 ) -> None:
     """Fetch a job's collected outputs."""
     import hashlib

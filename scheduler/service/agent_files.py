@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.service.job_log import log_ended_payload
 from scheduler.service.runtime import Runtime
 from scheduler.store import content, jobs, logs, runs
 from scheduler.store.content import Incoming
@@ -40,7 +41,7 @@ def take_log(
         return refusal
     following = logs.append(transaction, run_id=run_id, rank=rank, offset=offset, data=data)
     if data or ended:
-        transaction.after_commit(f"logs:{run_id}")
+        transaction.after_commit(f"logs:{run_id}", log_ended_payload(rank) if ended else b"")
     return following
 
 

@@ -47,3 +47,8 @@ def read_log(
 def _run(connection: Connection, job_id: int, run_id: int | None) -> RunRow | None:
     run = None if run_id is None else runs.by_id(connection, run_id)
     return run if run is not None and run.job_id == job_id else None
+
+
+def log_ended_payload(rank: int) -> bytes:
+    """What is published on ``logs:{run}`` when a worker's log has come in whole."""
+    return f"ended:{rank}".encode()

@@ -11,7 +11,7 @@ from typing import Literal
 from scheduler.model.job_state import TERMINAL_STATES, JobState
 from scheduler.model.reason import Refusal
 from scheduler.service.caller import Caller
-from scheduler.service.job_log import LogView, read_log
+from scheduler.service.job_log import LogView, log_ended_payload, read_log
 from scheduler.service.job_view import JobDetail
 from scheduler.service.jobs import show_job
 from scheduler.service.runtime import Runtime
@@ -63,6 +63,7 @@ async def follow(
     topics: tuple[str, ...] = (f"job:{job_id}",)
     subscription = runtime.bus.subscribe(*topics)
     listened_run = 0
+    log_ended = False
     try:
         while True:
             detail = await asyncio.to_thread(show_job, runtime, caller, job_id)
@@ -72,7 +73,7 @@ async def follow(
             if row.run_id is not None and row.run_id != listened_run:
                 subscription.close()
                 subscription = runtime.bus.subscribe(f"job:{job_id}", f"logs:{row.run_id}")
-                listened_run = row.run_id
+                listened_run, log_ended = row.run_id, False
             if row.change > position.change:
                 position = Position(change=row.change, run_id=position.run_id, offset=position.offset)
                 yield JobMoment(kind="state", position=position, detail=detail)
@@ -90,11 +91,14 @@ async def follow(
                     yield JobMoment(kind="log", position=position, text=text)
             if JobState(row.state) in TERMINAL_STATES:
                 now_seconds = runtime.clock.monotonic_seconds()
+                if log_ended:
+                    settle_until = now_seconds
                 settle_until = settle_until or now_seconds + _settle_seconds(detail, runtime, with_log=with_log)
                 if now_seconds >= settle_until:
                     yield JobMoment(kind="end", position=position, detail=detail)
                     return
-            await subscription.wait_async(LOOK_SECONDS if settle_until is None else 0.3)
+            for _, payload in await subscription.wait_async(LOOK_SECONDS if settle_until is None else 0.3):
+                log_ended = log_ended or payload == log_ended_payload(rank)
     finally:
         subscription.close()
 

@@ -190,8 +190,8 @@ def _change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: bo
                 return {}
             if state in TERMINAL_STATES:
                 return impossible
-            to_state = state if state is JobState.UNREACHABLE else JobState.CANCELLING
-            return {"state": to_state.value, "cancel_requested": True, "reason": cancelled_by}
+            stopping = state if state is JobState.UNREACHABLE else JobState.CANCELLING
+            return {"state": stopping.value, "cancel_requested": True, "reason": cancelled_by}
         case JobAction.HOLD:
             if state is JobState.HELD:
                 return {}

@@ -46,7 +46,9 @@ class Judge:
     async def ready(self) -> tuple[Directory, Snapshot]:
         """What to judge by now, read anew where it is too old."""
         world = self._runtime.world
-        known = world.remembered() or await asyncio.to_thread(world.read)
+        known = world.remembered()
+        if known is None:
+            known = await asyncio.to_thread(world.read)
         if known[1] != self._version or len(self._never) > REMEMBERED_MAX:
             self._never, self._version = {}, known[1]
         return self._runtime.directories.newest(), known[0]

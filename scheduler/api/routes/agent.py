@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
 
+from scheduler.api.content_stream import content_response
 from scheduler.api.dependencies import IdempotencyHeader, RuntimeHere, runtime_of
 from scheduler.api.problem import RefusedError, answered, refusal_of_validation
 from scheduler.api.schemas import DatabaseId
@@ -20,7 +19,6 @@ from scheduler.model.wire import EnrolRequest, EnrolResponse, LogAnswer, SyncReq
 from scheduler.service import agent_files
 from scheduler.service.agent_sync import AgentSync
 from scheduler.service.enrolment import SiteCallers, enrol
-from scheduler.service.runtime import Runtime
 from scheduler.store import content
 from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
@@ -126,15 +124,3 @@ async def fetch_content(
     """A working directory that a run of the site needs."""
     size = answered(await asyncio.to_thread(agent_files.content_size, runtime, site, digest))
     return content_response(runtime, digest, size)
-
-
-def content_response(runtime: Runtime, digest: str, size: int) -> StreamingResponse:
-    """Stream a content, part by part."""
-
-    async def parts() -> AsyncIterator[bytes]:
-        iterator = content.read(runtime.database, digest)
-        while (part := await asyncio.to_thread(next, iterator, None)) is not None:
-            yield part
-
-    headers = {"Content-Length": str(size), "ETag": f'"{digest}"'}
-    return StreamingResponse(parts(), media_type="application/gzip", headers=headers)

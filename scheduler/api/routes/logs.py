@@ -1,0 +1,33 @@
+"""A job's log, as bytes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from scheduler.api.dependencies import Reading, RuntimeHere
+from scheduler.api.problem import answered
+from scheduler.api.schemas import DatabaseId
+from scheduler.service.job_log import read_log
+
+router = APIRouter(tags=["logs"])
+
+READ_BYTES_MAX = 1 << 20
+_BYTES = {200: {"content": {"text/plain": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+@router.get("/jobs/{job}/log", response_class=Response, responses=_BYTES)
+def fetch_log(
+    job: Annotated[DatabaseId, Path()],
+    runtime: RuntimeHere,
+    caller: Reading,
+    rank: Annotated[int, Query(ge=0, le=100_000)] = 0,
+    run: Annotated[DatabaseId | None, Query()] = None,
+    offset: Annotated[int, Query(ge=0, le=2**40)] = 0,
+    limit: Annotated[int, Query(ge=1, le=READ_BYTES_MAX)] = READ_BYTES_MAX,
+) -> Response:
+    """Bytes of one worker's log from ``offset`` on. `Dure-Log-Next` says where to go on; the same offset: no more yet."""
+    view = answered(read_log(runtime, caller, job, rank=rank, run_id=run, offset=offset, bytes_max=limit))
+    headers = {"Dure-Log-Next": str(view.next_offset), "Dure-Log-Run": str(view.run_id)}
+    return Response(view.data, media_type="text/plain; charset=utf-8", headers=headers)

@@ -1,0 +1,206 @@
+"""Submission: single, in batches, and as a question. The body is read and validated once, since this is the hot path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
+
+from scheduler.api.dependencies import (
+    IdempotencyHeader,
+    RuntimeHere,
+    Submitting,
+    key_of,
+    response_of,
+)
+from scheduler.api.documents import counterfactual_document, reason_document
+from scheduler.api.problem import RefusedError, answered, problem_of, refusal_of_validation, trace_id_of
+from scheduler.api.schemas import (
+    BATCH_JOBS_MAX,
+    BatchIn,
+    BatchOut,
+    CostOut,
+    DryRunOut,
+    NodeUseOut,
+    SubmittedOut,
+)
+from scheduler.cycle.dry_run import dry_run
+from scheduler.cycle.plan import Start
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.ids import GroupId
+from scheduler.model.job_spec import JobSpec
+from scheduler.model.job_state import JobState
+from scheduler.model.reason import Reason, ReasonCode, Refusal, refuse
+from scheduler.service.caller import Caller
+from scheduler.service.runtime import Runtime
+from scheduler.service.submit import Admissible, Judge, submit
+from scheduler.service.time_text import time_text
+from scheduler.service.usage import credit_text, exchange_table
+from scheduler.store.idempotency import Answer
+
+router = APIRouter(tags=["jobs"])
+
+_JOB_BODY = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": JobSpec.model_json_schema()}}}
+}
+_BATCH_BODY = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": BatchIn.model_json_schema()}}}
+}
+
+
+def judge_of(request: Request) -> Judge:
+    """The process's one judge."""
+    judge: Judge = request.app.state.judge
+    return judge
+
+
+def read_spec(body: bytes) -> JobSpec | Refusal:
+    """Read a job file, or say which field is wrong and how to mend it."""
+    try:
+        return JobSpec.model_validate_json(body)
+    except ValidationError as wrong:
+        return refusal_of_validation(wrong.errors(include_url=False))
+
+
+def _spec_of_value(value: Any) -> JobSpec | Refusal:
+    try:
+        return JobSpec.model_validate(value)
+    except ValidationError as wrong:
+        return refusal_of_validation(wrong.errors(include_url=False))
+
+
+async def _judge(request: Request, caller: Caller, specs: Sequence[JobSpec | Refusal]) -> list[Admissible | Refusal]:
+    judge = judge_of(request)
+    directory, snapshot = await judge.ready()
+    missing = await judge.without_their_content(caller, [spec for spec in specs if isinstance(spec, JobSpec)])
+
+    def judged(spec: JobSpec | Refusal) -> Admissible | Refusal:
+        if isinstance(spec, Refusal):
+            return spec
+        lacking = missing.get(spec.working_directory or "")
+        return lacking if lacking is not None else judge.judge(directory, snapshot, caller, spec)
+
+    return [judged(spec) for spec in specs]
+
+
+@router.post("/jobs", status_code=201, response_model=SubmittedOut, openapi_extra=_JOB_BODY)
+async def submit_job(request: Request, runtime: RuntimeHere, caller: Submitting, key: IdempotencyHeader) -> Response:
+    """Submit a job file. What can never run is refused at once, with the numbers."""
+    body = await request.body()
+    job = answered((await _judge(request, caller, [read_spec(body)]))[0])
+    submitted_at = time_text(runtime.clock.now_ms())
+
+    def answer(ids: range) -> Answer:
+        document = {
+            "id": ids[0],
+            "name": job.spec.name,
+            "group": job.group.path,
+            "state": JobState.QUEUED.value,
+            "gpus": job.spec.gpus,
+            "submitted_at": submitted_at,
+        }
+        return Answer(status=201, body=orjson.dumps(document).decode())
+
+    return response_of(answered(await submit(runtime, caller, key_of(caller, request, key, body), [job], answer)))
+
+
+@router.post("/jobs/batch", response_model=BatchOut, openapi_extra=_BATCH_BODY)
+async def submit_batch(request: Request, runtime: RuntimeHere, caller: Submitting, key: IdempotencyHeader) -> Response:
+    """Submit up to 5,000 jobs at once. Each is judged by itself: those that pass are queued, in one transaction."""
+    body = await request.body()
+    judged = await _judge(request, caller, [_spec_of_value(value) for value in _batch_of(body)])
+    taken = [each for each in judged if isinstance(each, Admissible)]
+    trace_id = trace_id_of(request)
+
+    def answer(ids: range) -> Answer:
+        numbers = iter(ids)
+        items: list[dict[str, Any]] = []
+        for each in judged:
+            if isinstance(each, Admissible):
+                items.append({"status": 201, "job": {"id": next(numbers)}, "problem": None})
+            else:
+                problem = problem_of(each, trace_id)
+                items.append({"status": problem.status, "job": None, "problem": problem.model_dump()})
+        return Answer(status=200, body=orjson.dumps({"items": items}).decode())
+
+    return response_of(answered(await submit(runtime, caller, key_of(caller, request, key, body), taken, answer)))
+
+
+def _batch_of(body: bytes) -> list[Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as wrong:
+        raise RefusedError(
+            refuse(
+                ReasonCode.INVALID_BODY, field="body", problem=f"not JSON: {wrong}", problem_ko="JSON 형식이 아닙니다"
+            )
+        ) from wrong
+    jobs = document.get("jobs") if isinstance(document, dict) and set(document) == {"jobs"} else None
+    if not isinstance(jobs, list) or not 1 <= len(jobs) <= BATCH_JOBS_MAX:
+        problem = f"send {{'jobs': [...]}} with 1 to {BATCH_JOBS_MAX} jobs and nothing else"
+        problem_ko = f"{{'jobs': [...]}} 형식으로 1~{BATCH_JOBS_MAX}개만 보내십시오"
+        raise RefusedError(refuse(ReasonCode.INVALID_FIELD, field="jobs", problem=problem, problem_ko=problem_ko))
+    return jobs
+
+
+@router.post("/jobs/dry-run", openapi_extra=_JOB_BODY)
+async def dry_run_job(request: Request, runtime: RuntimeHere, caller: Submitting, key: IdempotencyHeader) -> DryRunOut:
+    """Whether and where a job would start now, and what it would cost. Submits nothing."""
+    assert key
+    job = answered((await _judge(request, caller, [read_spec(await request.body())]))[0])
+    return await run_in_threadpool(_dry_run, runtime, job)
+
+
+def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
+    snapshot = runtime.world.snapshot()
+    now_ms = runtime.clock.now_ms()
+    group = GroupId(job.group.id)
+    answer = dry_run(snapshot, group, job.shape, priority=job.spec.priority, bound_site=None, now_ms=now_ms)
+    if isinstance(answer, Start):
+        return DryRunOut(
+            would_start=True,
+            site=snapshot.sites[answer.site].name,
+            gpu_class=answer.gpu_class,
+            nodes=[NodeUseOut(name=name, workers=workers) for _, name, _, workers in answer.gang],
+            cost=_cost(runtime, job, answer.gpu_class),
+            reasons=[],
+            counterfactual=None,
+        )
+    told = answer.as_json()
+    return DryRunOut(
+        would_start=False,
+        site=None,
+        gpu_class=None,
+        nodes=[],
+        cost=_cost(runtime, job, _first_class(snapshot, job)),
+        reasons=[reason_document(Reason(code=answer.reason.code, numbers=answer.reason.numbers))],
+        counterfactual=counterfactual_document(told["counterfactual"]),
+    )
+
+
+def _first_class(snapshot: Snapshot, job: Admissible) -> str:
+    candidates = snapshot.candidates(job.shape)
+    return candidates[0] if candidates else ""
+
+
+def _cost(runtime: Runtime, job: Admissible, gpu_class: str) -> CostOut:
+    with runtime.database.read() as connection:
+        rate = exchange_table(connection).rate(gpu_class, runtime.clock.now_ms())
+    gpus, walltime = job.spec.gpus, job.spec.walltime
+    hourly = None if rate is None else rate * gpus
+    return CostOut(
+        gpu_seconds_max=None if walltime is None else gpus * walltime,
+        credits_max=None if walltime is None or hourly is None else credit_text(hourly * Fraction(walltime, 3600)),
+        credits_per_hour="-" if hourly is None else credit_text(hourly),
+    )
+
+
+@router.get("/job-schema")
+async def job_schema() -> dict[str, Any]:
+    """The JSON schema of a job file."""
+    return JobSpec.model_json_schema()
