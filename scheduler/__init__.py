@@ -1,0 +1,1 @@
+"""The federation: what decides, what remembers, and the edges that people and agents talk to."""

@@ -102,7 +102,7 @@ def _field_problem(reason: Reason) -> FieldProblem:
 
 
 def problem_of(refusal: Refusal, trace_id: str = "") -> Problem:
-    """Shape a refusal: its first reason decides status, title and detail; those that name a field stand in ``errors``."""
+    """Shape a refusal: its first reason decides status, title and detail; those with a field stand in ``errors``."""
     first = refusal.reasons[0]
     title, title_ko = TITLES[kind_of(first.code)]
     decided = _field_problem(first)
@@ -179,7 +179,7 @@ def install_handlers(app: FastAPI) -> None:
         problem = {"problem": str(error.detail), "problem_ko": "요청 형식이 올바르지 않습니다"}
         return respond(request, refuse(ReasonCode.INVALID_BODY, **problem))
 
-    async def unavailable(request: Request, error: Exception) -> Response:
+    async def unavailable(request: Request, _error: Exception) -> Response:
         return respond(request, refuse(ReasonCode.NOT_READY))
 
     app.add_exception_handler(RefusedError, refused)

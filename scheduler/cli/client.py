@@ -153,7 +153,7 @@ def _retry_after_seconds(response: httpx.Response, attempt: int) -> float:
     try:
         return min(float(response.headers.get("Retry-After", "")), 10.0)
     except ValueError:
-        return 0.2 * 2**attempt
+        return float(0.2 * 2**attempt)
 
 
 def _present(query: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,8 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 def _events(lines: Iterator[str]) -> Iterator[ServerEvent]:
     """Parse the event stream format of the HTML standard, section 9.2.6."""
-    name, identifier, data = "message", "", []
+    name, identifier = "message", ""
+    data: list[str] = []
     for line in lines:
         if not line:
             if data:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any, ParamSpec
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -22,7 +21,7 @@ _WORDS = "dure.words"
 class CommandAfterDashes(TyperCommand):
     """A command whose words after ``--`` are somebody else's command, never taken for its own arguments."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Set the words after the first ``--`` aside before the rest is parsed."""
         if "--" in args:
             at = args.index("--")
@@ -31,7 +30,7 @@ class CommandAfterDashes(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def words_after_dashes(context: click.Context) -> list[str]:
+def words_after_dashes(context: typer.Context) -> list[str]:
     """What the user wrote after ``--``."""
     return list(context.meta.get(_WORDS, ()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -21,7 +21,7 @@ from scheduler.store import content
 router = APIRouter(tags=["content"])
 
 Digest = Annotated[str, Path(pattern=DIGEST_PATTERN)]
-_BYTES = {200: {"content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}}}
+_BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}}}
 _BINARY_BODY = {
     "requestBody": {
         "required": True,

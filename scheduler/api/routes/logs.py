@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -14,7 +14,7 @@ from scheduler.service.job_log import read_log
 router = APIRouter(tags=["logs"])
 
 READ_BYTES_MAX = 1 << 20
-_BYTES = {200: {"content": {"text/plain": {"schema": {"type": "string", "format": "binary"}}}}}
+_BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string", "format": "binary"}}}}}
 
 
 @router.get("/jobs/{job}/log", response_class=Response, responses=_BYTES)
@@ -27,7 +27,7 @@ def fetch_log(
     offset: Annotated[int, Query(ge=0, le=2**40)] = 0,
     limit: Annotated[int, Query(ge=1, le=READ_BYTES_MAX)] = READ_BYTES_MAX,
 ) -> Response:
-    """Bytes of one worker's log from ``offset`` on. `Dure-Log-Next` says where to go on; the same offset: no more yet."""
+    """Bytes of one worker's log from ``offset`` on. `Dure-Log-Next` says where to go on."""
     view = answered(read_log(runtime, caller, job, rank=rank, run_id=run, offset=offset, bytes_max=limit))
     headers = {"Dure-Log-Next": str(view.next_offset), "Dure-Log-Run": str(view.run_id)}
     return Response(view.data, media_type="text/plain; charset=utf-8", headers=headers)
