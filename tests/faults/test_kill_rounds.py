@@ -17,16 +17,16 @@ import pytest
 from eventually import eventually
 
 from scheduler.demo.ray_cluster import RayCluster
-from tests.faults.killable import DURE, ROOT, Chaos, Killable
-from tests.faults.walked import (
+from faults.killable import DURE, ROOT, Chaos, Killable
+from faults.walked import (
     Record,
     assert_every_job_ended_once,
     assert_ledger_equals_what_the_agent_recorded,
     assert_no_gpu_is_held,
     assert_nothing_ran_twice,
 )
-from tests.support.real_postgresql import running_postgresql
-from tests.support.real_redis import running_redis
+from real_postgresql import running_postgresql
+from real_redis import running_redis
 
 pytestmark = pytest.mark.service
 
@@ -153,11 +153,11 @@ def test_every_job_ends_once_while_processes_are_killed(
     walk_under_chaos(federation, jobs=kill_jobs, kills=kill_jobs // 8, seed=kill_round, seconds_max=240)
 
 
-def test_every_job_on_ray_ends_once_while_processes_are_killed(tmp_path: Path, ray_kill_round: int) -> None:
+def test_every_job_on_ray_ends_once_while_processes_are_killed(tmp_path: Path, ray_kill_round: int, ray_kill_jobs: int) -> None:
     with RayCluster(tmp_path / "ray", nodes=2, gpus_per_node=8) as cluster:
         federation = Federation(tmp_path, f"sqlite:///{tmp_path / 'dure.sqlite'}", None)
         try:
             federation.start_agent("none", 16, cluster.dashboard_url)
-            walk_under_chaos(federation, jobs=20, kills=5, seed=ray_kill_round, seconds_max=400)
+            walk_under_chaos(federation, jobs=ray_kill_jobs, kills=4, seed=ray_kill_round, seconds_max=400)
         finally:
             federation.close()

@@ -1,0 +1,50 @@
+"""What all tests share: Hypothesis profiles, services that live as long as the session, how many kill rounds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from real_postgresql import PostgreSql
+
+# CI finds what everybody finds, in the same time; by hand, luck may find more.
+_QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("by-hand", max_examples=60, deadline=None, suppress_health_check=_QUIET)
+settings.register_profile("ci", max_examples=60, deadline=None, suppress_health_check=_QUIET, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "by-hand")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the kill tests go on: a short version unless told otherwise."""
+    parser.addoption("--kill-rounds", type=int, default=0, help="rounds of 200 jobs on each database; 0: one short one")
+    parser.addoption("--ray-kill-rounds", type=int, default=0, help="rounds of 20 jobs on Ray; 0: one short one")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of every round."""
+    for fixture, option in (("kill_round", "--kill-rounds"), ("ray_kill_round", "--ray-kill-rounds")):
+        if fixture in metafunc.fixturenames:
+            rounds: int = metafunc.config.getoption(option)
+            metafunc.parametrize(fixture, range(max(1, rounds)))
+
+
+@pytest.fixture
+def kill_jobs(request: pytest.FixtureRequest) -> int:
+    """Jobs of a kill round."""
+    return 200 if request.config.getoption("--kill-rounds") else 40
+
+
+@pytest.fixture
+def ray_kill_jobs(request: pytest.FixtureRequest) -> int:
+    """Jobs of a kill round on Ray."""
+    return 20 if request.config.getoption("--ray-kill-rounds") else 6
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """A PostgreSQL server that lives as long as the session."""
+    server = PostgreSql()
+    yield server
+    server.close()
