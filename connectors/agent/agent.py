@@ -40,9 +40,7 @@ SEQUENCES_A_START = 1 << 32
 class Agent:
     """One site's agent. ``run`` returns after ``stop``; runs go on without it until their leases end."""
 
-    def __init__(
-        self, settings: AgentSettings, connector: Connector, transport: Transport, clock: Clock
-    ) -> None:
+    def __init__(self, settings: AgentSettings, connector: Connector, transport: Transport, clock: Clock) -> None:
         self._settings = settings
         self._connector = connector
         self._transport = transport
@@ -129,9 +127,7 @@ class Agent:
             runs = self._observe()
             draft = self._book.draft(runs, self._capacity())
             now_ns = self._clock.boottime_ns()
-            repeat_due = (
-                self._book.unacknowledged and now_ns - self._told_ns > self._settings.repeat_seconds * 1e9
-            )
+            repeat_due = self._book.unacknowledged and now_ns - self._told_ns > self._settings.repeat_seconds * 1e9
             if draft.news or repeat_due or self._ask_now:
                 self._tell(draft)
                 return
@@ -206,9 +202,7 @@ class Agent:
         response = self._transport.sync(request)
         # An answer that wants a complete report again and again must not turn this into a busy loop.
         complete_wanted = response.complete_wanted and not draft.complete
-        self._book.answered(
-            draft, capacity_version=response.capacity_version, complete_wanted=complete_wanted
-        )
+        self._book.answered(draft, capacity_version=response.capacity_version, complete_wanted=complete_wanted)
         self._apply(response, request.sequence, sent_ns)
 
     def _listen(self) -> None:
@@ -265,9 +259,7 @@ class Agent:
     def _back_off(self, fault: Exception) -> None:
         """Wait before the next try, longer each time, by dice so that agents do not come back all at once."""
         self._failures += 1
-        longest = min(
-            self._settings.retry_seconds_max, self._settings.retry_seconds_min * 2 ** min(self._failures, 20)
-        )
+        longest = min(self._settings.retry_seconds_max, self._settings.retry_seconds_min * 2 ** min(self._failures, 20))
         seconds = longest * self._dice.uniform(0.5, 1.0)
         self._log.warning("the server was not reached", fault=str(fault), retry_seconds=round(seconds, 3))
         self._stopping.wait(seconds)

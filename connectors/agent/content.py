@@ -19,9 +19,7 @@ class ContentCache:
     each ends.
     """
 
-    def __init__(
-        self, folder: Path, transport: Transport, *, bytes_max: int, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, folder: Path, transport: Transport, *, bytes_max: int, wake: Callable[[], None]) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._transport = transport

@@ -79,9 +79,7 @@ class Delivery:
         until_ns = self._clock.boottime_ns() + int(self._settings.want_seconds * 1e9)
         with self._lock:
             for want in wants:
-                tail = self._tails.setdefault(
-                    (want.run_id, want.rank), _Tail(want.epoch, want.offset, until_ns)
-                )
+                tail = self._tails.setdefault((want.run_id, want.rank), _Tail(want.epoch, want.offset, until_ns))
                 tail.until_ns = until_ns
         if self._tails:
             self._work.set()

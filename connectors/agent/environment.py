@@ -27,9 +27,7 @@ def inherited(machine: Mapping[str, str]) -> dict[str, str]:
     credential.
     """
     return {
-        name: value
-        for name, value in machine.items()
-        if name in INHERITED_NAMES or name.startswith(INHERITED_PREFIXES)
+        name: value for name, value in machine.items() if name in INHERITED_NAMES or name.startswith(INHERITED_PREFIXES)
     }
 
 
@@ -50,9 +48,7 @@ def worker_environment(
     path for "auto", else the object store's address), None for a job that keeps none. ``gpu_indices`` becomes
     CUDA_VISIBLE_DEVICES; None where the engine sets it.
     """
-    environment = (
-        inherited(machine) | {"PYTHONUNBUFFERED": "1", "PET_RDZV_BACKEND": "static"} | order.environment
-    )
+    environment = inherited(machine) | {"PYTHONUNBUFFERED": "1", "PET_RDZV_BACKEND": "static"} | order.environment
     environment |= {
         "RANK": str(rank),
         "WORLD_SIZE": str(order.workers),

@@ -67,9 +67,7 @@ class Fences:
             stale = order.run_id <= self._floor_run_id
             return f"run {order.run_id} is older than this site remembers" if stale else None
         if order.epoch < fence.epoch:
-            return (
-                f"epoch {order.epoch} is stale: this site has seen epoch {fence.epoch} of job {order.job_id}"
-            )
+            return f"epoch {order.epoch} is stale: this site has seen epoch {fence.epoch} of job {order.job_id}"
         if order.epoch == fence.epoch and order.run_id != fence.run_id:
             return f"epoch {order.epoch} of job {order.job_id} is run {fence.run_id}, not {order.run_id}"
         if order.epoch == fence.epoch and fence.ended:
@@ -115,9 +113,7 @@ class Fences:
 
     def _rewrite(self) -> None:
         if len(self._by_job) > self._jobs_max:
-            oldest = sorted(
-                (fence for fence in self._by_job.values() if fence.ended), key=lambda fence: fence.run_id
-            )
+            oldest = sorted((fence for fence in self._by_job.values() if fence.ended), key=lambda fence: fence.run_id)
             for fence in oldest[: len(self._by_job) - self._jobs_max]:
                 del self._by_job[fence.job_id], self._by_run[fence.run_id]
                 self._floor_run_id = max(self._floor_run_id, fence.run_id)

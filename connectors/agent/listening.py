@@ -12,9 +12,7 @@ from scheduler.model.wire import SyncRequest, SyncResponse
 class Listening:
     """A waiting sync. ``wake`` is called when its answer is there; an agent that stops leaves it alone."""
 
-    def __init__(
-        self, transport: Transport, request: SyncRequest, sent_ns: int, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, transport: Transport, request: SyncRequest, sent_ns: int, wake: Callable[[], None]) -> None:
         self.sequence = request.sequence
         self.sent_ns = sent_ns
         self._answer: SyncResponse | Exception | None = None

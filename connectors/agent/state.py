@@ -26,9 +26,7 @@ class StateDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
             os.close(self._lock)
-            raise StateUnusable(
-                f"another agent runs on {path}; stop it, or give this one its own folder"
-            ) from fault
+            raise StateUnusable(f"another agent runs on {path}; stop it, or give this one its own folder") from fault
         count = read_json(path / "incarnation.json")
         self.incarnation = (count if isinstance(count, int) else 0) + 1
         write_durably(path / "incarnation.json", json.dumps(self.incarnation).encode())

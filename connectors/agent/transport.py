@@ -71,9 +71,7 @@ class HttpTransport:
 
     def sync(self, request: SyncRequest) -> SyncResponse:
         """POST sync."""
-        return self._ask(
-            "sync", request, SyncResponse, timeout=request.wait_seconds_max + self._timeout_seconds
-        )
+        return self._ask("sync", request, SyncResponse, timeout=request.wait_seconds_max + self._timeout_seconds)
 
     def post_log(self, run_id: int, epoch: int, rank: int, offset: int, data: bytes, *, ended: bool) -> int:
         """POST runs/ID/log."""
@@ -140,9 +138,7 @@ class HttpTransport:
     ) -> Answer:
         options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         sent = {"Content-Type": "application/json", **(headers or {})}
-        response = self._send(
-            "POST", path, content=message.model_dump_json().encode(), headers=sent, **options
-        )
+        response = self._send("POST", path, content=message.model_dump_json().encode(), headers=sent, **options)
         return _read(response, answer)
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -172,9 +168,7 @@ def _read(response: httpx.Response, answer: type[Answer]) -> Answer:
     try:
         return answer.model_validate_json(response.content)
     except ValidationError as fault:
-        raise ServerUnavailable(
-            f"the server's answer cannot be read: {fault.error_count()} faults"
-        ) from fault
+        raise ServerUnavailable(f"the server's answer cannot be read: {fault.error_count()} faults") from fault
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

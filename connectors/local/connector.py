@@ -51,9 +51,7 @@ class LocalConnector:
     ) -> None:
         self._runs_folder = state_directory / "runs"
         self._runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._settings = GangSettings(
-            checkpoints=state_directory / "checkpoints", log_bytes_max=log_bytes_max
-        )
+        self._settings = GangSettings(checkpoints=state_directory / "checkpoints", log_bytes_max=log_bytes_max)
         self._clock = clock
         self._nodes = tuple(nodes)
         self._gpus = GpuIndices(self._nodes)
@@ -210,8 +208,7 @@ class LocalConnector:
     def _set_health(self, name: str, *, healthy: bool) -> None:
         with self._lock:
             self._nodes = tuple(
-                node.model_copy(update={"healthy": healthy}) if node.name == name else node
-                for node in self._nodes
+                node.model_copy(update={"healthy": healthy}) if node.name == name else node for node in self._nodes
             )
 
     def close(self) -> None:

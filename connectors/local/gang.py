@@ -16,7 +16,7 @@ from connectors.clock import Clock
 from connectors.errors import UnsafeArchive
 from connectors.local import run_record
 from connectors.local.run_record import RunRecord
-from connectors.local.verdict import PEER_ENDED, WorkerEnd, gang_end
+from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from connectors.local.worker import (
     WorkerFiles,
     WorkerReport,
@@ -205,11 +205,7 @@ class Gang:
         none there.
         """
         order = self.record.order
-        ranks = (
-            []
-            if order is None
-            else [rank for member in order.gang if member.node == node for rank in member.ranks]
-        )
+        ranks = [] if order is None else [rank for member in order.gang if member.node == node for rank in member.ranks]
         with self._lock:
             if self.ended or not ranks:
                 return False
@@ -267,14 +263,10 @@ class Gang:
             kill_all(self.folder, [rank])
             started_ms = word.started_ms if word is not None else None
             message = "the supervisor was gone without a word"
-            self._ends[rank] = WorkerEnd(
-                rank, started_ms, self._clock.now_ms(), None, EndCause.DRIVER_LOST, message
-            )
+            self._ends[rank] = WorkerEnd(rank, started_ms, self._clock.now_ms(), None, EndCause.DRIVER_LOST, message)
 
     def _verdict(self) -> RunReport:
-        report = gang_end(
-            self.record.run_id, self.report.epoch, list(self._ends.values()), self.record.node_lost
-        )
+        report = gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), self.record.node_lost)
         order = self.record.order
         if order is not None and order.outputs:
             left_out = select(self.folder / "work", order.outputs, order.outputs_bytes_max).left_out
@@ -305,9 +297,7 @@ def end_without_start(
     record: RunRecord, now_ms: int, cause: EndCause, message: str, exit_code: int | None = None
 ) -> RunReport:
     """The report of a run none of whose workers ever ran."""
-    return _report(
-        record, RunPhase.ENDED, ended_ms=now_ms, cause=cause, message=message[:2000], exit_code=exit_code
-    )
+    return _report(record, RunPhase.ENDED, ended_ms=now_ms, cause=cause, message=message[:2000], exit_code=exit_code)
 
 
 def _report(record: RunRecord, phase: RunPhase, **values: object) -> RunReport:

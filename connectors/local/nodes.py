@@ -100,7 +100,5 @@ def declare_all(arguments: Sequence[str], file: Path | None) -> tuple[NodeReport
     if file is not None:
         kinds += read_kinds(file)
     if not kinds:
-        raise SettingsUnusable(
-            "a local site declares its nodes: give --nodes COUNTxGPUS:CLASS or a nodes file"
-        )
+        raise SettingsUnusable("a local site declares its nodes: give --nodes COUNTxGPUS:CLASS or a nodes file")
     return declare(kinds)

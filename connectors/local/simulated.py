@@ -203,8 +203,7 @@ class SimulatedConnector:
     def _set_health(self, name: str, *, healthy: bool) -> None:
         (self._lost.discard if healthy else self._lost.add)(name)
         self._nodes = tuple(
-            node.model_copy(update={"healthy": healthy}) if node.name == name else node
-            for node in self._nodes
+            node.model_copy(update={"healthy": healthy}) if node.name == name else node for node in self._nodes
         )
 
     def close(self) -> None:
@@ -244,9 +243,7 @@ class SimulatedConnector:
             ended = True
         return ended
 
-    def _end(
-        self, run_id: int, ended_ms: int, cause: EndCause, exit_code: int | None, message: str = ""
-    ) -> None:
+    def _end(self, run_id: int, ended_ms: int, cause: EndCause, exit_code: int | None, message: str = "") -> None:
         run = self._runs[run_id]
         run.report = _ended(run.report, ended_ms, cause, exit_code, message)
         self._live.discard(run_id)
@@ -274,9 +271,7 @@ def _report(run_id: int, epoch: int, *, started_ms: int | None) -> RunReport:
     return RunReport(run_id=run_id, epoch=epoch, phase=RunPhase.RUNNING, started_ms=started_ms)
 
 
-def _ended(
-    report: RunReport, ended_ms: int, cause: EndCause, exit_code: int | None, message: str = ""
-) -> RunReport:
+def _ended(report: RunReport, ended_ms: int, cause: EndCause, exit_code: int | None, message: str = "") -> RunReport:
     return RunReport(
         run_id=report.run_id,
         epoch=report.epoch,

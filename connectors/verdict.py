@@ -43,9 +43,7 @@ def gang_end(run_id: int, epoch: int, ends: Sequence[WorkerEnd], node_lost: str 
     elif decisive is not None:
         cause, exit_code, message = EndCause(decisive.cause), decisive.exit_code, decisive.message
         if len(ends) > 1:
-            message = (
-                f"worker {decisive.rank}: {message}" if message else f"worker {decisive.rank} was the first"
-            )
+            message = f"worker {decisive.rank}: {message}" if message else f"worker {decisive.rank} was the first"
     elif all(end.succeeded for end in ends):
         exit_code = 0
     else:

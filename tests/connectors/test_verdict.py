@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.local.verdict import PEER_ENDED, WorkerEnd, gang_end
+from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from scheduler.model.job_state import EndCause
 
 OK = WorkerEnd(0, 100, 500, 0, "exited")

@@ -1,0 +1,265 @@
+"""Runs on the cluster: places a gang, all workers or none, and stands between each worker and the site's agent.
+
+The agent sends this file through the gang's channel, so a node needs nothing but Ray. It asks for its orders at
+``DURE_CHANNEL`` with the secret ``DURE_CHANNEL_SECRET``, which is this run's alone. Each worker runs in a Ray task on
+its own bundle of one placement group; beside its command stands the supervisor, whose lease counts from the moment at which
+this program asked the agent for what remains of it.
+"""
+
+import glob
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+BEAT_SECONDS = 0.4
+GIVE_UP_SECONDS = 300.0
+LOG_BYTES = 256 * 1024
+GONE = 410
+
+
+class Gone(Exception):
+    """The agent says that this worker must not run."""
+
+
+class Channel:
+    """The agent, as one run sees it."""
+
+    def __init__(self, url, secret):
+        self.url = url
+        self.secret = secret
+
+    def ask(self, method, path, data=None):
+        """Send a request; the answer's bytes. Raises Gone, and OSError while the agent is away."""
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        request.add_header("Authorization", "Bearer " + self.secret)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=10) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as refused:
+            if refused.code == GONE:
+                raise Gone(path) from refused
+            raise OSError("%s: %s" % (path, refused.code)) from refused
+
+    def ask_json(self, method, path, value=None):
+        """The same with JSON both ways."""
+        data = None if value is None else json.dumps(value).encode()
+        return json.loads(self.ask(method, path, data))
+
+    def ask_until_answered(self, method, path, value=None):
+        """Ask again while the agent is away, for a while."""
+        until = time.monotonic() + GIVE_UP_SECONDS
+        while True:
+            try:
+                return self.ask_json(method, path, value)
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(BEAT_SECONDS)
+
+
+def boottime_ns():
+    """The clock that the supervisor counts on."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class Worker:
+    """One worker on its node."""
+
+    def __init__(self, channel, rank):
+        self.channel = channel
+        self.path = "/worker/%d" % rank
+        self.rank = rank
+        self.folder = tempfile.mkdtemp(prefix="dure-worker-")
+        self.work = os.path.join(self.folder, "work")
+        os.mkdir(self.work)
+        self.sent = 0
+
+    def file(self, name):
+        """A file of the worker's own."""
+        return os.path.join(self.folder, name)
+
+    def run(self):
+        """Run the command to its end, and tell the agent everything."""
+        try:
+            if self.rank == 0:
+                self.channel.ask_until_answered("POST", "/port", free_port())
+            spec = self.wait_for_spec()
+            self.prepare(spec)
+            process = self.start(spec)
+            while process.poll() is None:
+                self.beat()
+                try:
+                    process.wait(BEAT_SECONDS)
+                except subprocess.TimeoutExpired:
+                    pass
+            self.finish(spec)
+        except Gone:
+            return
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def wait_for_spec(self):
+        """What to run; known once worker 0 has named the gang's port."""
+        while True:
+            spec = self.channel.ask_until_answered("GET", self.path)
+            if spec is not None:
+                return spec
+            time.sleep(BEAT_SECONDS)
+
+    def prepare(self, spec):
+        """Fetch the supervisor and the working directory; write the first lease."""
+        with open(self.file("supervise.py"), "wb") as file:
+            file.write(self.channel.ask("GET", "/supervisor"))
+        if spec["archive"]:
+            with tarfile.open(fileobj=io.BytesIO(self.channel.ask("GET", "/archive"))) as archive:
+                archive.extractall(self.work, filter="data")
+        if spec["checkpoint_directory"]:
+            os.makedirs(spec["checkpoint_directory"], mode=0o700, exist_ok=True)
+        if not self.beat():
+            raise Gone("no lease")
+
+    def start(self, spec):
+        """Start the supervisor, which starts the command."""
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in spec["inherited_names"] or name.startswith(tuple(spec["inherited_prefixes"]))
+        }
+        environment.update(spec["environment"])
+        environment["PATH"] = os.path.dirname(sys.executable) + ":" + environment.get("PATH", os.defpath)
+        command = [sys.executable, "-I", self.file("supervise.py"), "--end-with-parent"]
+        command += ["--control", self.file("control.json"), "--report", self.file("report.json")]
+        command += ["--log", self.file("log"), *spec["options"], "--", *spec["command"]]
+        return subprocess.Popen(command, cwd=self.work, env=environment, stdin=subprocess.DEVNULL, close_fds=True)
+
+    def beat(self):
+        """Tell what there is, take the lease and a stop. Whether the agent answered."""
+        asked = boottime_ns()
+        try:
+            self.send_log()
+            answer = self.channel.ask_json("POST", self.path + "/beat", {"report": self.report()})
+        except OSError:
+            return False
+        if answer["remaining_seconds"] is not None:
+            control = {
+                "deadline_boottime_ns": asked + int(answer["remaining_seconds"] * 1e9),
+                "lease_seconds": answer["lease_seconds"],
+                "renewal": answer["renewal"],
+                "stop": answer["stop"],
+            }
+            fresh = self.file("control.new")
+            with open(fresh, "w") as file:
+                json.dump(control, file)
+            os.replace(fresh, self.file("control.json"))
+        return answer["remaining_seconds"] is not None
+
+    def report(self):
+        """What the supervisor wrote last."""
+        try:
+            with open(self.file("report.json")) as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return None
+
+    def send_log(self):
+        """Send what the log has grown by."""
+        try:
+            with open(self.file("log"), "rb") as file:
+                while True:
+                    file.seek(self.sent)
+                    data = file.read(LOG_BYTES)
+                    if not data:
+                        return
+                    path = "%s/log?offset=%d" % (self.path, self.sent)
+                    self.sent = json.loads(self.channel.ask("POST", path, data))
+        except FileNotFoundError:
+            return
+
+    def finish(self, spec):
+        """The last of the log, the outputs, and then the end itself, which the agent must hear."""
+        until = time.monotonic() + GIVE_UP_SECONDS
+        while True:
+            try:
+                self.send_log()
+                if self.rank == 0 and spec["outputs"]:
+                    self.channel.ask("PUT", "/outputs", self.pack(spec["outputs"], spec["outputs_bytes_max"]))
+                self.channel.ask_json("POST", self.path + "/beat", {"report": self.report() or {"phase": "gone"}})
+                return
+            except OSError:
+                if time.monotonic() > until:
+                    return
+                time.sleep(BEAT_SECONDS)
+
+    def pack(self, patterns, bytes_max):
+        """The files that match, as tar.gz, up to the limit."""
+        buffer, left = io.BytesIO(), bytes_max
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            for pattern in patterns:
+                for name in sorted(glob.glob(pattern, root_dir=self.work, recursive=True)):
+                    path = os.path.join(self.work, name)
+                    inside = os.path.realpath(path).startswith(os.path.realpath(self.work) + os.sep)
+                    if os.path.isfile(path) and inside and os.path.getsize(path) <= left:
+                        left -= os.path.getsize(path)
+                        archive.add(path, arcname=name, recursive=False)
+        return buffer.getvalue()
+
+
+def free_port():
+    """A port of this node that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
+def run_worker(url, secret, rank):
+    """What each Ray task does."""
+    Worker(Channel(url, secret), rank).run()
+
+
+def main():
+    """Place the gang and wait for its end."""
+    import ray
+    from ray.util.placement_group import placement_group, remove_placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    url, secret = os.environ.pop("DURE_CHANNEL"), os.environ.pop("DURE_CHANNEL_SECRET")
+    channel = Channel(url, secret)
+    gang = channel.ask_until_answered("GET", "/gang")
+    ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+    needs = {"GPU": gang["gpus"], "CPU": gang["cpus"]}
+    # A node's own resource pins the bundle to the node that the plan chose.
+    bundles = [{**needs, "node:" + node: 0.001} for node in gang["nodes"]]
+    group = placement_group(bundles, strategy="PACK")
+    try:
+        until = time.monotonic() + gang["place_seconds_max"]
+        while not group.wait(timeout_seconds=0.5):
+            channel.ask("GET", "/gang")  # raises Gone when the run was stopped meanwhile
+            if time.monotonic() > until:
+                channel.ask("POST", "/failed", b'"the nodes of the plan did not have room for the gang"')
+                return
+        task = ray.remote(run_worker).options(num_gpus=gang["gpus"], num_cpus=gang["cpus"], max_retries=0)
+        workers = []
+        for rank in range(len(bundles)):
+            strategy = PlacementGroupSchedulingStrategy(
+                placement_group=group, placement_group_bundle_index=rank, placement_group_capture_child_tasks=True
+            )
+            workers.append(task.options(scheduling_strategy=strategy).remote(url, secret, rank))
+        ray.get(workers)
+    except Gone:
+        pass
+    finally:
+        remove_placement_group(group)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,332 @@
+"""One run on Ray: what its workers told, what they are told, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tarfile
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from connectors.agent.archive import unpack
+from connectors.agent.environment import INHERITED_NAMES, INHERITED_PREFIXES, worker_environment
+from connectors.clock import Clock
+from connectors.errors import UnsafeArchive
+from connectors.protocol import Lease
+from connectors.ray import run_record
+from connectors.ray.cluster import JobStatus
+from connectors.ray.run_record import RayRunRecord
+from connectors.ray.settings import RaySettings
+from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
+from scheduler.model.job_state import EndCause, RunPhase
+from scheduler.model.wire import RunOrder, RunReport, StopOrder
+
+EXIT_CODE_UNUSABLE = 126
+#: After a worker's lease is over its supervisor takes a moment to end everything.
+KILL_SECONDS = 2.0
+#: Reports may still be on their way when Ray says that the driver is over.
+SETTLE_SECONDS = 3.0
+_CAUSES = frozenset({*EndCause, PEER_ENDED})
+SUPERVISE = Path(__file__).resolve().parent.parent / "supervisor" / "supervise.py"
+
+
+class RayGang:
+    """A run on the cluster. Thread-safe. ``report`` is what ``observe`` answers; ended gangs never change."""
+
+    def __init__(self, folder: Path, record: RayRunRecord, clock: Clock, settings: RaySettings) -> None:
+        self.folder = folder
+        self.record = record
+        self.report = record.report or self._report(RunPhase.STARTING)
+        self._clock = clock
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._lease: Lease | None = None
+        self._given_until_ns = 0
+        self._lost: tuple[int, EndCause, str] | None = None
+        self._words: dict[int, dict[str, Any]] = {}
+        self._ends: dict[int, WorkerEnd] = {}
+        self.notify: Callable[[], None] = lambda: None
+        if not self.ended:
+            self._read_words()
+
+    @property
+    def ended(self) -> bool:
+        """Whether every worker has ended (or none ever started)."""
+        return self.report.phase is RunPhase.ENDED
+
+    def file(self, name: str) -> Path:
+        """A file of the run's own."""
+        return self.folder / name
+
+    def _report(self, phase: RunPhase, **values: object) -> RunReport:
+        record = self.record
+        epoch = record.order.epoch if record.order else record.stop.epoch if record.stop else 1
+        return RunReport.model_validate({"run_id": record.run_id, "epoch": epoch, "phase": phase, **values})
+
+    def _save(self, **values: Any) -> None:
+        self.record = replace(self.record, **values)
+        run_record.save(self.folder, self.record)
+
+    def _read_words(self) -> None:
+        """What workers told an earlier agent. How long their leases run nobody knows: as long as any could."""
+        order = self.record.order
+        if order is None:
+            return
+        for rank in range(order.workers):
+            path = self.file(f"report-{rank}.json")
+            if path.exists():
+                self._take_word(rank, json.loads(path.read_bytes()))
+        if self.record.submitted:
+            self._given_until_ns = self._clock.boottime_ns() + int(self._settings.place_seconds_max * 1e9)
+
+    # what the agent wants
+
+    def prepare(self, archive: Path | None) -> bool:
+        """Make the working directory ready for its workers; False, and ended, where it cannot be used."""
+        packed = self.file("work.tar")
+        if archive is None or packed.exists():
+            return True
+        beside = self.file("work.new")
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(mode=0o700)
+        try:
+            unpack(archive, beside)
+            with tarfile.open(self.file("work.tar.new"), "w") as tarred:
+                tarred.add(beside, arcname=".")
+            self.file("work.tar.new").replace(packed)
+        except (UnsafeArchive, OSError) as fault:
+            self.end_unstarted(EndCause.EXITED, f"working directory: {fault}", EXIT_CODE_UNUSABLE)
+            return False
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return True
+
+    def mark_submitted(self) -> bool:
+        """Note that Ray is about to be asked; False where the run was stopped before."""
+        with self._lock:
+            if self.ended:
+                return False
+            if self.record.stop is not None:
+                self.end_unstarted(self.record.stop.cause, "stopped before it started", None)
+                return False
+            if not self.record.submitted:
+                self._save(submitted=True)
+            return True
+
+    def renew(self, lease: Lease) -> None:
+        """Give the workers more time, unless the run is being stopped or its driver was lost."""
+        with self._lock:
+            if self._lost is None and not self.ended:
+                self._lease = lease
+
+    def order_stop(self, stop: StopOrder) -> None:
+        """End the run; a later order may only shorten the grace."""
+        with self._lock:
+            standing = self.record.stop
+            if self.ended or (standing is not None and stop.grace_seconds >= standing.grace_seconds):
+                return
+            if standing is not None:
+                stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
+            self._save(stop=stop)
+
+    def lose(self, status: JobStatus, message: str, dead_nodes: frozenset[str]) -> None:
+        """Ray says that the driver is over. Workers that said nothing of their end are over when their leases are."""
+        with self._lock:
+            order = self.record.order
+            if self.ended or order is None:
+                return
+            now_ns = self._clock.boottime_ns()
+            if self._lost is None:
+                dead = [member.node for member in order.gang if member.node in dead_nodes]
+                cause = EndCause.NODE_LOST if dead else EndCause.DRIVER_LOST
+                words = f"node {dead[0]} was lost" if dead else f"Ray: {status.value} {message}"[:500]
+                self._lost = (now_ns, cause, words)
+                return
+            lost_ns, cause, words = self._lost
+            if now_ns < lost_ns + SETTLE_SECONDS * 1e9:
+                return
+            silent = [rank for rank in range(order.workers) if rank not in self._ends]
+            begun = [rank for rank in silent if rank in self._words]
+            if begun and now_ns < self._given_until_ns + KILL_SECONDS * 1e9:
+                return
+            for rank in silent:
+                started_ms = self._words.get(rank, {}).get("started_ms")
+                self._ends[rank] = WorkerEnd(rank, started_ms, self._clock.now_ms(), None, cause, words)
+            self._finish_if_over()
+
+    def end_unstarted(self, cause: EndCause, message: str, exit_code: int | None) -> None:
+        """End a run none of whose workers ever ran."""
+        with self._lock:
+            if not self.ended:
+                self._finish(
+                    self._report(
+                        RunPhase.ENDED,
+                        ended_ms=self._clock.now_ms(),
+                        cause=cause,
+                        message=message[:2000],
+                        exit_code=exit_code,
+                    )
+                )
+
+    # what the workers ask
+
+    def gang(self) -> dict[str, Any] | None:
+        """The bundles to place; None where the run must not start any more."""
+        with self._lock:
+            order = self.record.order
+            if order is None or self.ended or self.record.stop is not None:
+                self._end_silent()
+                return None
+            nodes = [""] * order.workers
+            for member in order.gang:
+                for rank in member.ranks:
+                    nodes[rank] = member.node
+            return {
+                "nodes": nodes,
+                "gpus": order.gpus_per_worker,
+                "cpus": order.cpus_per_worker,
+                "place_seconds_max": self._settings.place_seconds_max,
+            }
+
+    def set_port(self, port: int) -> None:
+        """Worker 0 has found a port for the gang's rendezvous."""
+        with self._lock:
+            if self.record.port is None:
+                self._save(port=port)
+
+    def worker(self, rank: int) -> dict[str, Any] | None:
+        """What a worker runs; None while the gang's port is not known. Raises LookupError where it must not run."""
+        with self._lock:
+            order = self.record.order
+            if order is None or self.ended or self._lost is not None or not 0 <= rank < order.workers:
+                raise LookupError("this worker must not run")
+            if self.record.stop is not None or rank in self._ends:
+                self._end_silent()
+                raise LookupError("this worker must not run any more")
+            if self.record.port is None:
+                return None
+            return self._spec(order, rank, self.record.port)
+
+    def _spec(self, order: RunOrder, rank: int, port: int) -> dict[str, Any]:
+        directory = order.checkpoint_directory
+        if directory == "auto":
+            directory = str(self._settings.checkpoints / f"job-{order.job_id}")
+        master = next(member.node for member in order.gang if 0 in member.ranks)
+        environment = worker_environment(
+            order, rank, master_address=master, master_port=port, checkpoint_directory=directory, machine={}
+        )
+        options = ["--grace-seconds", str(order.grace_seconds), "--log-bytes-max", str(self._settings.log_bytes_max)]
+        if order.checkpoint_signal is not None:
+            options += ["--checkpoint-signal", order.checkpoint_signal]
+        if order.walltime_seconds is not None:
+            options += ["--walltime-seconds", str(order.walltime_seconds)]
+        return {
+            "command": list(order.command),
+            "environment": environment,
+            "inherited_names": sorted(INHERITED_NAMES),
+            "inherited_prefixes": list(INHERITED_PREFIXES),
+            "options": options,
+            "archive": self.file("work.tar").exists(),
+            "checkpoint_directory": directory if order.checkpoint_directory == "auto" else None,
+            "outputs": list(order.outputs),
+            "outputs_bytes_max": order.outputs_bytes_max,
+        }
+
+    def beat(self, rank: int, word: dict[str, Any] | None) -> dict[str, Any]:
+        """A worker tells what its supervisor says, and hears what remains of the lease, and whether to stop."""
+        with self._lock:
+            if word is not None and rank not in self._ends:
+                self._take_word(rank, word)
+                if not self.ended:
+                    self.file(f"report-{rank}.json").write_bytes(json.dumps(word).encode())
+                    self._look()
+            lease = self._lease
+            if lease is None or self.ended:
+                return {"remaining_seconds": None}
+            now_ns = self._clock.boottime_ns()
+            self._given_until_ns = max(self._given_until_ns, lease.deadline_boottime_ns)
+            return {
+                "remaining_seconds": (lease.deadline_boottime_ns - now_ns) / 1e9,
+                "lease_seconds": lease.lease_seconds,
+                "renewal": lease.renewal,
+                "stop": self._stop(),
+            }
+
+    def _stop(self) -> dict[str, Any] | None:
+        stop = self.record.stop
+        if stop is not None:
+            return {"cause": stop.cause, "grace_seconds": stop.grace_seconds, "checkpoint": stop.checkpoint}
+        order = self.record.order
+        if order is not None and any(not end.succeeded for end in self._ends.values()):
+            return {"cause": PEER_ENDED, "grace_seconds": order.grace_seconds, "checkpoint": False}
+        return None
+
+    def append_log(self, rank: int, offset: int, data: bytes) -> int:
+        """Keep bytes of a worker's log; the offset wanted next."""
+        path = self.file(f"log-{rank}")
+        with self._lock:
+            size = path.stat().st_size if path.exists() else 0
+            if offset <= size < offset + len(data):
+                with path.open("ab") as file:
+                    file.write(data[size - offset :])
+                size = offset + len(data)
+            return size
+
+    def fail_start(self, message: str) -> None:
+        """The driver could not place the gang."""
+        with self._lock:
+            order = self.record.order
+            if order is None or self.ended:
+                return
+            for rank in range(order.workers):
+                if rank not in self._ends and rank not in self._words:
+                    now_ms = self._clock.now_ms()
+                    self._ends[rank] = WorkerEnd(rank, None, now_ms, None, EndCause.START_FAILED, message)
+            self._finish_if_over()
+
+    def _end_silent(self) -> None:
+        """Workers that have not begun are told not to: for them the run is over."""
+        order, stop = self.record.order, self.record.stop
+        if order is None or stop is None or self.ended:
+            return
+        for rank in range(order.workers):
+            if rank not in self._ends and rank not in self._words:
+                now_ms = self._clock.now_ms()
+                self._ends[rank] = WorkerEnd(rank, None, now_ms, None, stop.cause, "stopped before it started")
+        self._finish_if_over()
+
+    def _take_word(self, rank: int, word: dict[str, Any]) -> None:
+        if word.get("phase") not in ("starting", "running", "ended"):
+            word = {**self._words.get(rank, {}), "phase": "ended", "cause": EndCause.DRIVER_LOST, "exit_code": None}
+        self._words[rank] = word
+        if word["phase"] != "ended":
+            return
+        cause, message = word.get("cause") or EndCause.EXITED, str(word.get("message") or "")
+        if cause not in _CAUSES:
+            cause = EndCause.EXITED if word.get("exit_code") is not None else EndCause.DRIVER_LOST
+        ended_ms = word.get("ended_ms") or self._clock.now_ms()
+        self._ends[rank] = WorkerEnd(rank, word.get("started_ms"), ended_ms, word.get("exit_code"), cause, message)
+
+    def _look(self) -> None:
+        order = self.record.order
+        assert order is not None
+        started = [word["started_ms"] for word in self._words.values() if word.get("started_ms") is not None]
+        if self.report.phase is RunPhase.STARTING and len(started) == order.workers:
+            self.report = self._report(RunPhase.RUNNING, started_ms=max(started))
+            self.notify()
+        self._finish_if_over()
+
+    def _finish_if_over(self) -> None:
+        order = self.record.order
+        assert order is not None
+        if len(self._ends) < order.workers or self.ended:
+            return
+        self._finish(gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), None))
+
+    def _finish(self, report: RunReport) -> None:
+        self._save(report=report)
+        self.report = report
+        self.notify()

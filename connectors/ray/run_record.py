@@ -1,0 +1,73 @@
+"""What a Ray site's connector remembers of one run, in the run's own folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.agent.durable import flush_folder, read_json, write_durably
+from scheduler.model.wire import RunOrder, RunReport, StopOrder
+
+RECORD = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayRunRecord:
+    """One run. ``order`` is None for a run that was stopped before it came; ``submitted`` is set before Ray is asked,
+    so that a restart looks for the submission; ``port`` is the gang's rendezvous."""
+
+    run_id: int
+    order: RunOrder | None
+    secret: str
+    submitted: bool = False
+    port: int | None = None
+    stop: StopOrder | None = None
+    report: RunReport | None = None
+
+    @property
+    def submission_id(self) -> str:
+        """Ray's name of the run: the same however often it is submitted."""
+        epoch = self.order.epoch if self.order is not None else 0
+        return f"dure-run-{self.run_id}-{epoch}"
+
+
+def save(folder: Path, record: RayRunRecord) -> None:
+    """Write the record durably; the folder is made where it is not there."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        flush_folder(folder.parent)
+    value = {
+        "run_id": record.run_id,
+        "order": record.order.model_dump(mode="json") if record.order else None,
+        "secret": record.secret,
+        "submitted": record.submitted,
+        "port": record.port,
+        "stop": record.stop.model_dump(mode="json") if record.stop else None,
+        "report": record.report.model_dump(mode="json") if record.report else None,
+    }
+    write_durably(folder / RECORD, json.dumps(value).encode())
+
+
+def load(folder: Path) -> RayRunRecord | None:
+    """The record of a folder; None where a crash left a folder without one: nothing had been asked of Ray then."""
+    value = read_json(folder / RECORD)
+    if value is None:
+        return None
+    return RayRunRecord(
+        run_id=value["run_id"],
+        order=RunOrder.model_validate(value["order"]) if value["order"] else None,
+        secret=value["secret"],
+        submitted=value["submitted"],
+        port=value["port"],
+        stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,
+        report=RunReport.model_validate(value["report"]) if value["report"] else None,
+    )
+
+
+def remove(folder: Path) -> None:
+    """Drop a run's folder; its record goes first, so that a crash leaves no run without its files."""
+    (folder / RECORD).unlink(missing_ok=True)
+    flush_folder(folder)
+    shutil.rmtree(folder, ignore_errors=True)
