@@ -247,7 +247,7 @@ def main():
             if time.monotonic() > until:
                 channel.ask("POST", "/failed", b'"the nodes of the plan did not have room for the gang"')
                 return
-        task = ray.remote(run_worker).options(num_gpus=gang["gpus"], num_cpus=gang["cpus"], max_retries=0)
+        task = ray.remote(num_gpus=gang["gpus"], num_cpus=gang["cpus"], max_retries=0)(run_worker)
         workers = []
         for rank in range(len(bundles)):
             strategy = PlacementGroupSchedulingStrategy(

@@ -142,7 +142,7 @@ class RayGang:
             if self._lost is None:
                 dead = [member.node for member in order.gang if member.node in dead_nodes]
                 cause = EndCause.NODE_LOST if dead else EndCause.DRIVER_LOST
-                words = f"node {dead[0]} was lost" if dead else f"Ray: {status.value} {message}"[:500]
+                words = f"node {dead[0]} was lost" if dead else f"Ray: {status.value} … {message[-400:]}"
                 self._lost = (now_ns, cause, words)
                 return
             lost_ns, cause, words = self._lost

@@ -281,9 +281,11 @@ class Supervisor:
 
     def watch(self):
         """Wait for the command's end, and bring it about when it is time."""
+        process = self.process
+        assert process is not None
         while True:
             try:
-                return self.process.wait(LOOK_SECONDS)
+                return process.wait(LOOK_SECONDS)
             except subprocess.TimeoutExpired:
                 pass
             now = boottime_ns()
@@ -316,8 +318,9 @@ class Supervisor:
         grace_ns = int(float(self.ending.get("grace_seconds") or 0) * 1e9)
         gone_ns = now - self.ending["since"]
         checkpoint = self.ending.get("checkpoint") and self.options.checkpoint_signal
-        if self.signalled < 1 and checkpoint:
-            send([self.process.pid], getattr(signal, self.options.checkpoint_signal))
+        process = self.process
+        if self.signalled < 1 and checkpoint and process is not None:
+            send([process.pid], getattr(signal, self.options.checkpoint_signal))
         self.signalled = max(self.signalled, 1)
         if self.signalled < 2 and (not checkpoint or gone_ns >= grace_ns // 2):
             send(descendants(), signal.SIGTERM)

@@ -140,8 +140,9 @@ class RayCluster:
 
 
 def _without_dure(environment: os._Environ[str]) -> dict[str, str]:
-    """Nothing of the federation's own settings reaches the cluster."""
-    return {name: value for name, value in environment.items() if not name.startswith("DURE_")}
+    """Nothing of the federation's own settings reaches the cluster; its `python` is the one that has Ray."""
+    own = {name: value for name, value in environment.items() if not name.startswith("DURE_")}
+    return own | {"PATH": f"{Path(sys.executable).parent}:{own.get('PATH', os.defpath)}"}
 
 
 def _kill_session(leader: int) -> None:
