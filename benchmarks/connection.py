@@ -20,9 +20,7 @@ class Connection:
         reader, writer = await asyncio.open_connection(host, port, limit=1 << 24)
         return Connection(reader, writer, f"{host}:{port}")
 
-    async def ask(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Send a request; answer its status and body."""
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._writer.write(
@@ -32,9 +30,7 @@ class Connection:
         )
         lines = (await self._reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
         status = int(lines[0].split(b" ", 2)[1])
-        length = next(
-            (int(line[15:]) for line in lines if line[:15].lower() == b"content-length:"), None
-        )
+        length = next((int(line[15:]) for line in lines if line[:15].lower() == b"content-length:"), None)
         if length is None:
             raise ConnectionError("an answer came without its length")
         return status, await self._reader.readexactly(length)

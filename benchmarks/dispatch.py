@@ -81,9 +81,7 @@ def submit(client: httpx.Client, jobs: int) -> None:
 def wait_until_charged(federation: Federation, jobs: int) -> None:
     """Wait until every job has succeeded and has its two ledger entries, read from the store itself."""
     engine = create_engine(federation.database_url)
-    statement = text(
-        "SELECT (SELECT count(*) FROM jobs WHERE state = 'succeeded'), (SELECT count(*) FROM ledger)"
-    )
+    statement = text("SELECT (SELECT count(*) FROM jobs WHERE state = 'succeeded'), (SELECT count(*) FROM ledger)")
     until = time.monotonic() + SECONDS_MAX
     while time.monotonic() < until:
         with engine.connect() as connection:

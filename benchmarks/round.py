@@ -69,9 +69,7 @@ def put_groups(federation: Federation, groups: int, gpus: int) -> list[GroupId]:
         )
         quotas[project, GPU_CLASS] = Quota(guaranteed=share, weight=1 + number % 5)
     for sector in sectors:
-        facts.append(
-            GroupFacts(id=sector, path=f"s{sector}", parent=GroupId(1), trust_domain="t", public_sector=False)
-        )
+        facts.append(GroupFacts(id=sector, path=f"s{sector}", parent=GroupId(1), trust_domain="t", public_sector=False))
         below = sum(1 for number in range(len(projects)) if sectors[number % len(sectors)] == sector)
         quotas[sector, GPU_CLASS] = Quota(guaranteed=share * below)
     federation.set_groups(facts, quotas)
@@ -109,9 +107,7 @@ def put_jobs(federation: Federation, jobs: int, groups: list[GroupId], shapes: l
         index = dice.randrange(len(groups))
         shape = shapes[(index * few + dice.randrange(few)) % len(shapes)]
         waiting.append(
-            WaitingJob(
-                id=JobId(number + 1), group=groups[index], shape=shape, priority=0, submitted_ms=1_000 + number
-            )
+            WaitingJob(id=JobId(number + 1), group=groups[index], shape=shape, priority=0, submitted_ms=1_000 + number)
         )
     federation.put_waiting(waiting)
 

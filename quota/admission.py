@@ -73,9 +73,7 @@ class Usage:
         """Count ``gpus`` less at ``group``. Raises UsageError when fewer are charged there. O(depth)."""
         position = self.tree.position(group)
         if not 0 <= gpus <= self._own[position]:
-            raise UsageError(
-                f"{gpus} GPUs cannot be released by group {group}: it is charged {self._own[position]}"
-            )
+            raise UsageError(f"{gpus} GPUs cannot be released by group {group}: it is charged {self._own[position]}")
         self._add(position, -gpus)
 
     def held(self) -> IntArray:

@@ -22,9 +22,7 @@ def check_quota(tree: QuotaTree, group: int, gpu_class: str, new: Quota) -> Refu
     if (wrong := quota_out_of_range(new)) is not None:
         name, value, bound = wrong
         numbers = {"value": value, "bound": bound}
-        return Refusal(
-            code=RefusalCode.OUT_OF_RANGE, group=group, gpu_class=gpu_class, field=name, numbers=numbers
-        )
+        return Refusal(code=RefusalCode.OUT_OF_RANGE, group=group, gpu_class=gpu_class, field=name, numbers=numbers)
     if group == tree.root.id:
         return _check_root(tree, group, gpu_class, new)
     if new.limit is not None and new.limit < new.guaranteed:
@@ -39,9 +37,7 @@ def check_quota(tree: QuotaTree, group: int, gpu_class: str, new: Quota) -> Refu
     promised = _promised_by(tree, group, gpu_class)
     if promised > new.guaranteed:
         return _guarantees(RefusalCode.GUARANTEED_BELOW_CHILDREN, group, gpu_class, promised, new.guaranteed)
-    return _check_parent(
-        tree, _parent(tree, group), gpu_class, tree.quota(group, gpu_class).guaranteed, new.guaranteed
-    )
+    return _check_parent(tree, _parent(tree, group), gpu_class, tree.quota(group, gpu_class).guaranteed, new.guaranteed)
 
 
 def check_new_group(tree: QuotaTree, parent: int, name: str) -> Refusal | None:

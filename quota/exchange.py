@@ -38,9 +38,7 @@ class ExchangeTable:
         by_class: dict[str, list[Rate]] = {}
         for rate in rates:
             if rate.credits_per_gpu_hour <= 0:
-                raise LedgerError(
-                    f"a GPU-hour of {rate.gpu_class} cannot be worth {rate.credits_per_gpu_hour} credits"
-                )
+                raise LedgerError(f"a GPU-hour of {rate.gpu_class} cannot be worth {rate.credits_per_gpu_hour} credits")
             by_class.setdefault(rate.gpu_class, []).append(rate)
         for gpu_class, of_class in by_class.items():
             of_class.sort(key=_valid_from)
@@ -61,9 +59,7 @@ class ExchangeTable:
         ledger entry.
         """
         if end_ms < start_ms or (end_ms == start_ms and gpu_milliseconds):
-            raise LedgerError(
-                f"{gpu_milliseconds} GPU-milliseconds cannot lie between {start_ms} and {end_ms}"
-            )
+            raise LedgerError(f"{gpu_milliseconds} GPU-milliseconds cannot lie between {start_ms} and {end_ms}")
         if not gpu_milliseconds:
             return Fraction(0)
         changes = [rate.valid_from_ms for rate in self._rates.get(gpu_class, ())]

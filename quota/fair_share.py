@@ -84,9 +84,7 @@ def _needs(tree: ClassTree, own_demand: IntArray) -> IntArray:
     return need
 
 
-def _divide(
-    entitled: IntArray, owners: IntArray, weights: IntArray, guaranteed: IntArray, need: IntArray
-) -> IntArray:
+def _divide(entitled: IntArray, owners: IntArray, weights: IntArray, guaranteed: IntArray, need: IntArray) -> IntArray:
     """Divide each parent's entitlement among its children: holds first, then the surplus by weight."""
     need = np.minimum(need, entitled[owners])  # nobody can get more, and small caps keep ratios comparable
     wanted = np.minimum(need, guaranteed)

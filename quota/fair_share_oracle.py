@@ -35,16 +35,12 @@ class OracleShares:
     own: Mapping[int, int]
 
 
-def fair_share_oracle(
-    tree: QuotaTree, gpu_class: str, demand: Mapping[int, int], capacity: int
-) -> OracleShares:
+def fair_share_oracle(tree: QuotaTree, gpu_class: str, demand: Mapping[int, int], capacity: int) -> OracleShares:
     """Divide ``capacity`` by the sentence. Takes O(capacity x groups) steps."""
     need = {group.id: 0 for group in tree.groups}
     for group in reversed(tree.groups):
         asked = demand.get(group.id, 0) + sum(need[child] for child in tree.children.get(group.id, ()))
-        need[group.id] = max(
-            min(asked, _ceiling(tree, gpu_class, group.id)), _reserve(tree, gpu_class, group.id)
-        )
+        need[group.id] = max(min(asked, _ceiling(tree, gpu_class, group.id)), _reserve(tree, gpu_class, group.id))
     entitled = {tree.root.id: min(capacity, need[tree.root.id])}
     own: dict[int, int] = {}
     for group in tree.groups:

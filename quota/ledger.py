@@ -68,8 +68,7 @@ def charge(interval: RunInterval) -> Posting:
     """Return (debit of the group, credit of the site). Raises LedgerError for an impossible interval."""
     if interval.end_ms < interval.start_ms or interval.gpus < 0:
         raise LedgerError(
-            f"run {interval.run_id} cannot have used {interval.gpus} GPUs "
-            f"from {interval.start_ms} to {interval.end_ms}"
+            f"run {interval.run_id} cannot have used {interval.gpus} GPUs from {interval.start_ms} to {interval.end_ms}"
         )
     return _posting(interval, interval.gpu_milliseconds)
 

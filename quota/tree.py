@@ -204,9 +204,7 @@ def _children(members: Sequence[Group]) -> tuple[dict[int, tuple[int, ...]], int
         siblings.sort(key=lambda each: each.name)
         for first, second in pairwise(siblings):
             if first.name == second.name:
-                raise TreeError(
-                    f"groups {first.id} and {second.id} below {parent} are both called {first.name}"
-                )
+                raise TreeError(f"groups {first.id} and {second.id} below {parent} are both called {first.name}")
     return {parent: tuple(each.id for each in siblings) for parent, siblings in below.items()}, roots[0]
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 import uvicorn
@@ -52,7 +52,7 @@ class Wiring:
 
     database_url: str
     redis_url: str | None = None
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
 
 def settings_from_environment(settings: Settings) -> Settings:

@@ -16,7 +16,6 @@ from connectors.clock import Clock
 from connectors.errors import UnsafeArchive
 from connectors.local import run_record
 from connectors.local.run_record import RunRecord
-from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from connectors.local.worker import (
     WorkerFiles,
     WorkerReport,
@@ -27,6 +26,7 @@ from connectors.local.worker import (
     write_control,
 )
 from connectors.protocol import Lease
+from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 

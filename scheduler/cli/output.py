@@ -57,7 +57,7 @@ def field(name: str) -> Callable[[Mapping[str, Any]], str]:
 
     def value(row: Mapping[str, Any]) -> str:
         found = row.get(name)
-        if found is None or found == [] or found == "":
+        if found is None or found in ([], ""):
             return "-"
         if isinstance(found, bool):
             return "yes" if found else "no"

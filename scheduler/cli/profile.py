@@ -61,7 +61,7 @@ def save_profile(profile: Profile) -> Path:
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write((profile.token or "") + "\n")
-    os.replace(fresh, token_file)
+    fresh.replace(token_file)
     return token_file
 
 

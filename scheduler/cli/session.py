@@ -31,7 +31,8 @@ def login(
             f"--server {address} is no address: write http://… or https://….",
             f"--server {address} 주소가 올바르지 않습니다. http://… 또는 https://…로 쓰십시오.",
         )
-    if token == "-" or (token is None and not sys.stdin.isatty()):
+    read_input = token == "-"  # noqa: S105 - a dash, not a secret
+    if read_input or (token is None and not sys.stdin.isatty()):
         token = sys.stdin.readline()
     secret = (token or typer.prompt(say("Token", "토큰"), hide_input=True)).strip()
     if not secret or not secret.isascii() or any(letter.isspace() for letter in secret):

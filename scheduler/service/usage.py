@@ -47,7 +47,9 @@ def exchange_table(connection: Connection) -> ExchangeTable:
 
 def credit_text(credits_: Fraction) -> str:
     """Credits to four places, as text: no float ever stands for money."""
-    return f"{round(credits_ * 10_000) / Fraction(10_000):.4f}"
+    parts = round(abs(credits_) * 10_000)
+    sign = "-" if credits_ < 0 and parts else ""
+    return f"{sign}{parts // 10_000}.{parts % 10_000:04d}"
 
 
 def show_usage(runtime: Runtime, caller: Caller, path: str) -> list[ClassCharge] | Refusal:

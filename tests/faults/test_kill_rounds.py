@@ -15,8 +15,6 @@ from pathlib import Path
 import httpx
 import pytest
 from eventually import eventually
-
-from scheduler.demo.ray_cluster import RayCluster
 from faults.killable import DURE, ROOT, Chaos, Killable
 from faults.walked import (
     Record,
@@ -28,13 +26,14 @@ from faults.walked import (
 from real_postgresql import running_postgresql
 from real_redis import running_redis
 
+from scheduler.demo.ray_cluster import RayCluster
+
 pytestmark = pytest.mark.service
 
 GROUP = "research.laboratory"
 #: Each process writes down that it began and that it ended; what it does between takes a moment.
 COMMAND = (
-    'echo "begin $DURE_JOB_ID $DURE_EPOCH" >> "$DONE"; sleep "$PAUSE";'
-    ' echo "end $DURE_JOB_ID $DURE_EPOCH" >> "$DONE"'
+    'echo "begin $DURE_JOB_ID $DURE_EPOCH" >> "$DONE"; sleep "$PAUSE"; echo "end $DURE_JOB_ID $DURE_EPOCH" >> "$DONE"'
 )
 
 
@@ -82,7 +81,14 @@ class Federation:
         """Register a site, and have an agent serve it."""
         self.post("groups", {"parent": "federation", "name": "research", "sector": "research"}, "sector")
         self.post("groups", {"parent": "research", "name": "laboratory"}, "group")
-        site = {"name": "site-1", "owner": "o", "operator": "o", "facility": "f", "trust_domain": GROUP, "lease_seconds": 60}
+        site = {
+            "name": "site-1",
+            "owner": "o",
+            "operator": "o",
+            "facility": "f",
+            "trust_domain": GROUP,
+            "lease_seconds": 60,
+        }
         token = self.post("sites", site, "site").json()["enrolment_token"]
         script = [sys.executable, str(ROOT / "tests/support/recording_agent.py")]
         arguments = [f"http://127.0.0.1:{self.port}", str(self.folder / "agent"), nodes]
@@ -153,7 +159,9 @@ def test_every_job_ends_once_while_processes_are_killed(
     walk_under_chaos(federation, jobs=kill_jobs, kills=kill_jobs // 8, seed=kill_round, seconds_max=240)
 
 
-def test_every_job_on_ray_ends_once_while_processes_are_killed(tmp_path: Path, ray_kill_round: int, ray_kill_jobs: int) -> None:
+def test_every_job_on_ray_ends_once_while_processes_are_killed(
+    tmp_path: Path, ray_kill_round: int, ray_kill_jobs: int
+) -> None:
     with RayCluster(tmp_path / "ray", nodes=2, gpus_per_node=8) as cluster:
         federation = Federation(tmp_path, f"sqlite:///{tmp_path / 'dure.sqlite'}", None)
         try:

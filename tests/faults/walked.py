@@ -27,9 +27,7 @@ class Record:
 
     def unended_jobs(self) -> int:
         """Jobs that are not at their end yet."""
-        return int(
-            self.rows("SELECT count(*) FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled')")[0][0]
-        )
+        return int(self.rows("SELECT count(*) FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled')")[0][0])
 
 
 def assert_every_job_ended_once(record: Record, jobs: int) -> None:
@@ -64,8 +62,7 @@ def assert_ledger_equals_what_the_agent_recorded(record: Record, ended: Path) ->
     charged = {
         row.run_id: int(row.total)
         for row in record.rows(
-            "SELECT run_id, sum(gpu_milliseconds) AS total FROM ledger"
-            " WHERE account_kind = 'consumer' GROUP BY run_id"
+            "SELECT run_id, sum(gpu_milliseconds) AS total FROM ledger WHERE account_kind = 'consumer' GROUP BY run_id"
         )
     }
     expected = {run: gpus[run] * duration for run, duration in recorded.items() if duration}

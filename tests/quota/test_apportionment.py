@@ -14,9 +14,7 @@ from quota.tree import GPUS_MAX
 
 Sibling = tuple[int, int]  # weight, cap
 siblings = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 12)), max_size=7)
-large_siblings = st.lists(
-    st.tuples(st.integers(1, GPUS_MAX), st.integers(0, GPUS_MAX)), min_size=1, max_size=8
-)
+large_siblings = st.lists(st.tuples(st.integers(1, GPUS_MAX), st.integers(0, GPUS_MAX)), min_size=1, max_size=8)
 
 
 def divide(amount: int, family: Sequence[Sibling]) -> list[int]:

@@ -131,9 +131,7 @@ def test_kueue_story_3_shares_300_gpus_two_levels_deep() -> None:
             id="KAI: deserved 10 each, the surplus 3 to 1",
         ),
         pytest.param(5, {"a": Quota(guaranteed=3)}, {"a": 5}, {"a": 5}, id="KAI: deserved 3 and surplus 2"),
-        pytest.param(
-            5, {"a": Quota(guaranteed=3, limit=4)}, {"a": 5}, {"a": 4}, id="KAI: limit 4 leaves 1"
-        ),
+        pytest.param(5, {"a": Quota(guaranteed=3, limit=4)}, {"a": 5}, {"a": 4}, id="KAI: limit 4 leaves 1"),
         pytest.param(
             5,
             {"a": Quota(guaranteed=1), "b": Quota(guaranteed=1, weight=2)},

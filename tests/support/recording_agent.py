@@ -55,9 +55,8 @@ def make_connector(state: Path, nodes: str, ray_dashboard: str | None) -> Connec
     """The engine under the agent."""
     if ray_dashboard is None:
         return LocalConnector(state / "site", declare_all([nodes], None), SystemClock())
-    from connectors.ray.settings import RaySettings  # the engine is only needed here
-
     from connectors.ray.connector import RayConnector
+    from connectors.ray.settings import RaySettings  # the engine is only needed here
 
     settings = RaySettings(dashboard_url=ray_dashboard, state_directory=state / "site", gpu_class="h100")
     return RayConnector(settings, SystemClock())

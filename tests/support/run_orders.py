@@ -49,17 +49,13 @@ def run_order(
     return RunOrder.model_validate(defaults | values)
 
 
-def stop_order(
-    run_id: int = 1, *, grace_seconds: float = 5.0, checkpoint: bool = False, **values: Any
-) -> StopOrder:
+def stop_order(run_id: int = 1, *, grace_seconds: float = 5.0, checkpoint: bool = False, **values: Any) -> StopOrder:
     defaults: dict[str, Any] = {"epoch": 1, "cause": EndCause.CANCELLED}
     return StopOrder(run_id=run_id, grace_seconds=grace_seconds, checkpoint=checkpoint, **(defaults | values))
 
 
 def lease(boottime_ns: int, *, seconds: float = 60.0, renewal: int = 1) -> Lease:
-    return Lease(
-        deadline_boottime_ns=boottime_ns + int(seconds * 1e9), lease_seconds=seconds, renewal=renewal
-    )
+    return Lease(deadline_boottime_ns=boottime_ns + int(seconds * 1e9), lease_seconds=seconds, renewal=renewal)
 
 
 def contract(**values: Any) -> SiteContract:

@@ -44,9 +44,7 @@ def new_job(person: Person, group_id: int = 1, *, name: str = "digits", workers:
     )
 
 
-def submission(
-    person: Person, count: int = 1, *, key: str | None = None, request_hash: str = "0" * 64
-) -> Submission:
+def submission(person: Person, count: int = 1, *, key: str | None = None, request_hash: str = "0" * 64) -> Submission:
     """A request of ``count`` jobs, answered by their ids."""
     return Submission(
         key=None if key is None else IdempotencyKey(caller="1:jobs", key=key, request_hash=request_hash),
@@ -74,9 +72,7 @@ def add_jobs(database: Database, person: Person, count: int = 1) -> list[int]:
 
 def add_group(database: Database, path: str, kind: str = "sector", parent_id: int = 1) -> Group:
     """A group below the federation, or below another."""
-    new = NewGroup(
-        parent_id=parent_id, name=path.rsplit(".", maxsplit=1)[-1], path=path, kind=kind, sector="public"
-    )
+    new = NewGroup(parent_id=parent_id, name=path.rsplit(".", maxsplit=1)[-1], path=path, kind=kind, sector="public")
     return database.run(lambda transaction: groups.add(transaction, new))
 
 

@@ -21,7 +21,9 @@ from scheduler.store import content
 router = APIRouter(tags=["content"])
 
 Digest = Annotated[str, Path(pattern=DIGEST_PATTERN)]
-_BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}}}
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}}
+}
 _BINARY_BODY = {
     "requestBody": {
         "required": True,

@@ -14,7 +14,9 @@ from scheduler.service.job_log import read_log
 router = APIRouter(tags=["logs"])
 
 READ_BYTES_MAX = 1 << 20
-_BYTES: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string", "format": "binary"}}}}}
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 @router.get("/jobs/{job}/log", response_class=Response, responses=_BYTES)

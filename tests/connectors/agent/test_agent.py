@@ -55,9 +55,7 @@ def test_it_reports_its_capacity_completely_and_then_only_what_changed(
     assert reports[1].since_version == reports[0].version
 
 
-def test_a_run_is_started_reported_and_forgotten(
-    server: FakeServer, site: SimulatedConnector, tmp_path: Path
-) -> None:
+def test_a_run_is_started_reported_and_forgotten(server: FakeServer, site: SimulatedConnector, tmp_path: Path) -> None:
     with running_agent(server, site, tmp_path):
         eventually(lambda: server.nodes)
         server.order(run_order(1, command=("short",)))
@@ -278,9 +276,7 @@ def test_a_wrong_token_and_no_token_say_what_to_do(
         pass
 
 
-def test_two_agents_never_share_a_state_directory(
-    server: FakeServer, site: SimulatedConnector, tmp_path: Path
-) -> None:
+def test_two_agents_never_share_a_state_directory(server: FakeServer, site: SimulatedConnector, tmp_path: Path) -> None:
     second = running_agent(server, site, tmp_path)
     with running_agent(server, site, tmp_path), pytest.raises(StateUnusable, match="another agent"), second:
         pass

@@ -56,9 +56,7 @@ def test_a_tar_is_unpacked_with_folders_links_and_executables(tmp_path: Path) ->
     ],
     ids=lambda info: f"{info.name}-{info.type.decode()}",
 )
-def test_members_that_leave_the_folder_or_are_no_files_are_refused(
-    bad: tarfile.TarInfo, tmp_path: Path
-) -> None:
+def test_members_that_leave_the_folder_or_are_no_files_are_refused(bad: tarfile.TarInfo, tmp_path: Path) -> None:
     with pytest.raises(UnsafeArchive):
         unpack(tar_of(tmp_path / "a.tgz", bad), tmp_path / "out")
     assert not (tmp_path / "out.txt").exists()
@@ -85,9 +83,7 @@ def test_a_zip_is_unpacked_and_its_traversal_refused(tmp_path: Path) -> None:
         unpack(zip_of(tmp_path / "b.zip", "../file"), tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    "make", [lambda path: tar_of(path, member("a"), member("b")), lambda path: zip_of(path, "a")]
-)
+@pytest.mark.parametrize("make", [lambda path: tar_of(path, member("a"), member("b")), lambda path: zip_of(path, "a")])
 def test_what_unpacks_to_more_than_the_limit_is_refused(make: Callable[[Path], Path], tmp_path: Path) -> None:
     with pytest.raises(UnsafeArchive, match="limit"):
         unpack(make(tmp_path / "archive"), tmp_path / "out", bytes_max=9)
@@ -117,9 +113,7 @@ def work(tmp_path: Path) -> Path:
         (["nothing", "../secret", "/etc/passwd"], []),
     ],
 )
-def test_patterns_match_files_below_the_working_directory(
-    patterns: list[str], names: list[str], work: Path
-) -> None:
+def test_patterns_match_files_below_the_working_directory(patterns: list[str], names: list[str], work: Path) -> None:
     (work.parent / "secret").touch()
     assert list(select(work, patterns, 1000).names) == names
 

@@ -54,8 +54,6 @@ def test_the_federation_stands_above_the_job_and_the_job_above_the_machine() -> 
 
 def test_gpus_and_checkpoint_are_named_only_where_there_are_any() -> None:
     assert environment()["CUDA_VISIBLE_DEVICES"] == "4,5,6,7"
-    bare = worker_environment(
-        run_order(), 0, master_address="a", master_port=1, checkpoint_directory=None, machine={}
-    )
+    bare = worker_environment(run_order(), 0, master_address="a", master_port=1, checkpoint_directory=None, machine={})
     assert "CUDA_VISIBLE_DEVICES" not in bare
     assert "DURE_CHECKPOINT_DIR" not in bare

@@ -24,9 +24,7 @@ def test_arguments_and_a_file_declare_nodes_numbered_by_pool(tmp_path: Path) -> 
     assert (nodes[0].cpus, nodes[0].memory_mib, nodes[0].domain) == (32, 1024, ("hall-1", "spine-2"))
 
 
-@pytest.mark.parametrize(
-    "argument", ["", "8:h100", "2x8", "2x8:H100", "2x8:h100:cpus", "2x8:h100:nope=1", "0x8:h100"]
-)
+@pytest.mark.parametrize("argument", ["", "8:h100", "2x8", "2x8:H100", "2x8:h100:cpus", "2x8:h100:nope=1", "0x8:h100"])
 def test_what_declares_no_nodes_is_refused(argument: str) -> None:
     with pytest.raises(SettingsUnusable):
         parse_kind(argument)

@@ -77,9 +77,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=4), st.text(max_size=20), max_size=6))
-def test_what_was_packed_comes_out_again(
-    tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]
-) -> None:
+def test_what_was_packed_comes_out_again(tmp_path_factory: pytest.TempPathFactory, files: dict[str, str]) -> None:
     folder = tmp_path_factory.mktemp("packed")
     for name, text in files.items():
         (folder / name).write_bytes(text.encode("utf-8", "surrogatepass"))

@@ -37,9 +37,7 @@ def test_a_site_that_isolates_nobody_serves_open_data_of_its_one_trust_domain(
 
 
 @given(clearances, grades)
-def test_classified_data_needs_the_state_facility_and_its_network(
-    clearance: Clearance, grade: SecurityGrade
-) -> None:
+def test_classified_data_needs_the_state_facility_and_its_network(clearance: Clearance, grade: SecurityGrade) -> None:
     if clearance.data_class is DataClass.CLASSIFIED and why_not_served(DEFAULT_POLICY, clearance, grade) is None:
         assert grade.state_facility and grade.classified_network and grade.csap is Csap.HIGH
 

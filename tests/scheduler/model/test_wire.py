@@ -19,7 +19,9 @@ def test_the_digest_does_not_depend_on_order(some: list[tuple[int, int]], random
 
 
 @given(runs, runs)
-def test_different_sets_of_runs_have_different_digests(some: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
+def test_different_sets_of_runs_have_different_digests(
+    some: list[tuple[int, int]], other: list[tuple[int, int]]
+) -> None:
     assert (digest_of_runs(some) == digest_of_runs(other)) == (set(some) == set(other))
 
 

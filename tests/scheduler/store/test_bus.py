@@ -49,9 +49,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 def collect(subscription: Subscription, count: int) -> list[Message]:
     """Wait until ``count`` messages came."""
     messages: list[Message] = []
-    eventually(
-        lambda: messages.extend(subscription.wait(1)) or len(messages) >= count, 10, f"{count} messages"
-    )
+    eventually(lambda: messages.extend(subscription.wait(1)) or len(messages) >= count, 10, f"{count} messages")
     return messages
 
 

@@ -111,9 +111,7 @@ def test_a_statement_that_the_database_refuses_fails_alone(database: Database, w
     assert names(database) == ["a", "b"]
 
 
-def test_an_event_that_cannot_be_written_fails_its_command_alone(
-    database: Database, writer: GroupCommit
-) -> None:
+def test_an_event_that_cannot_be_written_fails_its_command_alone(database: Database, writer: GroupCommit) -> None:
     gate = Gate(writer)
     bad = writer.submit(lambda transaction: transaction.add_events([(None, 1, 1, 1, "x", "", "{}")]))  # type: ignore[list-item]
     good = writer.submit(lambda transaction: people.ensure(transaction, "good"))
@@ -122,9 +120,7 @@ def test_an_event_that_cannot_be_written_fails_its_command_alone(
     assert isinstance(good.result(10), Person)
 
 
-def test_a_failed_commit_fails_everybody_in_it_and_nobody_later(
-    database: Database, writer: GroupCommit
-) -> None:
+def test_a_failed_commit_fails_everybody_in_it_and_nobody_later(database: Database, writer: GroupCommit) -> None:
     gate = Gate(writer)
     futures: list[Future[Person | Refusal]] = [
         writer.submit(lambda transaction, name=name: people.ensure(transaction, name)) for name in ("a", "b")
@@ -145,9 +141,7 @@ def test_a_failed_commit_fails_everybody_in_it_and_nobody_later(
     for future in futures:
         assert isinstance(future.exception(10), StoreUnavailable)
     event.remove(database._engine, "commit", broken)
-    assert isinstance(
-        writer.submit(lambda transaction: people.ensure(transaction, "later")).result(10), Person
-    )
+    assert isinstance(writer.submit(lambda transaction: people.ensure(transaction, "later")).result(10), Person)
     assert names(database) == ["later"]
 
 
@@ -228,9 +222,7 @@ def test_coroutines_are_told_results_errors_and_refusals(database: Database) -> 
     assert names(database) == ["a", "b", "c"]
 
 
-def test_a_coroutine_that_gave_up_before_its_turn_changes_nothing(
-    database: Database, writer: GroupCommit
-) -> None:
+def test_a_coroutine_that_gave_up_before_its_turn_changes_nothing(database: Database, writer: GroupCommit) -> None:
     async def give_up() -> None:
         gate = Gate(writer)
         future = writer.submit_items_async(add, ["given-up"])

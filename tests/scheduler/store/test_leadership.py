@@ -14,9 +14,7 @@ from scheduler.store.fence import Fence
 
 
 def acquire(database: Database, holder: str, clock: ManualClock) -> Fence | None:
-    return leadership.acquire(
-        database, name="scheduler", holder=holder, duration_ms=10_000, now_ms=clock.now_ms()
-    )
+    return leadership.acquire(database, name="scheduler", holder=holder, duration_ms=10_000, now_ms=clock.now_ms())
 
 
 def led(database: Database, holder: str, clock: ManualClock) -> Fence:
@@ -69,9 +67,7 @@ def test_a_fence_that_was_never_given_is_refused(database: Database) -> None:
         raise AssertionError("never reached")
 
 
-def test_releasing_lets_another_lead_at_once_and_the_number_grows_on(
-    database: Database, clock: ManualClock
-) -> None:
+def test_releasing_lets_another_lead_at_once_and_the_number_grows_on(database: Database, clock: ManualClock) -> None:
     first = led(database, "a", clock)
     leadership.release(database, first)
     with pytest.raises(LeadershipLost), database.write(first):
@@ -96,17 +92,13 @@ def test_of_many_contenders_at_once_exactly_one_leads(database: Database, clock:
         together = threading.Barrier(6)
         fences: list[Fence] = []
 
-        def contend(
-            holder: str, together: threading.Barrier = together, fences: list[Fence] = fences
-        ) -> None:
+        def contend(holder: str, together: threading.Barrier = together, fences: list[Fence] = fences) -> None:
             together.wait()
             fence = acquire(database, holder, clock)
             if fence is not None:
                 fences.append(fence)
 
-        threads = [
-            threading.Thread(target=contend, args=(f"{round_number}-{number}",)) for number in range(6)
-        ]
+        threads = [threading.Thread(target=contend, args=(f"{round_number}-{number}",)) for number in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -58,9 +58,7 @@ def test_rest_fills_the_bucket_to_its_burst_and_no_further(limiter: Limiter, clo
     assert [ask(limiter, clock) > 0 for _ in range(4)] == [False, False, False, True]
 
 
-def test_a_clock_that_jumps_back_gives_nothing_away_and_blocks_nobody(
-    limiter: Limiter, clock: ManualClock
-) -> None:
+def test_a_clock_that_jumps_back_gives_nothing_away_and_blocks_nobody(limiter: Limiter, clock: ManualClock) -> None:
     for _ in range(3):
         ask(limiter, clock)
     clock.jump(-100)
@@ -80,9 +78,7 @@ def test_two_servers_share_one_bucket(request: pytest.FixtureRequest, clock: Man
 
 
 @pytest.mark.service
-def test_while_redis_is_away_each_process_limits_by_itself(
-    request: pytest.FixtureRequest, clock: ManualClock
-) -> None:
+def test_while_redis_is_away_each_process_limits_by_itself(request: pytest.FixtureRequest, clock: ManualClock) -> None:
     server = request.getfixturevalue("redis_server")
     limiter = RedisLimiter(server.url, clock=clock)
     for _ in range(4):

@@ -80,9 +80,7 @@ def test_two_servers_given_overlapping_pieces_keep_one_stream(database: Database
     def send(seed: int) -> None:
         chance, offset = random.Random(seed), 0
         while offset < len(text):
-            offset = append(
-                database, offset, text[offset : offset + chance.randint(1, 400)], bytes_max=10_000
-            )
+            offset = append(database, offset, text[offset : offset + chance.randint(1, 400)], bytes_max=10_000)
 
     threads = [threading.Thread(target=send, args=(seed,)) for seed in range(3)]
     for thread in threads:

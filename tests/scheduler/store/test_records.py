@@ -41,10 +41,7 @@ def test_a_moved_group_takes_what_lies_below_along_and_nothing_else(database: Da
     climate = add_group(database, "public.kisti.climate", "project", kisti.id)
     lookalike = add_group(database, "public.kisti-2", "institution", public.id)
     with database.write() as transaction:
-        assert (
-            groups.move(transaction, kisti, parent_id=research.id, path="research.kisti", sector="research")
-            == 2
-        )
+        assert groups.move(transaction, kisti, parent_id=research.id, path="research.kisti", sector="research") == 2
     with database.read() as connection:
         moved, below = groups.by_id(connection, kisti.id), groups.by_id(connection, climate.id)
         assert groups.by_path(connection, "public.kisti-2") == lookalike
@@ -151,9 +148,7 @@ def test_rates_of_a_class_are_dated(database: Database) -> None:
 def test_a_site_changes_visibly_but_being_heard_is_no_change(database: Database) -> None:
     site = add_site(database)
     with database.write() as transaction:
-        sites.change(
-            transaction, site.id, state="cordoned", credential_hash="c" * 64, enrolment_hash="e" * 64
-        )
+        sites.change(transaction, site.id, state="cordoned", credential_hash="c" * 64, enrolment_hash="e" * 64)
     with database.write() as transaction:
         sites.mark_heard(transaction, site.id, 123)
     with database.read() as connection:
@@ -212,9 +207,7 @@ def test_jobs_are_listed_newest_first_by_filter_and_cursor(database: Database) -
         everything = [job.id for job in jobs.newest(connection, JobFilter(), limit=10)]
         page = [job.id for job in jobs.newest(connection, JobFilter(before_id=4), limit=2)]
         mine = [job.id for job in jobs.newest(connection, JobFilter(person_id=two.id), limit=10)]
-        held = [
-            job.id for job in jobs.newest(connection, JobFilter(states=["held"], group_ids=[1]), limit=10)
-        ]
+        held = [job.id for job in jobs.newest(connection, JobFilter(states=["held"], group_ids=[1]), limit=10)]
         none = jobs.newest(connection, JobFilter(group_ids=[]), limit=10)
         failed = jobs.by_id(connection, 5)
         counts = jobs.counts_by_state(connection)

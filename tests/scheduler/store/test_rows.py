@@ -41,9 +41,7 @@ ROW_CLASSES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("kind", "table"), ROW_CLASSES.items(), ids=lambda value: getattr(value, "__name__", "")
-)
+@pytest.mark.parametrize(("kind", "table"), ROW_CLASSES.items(), ids=lambda value: getattr(value, "__name__", ""))
 def test_a_row_class_has_its_tables_columns_in_order(kind: type, table: Table) -> None:
     assert [field.name for field in dataclasses.fields(kind)] == [column.name for column in table.columns]
 

@@ -88,9 +88,7 @@ def test_a_shape_whose_transaction_was_undone_is_not_remembered(database: Databa
 
 def test_many_submissions_go_in_at_once(database: Database) -> None:
     person = add_person(database)
-    answers = insert(
-        database, Submitter(), *(submission(person, 2, key=f"k{number}") for number in range(700))
-    )
+    answers = insert(database, Submitter(), *(submission(person, 2, key=f"k{number}") for number in range(700)))
     assert len(answers) == 700
     assert count_of_jobs(database) == 1400
 
