@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from quota.admission import Usage, admit
 from quota.refusal import Refusal as QuotaRefusal
 from quota.refusal import RefusalCode
+from quota.tree import GPUS_MAX
 from scheduler.cycle.plan import Counterfactual, Verdict
 from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.snapshot import SitePool, takes_work
@@ -152,18 +153,32 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
 
 
 def _raises(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> tuple[tuple[str, int], ...]:
-    """By how much each bound on the path would have to be higher, when ``nodes`` were added and a shut site open."""
+    """By how much each bound on the path would have to be higher, when ``nodes`` were added and a shut site open.
+
+    Guarantees that were scaled down grow with capacity, and with them the reserves that others keep: then so much more
+    capacity is needed, which is asked again until it suffices.
+    """
     usage, snapshot = round_.usages[pool.gpu_class], round_.snapshot
+    asked = queue.request.gpus_in_all
     added = nodes * queue.request.gpus
     if not takes_work(snapshot.sites[pool.site]):
         added += max(0, pool.gpus - snapshot.site_use.get((pool.site, pool.gpu_class), 0))
-    needs = []
-    for position, free in _room_on_path(usage, queue.waiting.group):
-        room = free + added if position == 0 and _capacity_binds(usage) else free
-        if room < queue.request.gpus_in_all:
-            group = int(usage.tree.group_ids[position])
-            needs.append((_group_path(round_, group), queue.request.gpus_in_all - room))
-    return tuple(needs)
+    known_added = added
+    grows = bool(usage.tree.reserve.any())
+    while True:
+        trial = Usage(usage.tree, min(usage.capacity + added, GPUS_MAX), usage.own) if grows else usage
+        rooms = dict(_room_on_path(trial, queue.waiting.group))
+        if not grows and _capacity_binds(trial):
+            rooms[0] += added
+        short = asked - rooms[0]
+        if not grows or short <= 0 or not _capacity_binds(trial):
+            break
+        added += short
+    short_of = {position: asked - room for position, room in rooms.items() if room < asked}
+    if added > known_added:
+        short_of[0] = added - known_added
+    group_ids = usage.tree.group_ids
+    return tuple((_group_path(round_, int(group_ids[position])), by) for position, by in short_of.items())
 
 
 def _capacity_binds(usage: Usage) -> bool:

@@ -1,0 +1,127 @@
+"""The round as a loop that works everything out anew at every step: slow, obvious, and the same starts as ``decide``."""
+
+from __future__ import annotations
+
+from quota.admission import Usage, admit
+from quota.fair_share import fair_share
+from quota.order import turn_key
+from quota.refusal import Refusal as QuotaRefusal
+from scheduler.cycle.plan import GangPart, Start
+from scheduler.cycle.snapshot import Snapshot, Turn, WaitingClass, takes_work
+from scheduler.model.ids import GroupId, JobId, SiteId
+from scheduler.model.shape import Shape, Topology
+from scheduler.model.site import Node
+from scheduler.placement import oracle
+from scheduler.placement.oracle import FreeNode
+from scheduler.placement.request import Placement, Request
+
+
+def decide_slowly(snapshot: Snapshot) -> tuple[Start, ...]:
+    """The starts of one round."""
+    starts: list[Start] = []
+    choices = max((len(snapshot.candidates(shape)) for shape in snapshot.shapes.values()), default=0)
+    for choice in range(choices):
+        for gpu_class in snapshot.gpu_classes:
+            failed: set[int] = set()
+            while (start := _next_start(snapshot, starts, choice, gpu_class, failed)) is not None:
+                starts.append(start)
+    return tuple(starts)
+
+
+def _next_start(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class: str, failed: set[int]) -> Start | None:
+    """The start of the head whose turn it is, or of the next one that can start; None when nobody can."""
+    started = {start.job for start in starts}
+    usage = _usage(snapshot, starts, gpu_class)
+    tree = snapshot.tree.of_class(gpu_class)
+    asked: dict[int, int] = {}
+    for group, gpus in snapshot.own_use.get(gpu_class, {}).items():
+        asked[group] = asked.get(group, 0) + gpus
+    for waiting in snapshot.waiting:
+        shape = snapshot.shapes[waiting.shape]
+        if snapshot.candidates(shape)[:1] == (gpu_class,):
+            asked[waiting.group] = asked.get(waiting.group, 0) + shape.gpus * len(waiting.turns)
+    shares = fair_share(tree, tree.array(asked), snapshot.capacity(gpu_class))
+    heads: list[tuple[tuple[object, ...], Turn, int, WaitingClass]] = []
+    classes = sorted(snapshot.waiting, key=lambda each: (each.group, each.shape, each.bound_site or 0))
+    for number, waiting in enumerate(classes):
+        left = [turn for turn in waiting.turns if turn[2] not in started]
+        candidates = snapshot.candidates(snapshot.shapes[waiting.shape])
+        if left and number not in failed and choice < len(candidates) and candidates[choice] == gpu_class:
+            heads.append((turn_key(usage, shares, waiting.group), left[0], number, waiting))
+    for _, turn, number, waiting in sorted(heads, key=lambda head: (head[0], head[3].group, head[1], head[2])):
+        found = _try(snapshot, starts, usage, gpu_class, waiting, turn[2])
+        if found is not None:
+            return found
+        failed.add(number)
+    return None
+
+
+def _try(
+    snapshot: Snapshot, starts: list[Start], usage: Usage, gpu_class: str, waiting: WaitingClass, job: JobId
+) -> Start | None:
+    shape = snapshot.shapes[waiting.shape]
+    answer = admit(usage, waiting.group, shape.gpus, inside_guarantee=not shape.preemptible)
+    if isinstance(answer, QuotaRefusal):
+        return None
+    free = _free(snapshot, starts, gpu_class)
+    sites = [site for site in free if _may(snapshot, waiting, shape, site)]
+    sites.sort(key=lambda site: (sum(node.gpus for node, _ in free[site]), snapshot.sites[site].name))
+    for level in Request.of(shape).levels():
+        for site in sites:
+            gang = _place(free[site], Request.of(shape), level)
+            if gang is not None:
+                return Start(job, waiting.group, waiting.shape, site, gpu_class, gang)
+    return None
+
+
+def _may(snapshot: Snapshot, waiting: WaitingClass, shape: Shape, site_id: SiteId) -> bool:
+    site = snapshot.sites[site_id]
+    clearance = snapshot.clearance(waiting.group, shape)
+    allowed = snapshot.rule_against(clearance, site) is None
+    return allowed and takes_work(site) and waiting.bound_site in (None, site_id)
+
+
+def _place(nodes: list[tuple[FreeNode, Node]], request: Request, level: Topology) -> tuple[GangPart, ...] | None:
+    placement: Placement | None = oracle.place([free for free, _ in nodes], request, level)
+    if placement is None:
+        return None
+    parts: list[GangPart] = []
+    rank = 0
+    for index, workers in placement:
+        node = nodes[index][1]
+        parts.append((node.id, node.name, rank, workers))
+        rank += workers
+    return tuple(parts)
+
+
+def _usage(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> Usage:
+    own: dict[GroupId, int] = dict(snapshot.own_use.get(gpu_class, {}))
+    for start in starts:
+        if start.gpu_class == gpu_class:
+            own[start.group] = own.get(start.group, 0) + snapshot.shapes[start.shape].gpus
+    tree = snapshot.tree.of_class(gpu_class)
+    return Usage(tree, snapshot.capacity(gpu_class), tree.array({int(group): gpus for group, gpus in own.items()}))
+
+
+def _free(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> dict[SiteId, list[tuple[FreeNode, Node]]]:
+    """What is free on each site's nodes of a class, in the order of their names."""
+    found: dict[SiteId, list[tuple[FreeNode, Node]]] = {}
+    for node in sorted(snapshot.nodes.values(), key=lambda each: (each.name, each.id)):
+        if node.gpu_class != gpu_class or node.site_id not in snapshot.sites:
+            continue
+        gpus, cpus, memory_mib = (node.gpus, node.cpus, node.memory_mib) if node.healthy else (0, 0, 0)
+        for run in snapshot.runs.values():
+            workers = sum(count for each, count in run.gang if each == node.id)
+            gpus -= workers * run.gpus_per_worker
+            cpus -= workers * run.cpus_per_worker
+            memory_mib -= workers * run.memory_mib_per_worker
+        for start in starts:
+            shape = snapshot.shapes[start.shape]
+            workers = sum(part[3] for part in start.gang if part[0] == node.id)
+            gpus -= workers * shape.gpus_per_worker
+            cpus -= workers * shape.cpus_per_worker
+            memory_mib -= workers * shape.memory_mib_per_worker
+        members = found.setdefault(node.site_id, [])
+        free = FreeNode(len(members), node.domain, max(gpus, 0), max(cpus, 0), max(memory_mib, 0))
+        members.append((free, node))
+    return found

@@ -1,0 +1,252 @@
+"""The round's laws, over small federations that Hypothesis draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from federations import Facts, build, facts, run_of
+from hypothesis import given
+
+from quota.tree import Quota
+from scheduler.cycle.check_plan import Law, check_plan
+from scheduler.cycle.decide import decide
+from scheduler.cycle.federation import Federation
+from scheduler.cycle.oracle import decide_slowly
+from scheduler.cycle.plan import Plan, Start, Verdict
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
+from scheduler.model.shape import DataClass, Shape, Topology
+from scheduler.model.site import Node, SecurityGrade, Site, SiteState
+
+
+def apply(federation: Federation, snapshot: Snapshot, plan: Plan) -> None:
+    """Have the plan's runs hold their nodes."""
+    for number, start in enumerate(plan.starts, 1_000):
+        federation.drop_waiting(start.job)
+        gang = tuple((node, workers) for node, _, _, workers in start.gang)
+        shape = snapshot.shapes[start.shape]
+        federation.put_run(run_of(number, start.job, start.group, shape, start.site, start.gpu_class, gang))
+
+
+@given(facts())
+def test_the_fast_round_starts_what_the_slow_one_does(drawn: Facts) -> None:
+    snapshot = build(drawn).snapshot()
+    assert decide(snapshot, 0, 0).starts == decide_slowly(snapshot)
+
+
+@given(facts())
+def test_no_plan_breaks_a_law(drawn: Facts) -> None:
+    snapshot = build(drawn).snapshot()
+    assert check_plan(snapshot, decide(snapshot, 0, 0)) == ()
+
+
+@given(facts())
+def test_the_same_facts_in_another_order_give_the_same_plan(drawn: Facts) -> None:
+    assert decide(build(drawn).snapshot(), 0, 0) == decide(build(drawn, backwards=True).snapshot(), 0, 0)
+
+
+@given(facts())
+def test_a_round_after_an_applied_plan_does_nothing(drawn: Facts) -> None:
+    federation = build(drawn)
+    snapshot = federation.snapshot()
+    apply(federation, snapshot, decide(snapshot, 0, 0))
+    again = federation.snapshot()
+    after = decide(again, 0, 0)
+    assert after.starts == ()
+    assert check_plan(again, after) == ()
+
+
+@given(facts())
+def test_every_class_that_waits_hears_from_every_site_that_could_have_its_gpus(drawn: Facts) -> None:
+    snapshot = build(drawn).snapshot()
+    plan = decide(snapshot, 0, 0)
+    started = {start.job for start in plan.starts}
+    told = {(each.group, each.shape, each.bound_site): each for each in plan.verdicts}
+    for waiting in snapshot.waiting:
+        if all(turn[2] in started for turn in waiting.turns):
+            continue
+        verdict = told[waiting.group, waiting.shape, waiting.bound_site]
+        names = snapshot.candidates(snapshot.shapes[waiting.shape])
+        considered = {snapshot.sites[site].name for site, name in snapshot.pools if name in names}
+        assert {each.site for each in verdict.reason.per_site} == considered
+        assert verdict.reason.numbers
+
+
+@given(facts())
+def test_making_a_counterfactual_true_admits_the_job(drawn: Facts) -> None:
+    federation = build(drawn)
+    snapshot = federation.snapshot()
+    plan = decide(snapshot, 0, 0)
+    for verdict in plan.verdicts:
+        if verdict.counterfactual is not None:
+            assert admitted_alone(drawn, snapshot, plan, verdict), verdict
+
+
+def admitted_alone(drawn: Facts, snapshot: Snapshot, plan: Plan, verdict: Verdict) -> bool:
+    """Whether the class's head starts, alone in the queue, once its counterfactual is true."""
+    wanted = verdict.counterfactual
+    assert wanted is not None
+    shape = snapshot.shapes[verdict.shape]
+    if wanted.preemptible:
+        shape = replace(shape, preemptible=True)
+    quotas = dict(drawn.quotas)
+    for path, by in wanted.raises:
+        group = GroupId(int(path.removeprefix("group-")))
+        if group == 1:
+            continue  # the federation's bound is its capacity, which the nodes below raise
+        quota = quotas.get((group, wanted.gpu_class), Quota())
+        raised = Quota(
+            guaranteed=quota.guaranteed,
+            limit=None if quota.limit is None else quota.limit + by,
+            borrowing_limit=None if quota.borrowing_limit is None else quota.borrowing_limit + by,
+            lending_limit=quota.lending_limit,
+            weight=quota.weight,
+        )
+        quotas[group, wanted.gpu_class] = raised
+    sites = tuple(
+        replace(site, state=SiteState.ACTIVE, reachable=True) if site.name == wanted.site else site
+        for site in drawn.sites
+    )
+    site_id = next(site.id for site in sites if site.name == wanted.site)
+    capacity = sum(by for path, by in wanted.raises if path == "group-1")
+    nodes = [(shape.gpus_per_worker, number) for number in range(wanted.nodes)] + ([(capacity, 99)] if capacity else [])
+    added = tuple(
+        Node(
+            id=NodeId(100 + number),
+            site_id=site_id,
+            name=f"added-{number}",
+            pool="pool",
+            gpu_class=wanted.gpu_class,
+            gpus=gpus,
+            cpus=shape.cpus_per_worker,
+            memory_mib=shape.memory_mib_per_worker,
+            domain=(),
+            healthy=True,
+        )
+        for gpus, number in nodes
+    )
+    changed = Facts(quotas, sites, drawn.nodes + added, drawn.shapes | {verdict.shape: shape}, ())
+    federation = build(changed)
+    apply(federation, snapshot, plan)
+    turn = next(each for each in snapshot.waiting if each.group == verdict.group and each.shape == verdict.shape
+                and each.bound_site == verdict.bound_site).turns  # fmt: skip
+    started = {start.job for start in plan.starts}
+    head = next(job for _, _, job in turn if job not in started)
+    federation.put_waiting([job for job in drawn.jobs if job.id == head])
+    return any(start.job == head for start in decide(federation.snapshot(), 0, 0).starts)
+
+
+@pytest.fixture
+def small() -> Facts:
+    """One open site with one node of eight GPUs, one group without limits, two jobs of four GPUs."""
+    shape = Shape(
+        workers=2,
+        gpus_per_worker=2,
+        cpus_per_worker=1,
+        memory_mib_per_worker=1,
+        gpu_classes=("h100",),
+        topology=Topology.ANY,
+        data_class=DataClass.OPEN,
+        preemptible=True,
+    )
+    site = Site(
+        id=SiteId(1),
+        name="site-1",
+        state=SiteState.ACTIVE,
+        security=SecurityGrade(trust_domain="one"),
+        reachable=True,
+    )
+    node = Node(
+        id=NodeId(1),
+        site_id=SiteId(1),
+        name="node-1",
+        pool="pool",
+        gpu_class="h100",
+        gpus=8,
+        cpus=8,
+        memory_mib=8,
+        domain=(),
+        healthy=True,
+    )
+    from scheduler.cycle.facts import WaitingJob
+
+    jobs = tuple(
+        WaitingJob(id=JobId(number), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0)
+        for number in (1, 2)
+    )
+    return Facts({}, (site,), (node,), {ShapeId(1): shape}, jobs)
+
+
+def broken(start: Start, **values: object) -> Start:
+    fields = {name: getattr(start, name) for name in ("job", "group", "shape", "site", "gpu_class", "gang")}
+    return Start(**(fields | values))  # type: ignore[arg-type]
+
+
+def laws_broken_by(snapshot: Snapshot, *starts: Start) -> set[Law]:
+    plan = decide(snapshot, 0, 0)
+    return {violation.law for violation in check_plan(snapshot, replace(plan, starts=starts))}
+
+
+def test_a_job_that_does_not_wait_or_starts_twice_is_found(small: Facts) -> None:
+    snapshot = build(small).snapshot()
+    start = decide(snapshot, 0, 0).starts[0]
+    assert Law.NOT_WAITING in laws_broken_by(snapshot, broken(start, job=JobId(9)))
+    assert Law.NOT_WAITING in laws_broken_by(snapshot, start, start)
+
+
+def test_a_gang_without_all_its_workers_is_found(small: Facts) -> None:
+    snapshot = build(small).snapshot()
+    start = decide(snapshot, 0, 0).starts[0]
+    assert Law.WRONG_GANG in laws_broken_by(snapshot, broken(start, gang=((NodeId(1), "node-1", 0, 1),)))
+    assert Law.WRONG_GANG in laws_broken_by(snapshot, broken(start, gang=((NodeId(7), "node-7", 0, 2),)))
+
+
+def test_an_overfull_node_is_found(small: Facts) -> None:
+    full = replace(small, nodes=(replace(small.nodes[0], gpus=4),))
+    starts = decide(build(small).snapshot(), 0, 0).starts
+    assert len(starts) == 2
+    assert Law.NODE_OVERFULL in laws_broken_by(build(full).snapshot(), *starts)
+
+
+def test_a_closed_site_is_found(small: Facts) -> None:
+    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    closed = replace(small, sites=(replace(small.sites[0], state=SiteState.CORDONED),))
+    assert Law.SITE_CLOSED in laws_broken_by(build(closed).snapshot(), start)
+
+
+def test_a_site_that_may_not_serve_the_data_is_found(small: Facts) -> None:
+    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    other = replace(small, sites=(replace(small.sites[0], security=SecurityGrade(trust_domain="other")),))
+    assert Law.DATA_CLASS in laws_broken_by(build(other).snapshot(), start)
+
+
+def test_a_site_without_the_checkpoint_is_found(small: Facts) -> None:
+    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    bound = replace(small, jobs=tuple(replace(job, bound_site=SiteId(2)) for job in small.jobs))
+    assert Law.CHECKPOINT_SITE in laws_broken_by(build(bound).snapshot(), start)
+
+
+def test_a_gpu_class_that_the_job_does_not_name_is_found(small: Facts) -> None:
+    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    shape = replace(small.shapes[ShapeId(1)], gpu_classes=("a100",))
+    assert Law.WRONG_GPU_CLASS in laws_broken_by(build(replace(small, shapes={ShapeId(1): shape})).snapshot(), start)
+
+
+def test_a_group_above_its_limit_is_found(small: Facts) -> None:
+    starts = decide(build(small).snapshot(), 0, 0).starts
+    limited = replace(small, quotas={(GroupId(2), "h100"): Quota(limit=4)})
+    assert Law.QUOTA in laws_broken_by(build(limited).snapshot(), *starts)
+    assert Law.QUOTA not in laws_broken_by(build(limited).snapshot(), starts[0])
+
+
+def test_work_that_cannot_be_preempted_above_the_guarantee_is_found(small: Facts) -> None:
+    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    firm = replace(small.shapes[ShapeId(1)], preemptible=False)
+    assert Law.GUARANTEE in laws_broken_by(build(replace(small, shapes={ShapeId(1): firm})).snapshot(), start)
+
+
+def test_a_class_that_waits_without_a_verdict_is_found(small: Facts) -> None:
+    snapshot = build(replace(small, nodes=())).snapshot()
+    plan = replace(decide(snapshot, 0, 0), verdicts=())
+    assert [violation.law for violation in check_plan(snapshot, plan)] == [Law.NO_VERDICT]

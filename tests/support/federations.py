@@ -1,0 +1,168 @@
+"""Small federations for property tests of the round: facts that Hypothesis draws, and what is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from quota.tree import Quota
+from scheduler.cycle.facts import GroupFacts, LiveRun, WaitingJob
+from scheduler.cycle.federation import Federation
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
+from scheduler.model.shape import DataClass, Shape, Topology
+from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
+
+CLASSES = ("a100", "h100")
+#: id, parent
+TREE = ((1, None), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a federation is made of."""
+
+    quotas: dict[tuple[GroupId, str], Quota]
+    sites: tuple[Site, ...]
+    nodes: tuple[Node, ...]
+    shapes: dict[ShapeId, Shape]
+    jobs: tuple[WaitingJob, ...]
+
+
+def group_facts() -> list[GroupFacts]:
+    """The tree's groups; group 5 is of the public sector, group 6 of another trust domain."""
+    return [
+        GroupFacts(
+            id=GroupId(group),
+            path=f"group-{group}",
+            parent=None if parent is None else GroupId(parent),
+            trust_domain="other" if group == 6 else "one",
+            public_sector=group == 5,
+        )
+        for group, parent in TREE
+    ]
+
+
+_amounts = st.integers(0, 12)
+
+
+@st.composite
+def _quotas(draw: st.DrawFn) -> Quota:
+    """A quota whose limit, where it has one, is no lower than its guarantee: others are refused when they are set."""
+    guaranteed = draw(_amounts)
+    return Quota(
+        guaranteed=guaranteed,
+        limit=draw(st.none() | st.integers(guaranteed, 24)),
+        borrowing_limit=draw(st.none() | _amounts),
+        lending_limit=draw(st.none() | _amounts),
+        weight=draw(st.integers(1, 5)),
+    )
+
+
+_grades = st.builds(
+    SecurityGrade,
+    csap=st.sampled_from(Csap),
+    isolates_users=st.booleans(),
+    trust_domain=st.sampled_from((None, "one", "other")),
+)
+
+
+@st.composite
+def _sites(draw: st.DrawFn) -> tuple[Site, ...]:
+    return tuple(
+        Site(
+            id=SiteId(number),
+            name=f"site-{number}",
+            state=draw(st.sampled_from((SiteState.ACTIVE, SiteState.ACTIVE, SiteState.CORDONED))),
+            security=draw(_grades),
+            reachable=draw(st.sampled_from((True, True, True, False))),
+        )
+        for number in range(1, 3)
+    )
+
+
+@st.composite
+def _nodes(draw: st.DrawFn) -> tuple[Node, ...]:
+    return tuple(
+        Node(
+            id=NodeId(number),
+            site_id=SiteId(draw(st.integers(1, 2))),
+            name=f"node-{number}",
+            pool="pool",
+            gpu_class=draw(st.sampled_from(CLASSES)),
+            gpus=draw(st.sampled_from((0, 2, 4, 8))),
+            cpus=draw(st.sampled_from((4, 16))),
+            memory_mib=64,
+            domain=(draw(st.sampled_from("ab")), draw(st.sampled_from("cd")), draw(st.sampled_from("ef"))),
+            healthy=draw(st.sampled_from((True, True, True, False))),
+        )
+        for number in range(1, draw(st.integers(1, 8)))
+    )
+
+
+_shapes = st.builds(
+    Shape,
+    workers=st.integers(1, 4),
+    gpus_per_worker=st.sampled_from((1, 2, 4)),
+    cpus_per_worker=st.sampled_from((1, 4)),
+    memory_mib_per_worker=st.sampled_from((1, 16)),
+    gpu_classes=st.sampled_from(((), ("h100",), ("h100", "a100"), ("a100",))),
+    topology=st.sampled_from(list(Topology)),
+    data_class=st.sampled_from((DataClass.OPEN, DataClass.OPEN, DataClass.SENSITIVE)),
+    preemptible=st.sampled_from((True, True, False)),
+)
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> Facts:
+    """Facts of a federation of two sites, six groups and a few waiting jobs."""
+    quotas = {
+        (GroupId(group), name): draw(_quotas())
+        for group, parent in TREE
+        if parent is not None
+        for name in CLASSES
+        if draw(st.booleans())
+    }
+    shapes = {ShapeId(number): draw(_shapes) for number in range(1, 5)}
+    jobs = tuple(
+        WaitingJob(
+            id=JobId(number),
+            group=GroupId(draw(st.sampled_from((4, 5, 6, 2)))),
+            shape=ShapeId(draw(st.integers(1, 4))),
+            priority=draw(st.sampled_from((0, 0, 100))),
+            submitted_ms=draw(st.integers(0, 3)),
+            bound_site=draw(st.sampled_from((None, None, None, SiteId(1)))),
+        )
+        for number in range(1, draw(st.integers(1, 14)))
+    )
+    return Facts(quotas=quotas, sites=draw(_sites()), nodes=draw(_nodes()), shapes=shapes, jobs=jobs)
+
+
+def build(given: Facts, *, backwards: bool = False) -> Federation:
+    """The federation of some facts, told in one order or the other."""
+    federation = Federation()
+    step = -1 if backwards else 1
+    federation.set_groups(group_facts()[::step], given.quotas)
+    for site in given.sites[::step]:
+        federation.put_site(site)
+    for node in given.nodes[::step]:
+        federation.put_node(node)
+    for shape_id, shape in given.shapes.items():
+        federation.put_shape(shape_id, shape)
+    federation.put_waiting(given.jobs[::step])
+    return federation
+
+
+def run_of(number: int, job: JobId, group: GroupId, shape: Shape, site: SiteId, gpu_class: str, gang: tuple[tuple[NodeId, int], ...]) -> LiveRun:  # fmt: skip
+    """A live run of a shape."""
+    return LiveRun(
+        id=RunId(number),
+        job=job,
+        group=group,
+        site=site,
+        gpu_class=gpu_class,
+        gpus_per_worker=shape.gpus_per_worker,
+        cpus_per_worker=shape.cpus_per_worker,
+        memory_mib_per_worker=shape.memory_mib_per_worker,
+        gang=gang,
+    )
