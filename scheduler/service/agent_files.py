@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from scheduler.model.job_spec import JobSpec
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.job_log import log_ended_payload
 from scheduler.service.runtime import Runtime
@@ -84,9 +85,10 @@ def content_size(runtime: Runtime, site: SiteRow, digest: str) -> int | Refusal:
         select(job_table.c.spec)
         .join(run_table, run_table.c.id == job_table.c.run_id)
         .where(run_table.c.site_id == site.id, run_table.c.phase != "ended", job_table.c.spec.contains(digest))
-        .limit(1)
     )
     with runtime.database.read() as connection:
-        wanted = connection.execute(statement).first() is not None
+        specs = connection.execute(statement).scalars()
+        # The text alone could stand anywhere in a job file.
+        wanted = any(JobSpec.model_validate_json(spec).working_directory == digest for spec in specs)
         size = content.size(connection, digest) if wanted else None
     return refuse(ReasonCode.CONTENT_NOT_FOUND, digest=digest) if size is None else size

@@ -23,6 +23,7 @@ from scheduler.model.wire import (
     SyncResponse,
 )
 from scheduler.service.directory import Directory
+from scheduler.service.follow import heard_lag_seconds
 from scheduler.service.log_wants import wants_topic
 from scheduler.service.run_report import Taken, Told, take_reports
 from scheduler.service.runtime import Runtime
@@ -35,7 +36,6 @@ from scheduler.store.sites import SiteRow
 STARTS_A_RESPONSE_MAX = 1_000
 #: How often a waiting request looks at the store, in case a wake-up was lost.
 LOOK_SECONDS = 1.0
-HEARD_SECONDS = 2.0
 SEQUENCES_A_START = 1 << 32
 STOPPED_BY_US_GRACE_SECONDS = 10.0
 
@@ -62,6 +62,7 @@ class AgentSync:
         self._lock = threading.Lock()
         self._views: dict[int, tuple[threading.Lock, SiteView]] = {}
         self._heard: dict[int, float] = {}
+        self._newest_told: dict[int, int] = {}
 
     async def sync(self, site: SiteRow, request: SyncRequest) -> SyncResponse | Refusal:
         """Answer one request; after news, or when it has waited long enough."""
@@ -91,10 +92,10 @@ class AgentSync:
     async def _take(self, site: SiteRow, request: SyncRequest) -> Taken | Refusal:
         """Write what is new. A request that carries nothing costs a write only now and then: that it was heard."""
         now_seconds = self._runtime.clock.monotonic_seconds()
-        heard = now_seconds - self._heard.get(site.id, float("-inf")) >= min(HEARD_SECONDS, site.lease_seconds / 4)
+        heard = now_seconds - self._heard.get(site.id, float("-inf")) >= heard_lag_seconds(site.lease_seconds)
         if not (heard or request.runs or request.capacity is not None or request.complete):
             return Taken((), ())
-        told = Told(site.id, site.name, request, heard)
+        told = Told(site.id, site.name, self._without_overtaken(site, request), heard)
         weight = 1 + 3 * len(request.runs) + (len(request.capacity.nodes) if request.capacity else 0)
         taken = await self._runtime.writer.submit_items_async(take_reports, [told], weight=weight)
         if isinstance(taken, Refusal):
@@ -102,6 +103,15 @@ class AgentSync:
         if heard:
             self._heard[site.id] = now_seconds
         return taken[0]
+
+    def _without_overtaken(self, site: SiteRow, request: SyncRequest) -> SyncRequest:
+        """A complete report that arrives after a later one knows nothing of runs that began in between: it must not
+        say that they are gone."""
+        newest = self._newest_told.get(site.id, -1)
+        if request.sequence < newest:
+            return request.model_copy(update={"complete": False, "capacity": None})
+        self._newest_told[site.id] = request.sequence
+        return request
 
     def _answer(self, site: SiteRow, request: SyncRequest, taken: Taken, first: bool) -> SyncResponse:
         lock, view = self._view(site.id)

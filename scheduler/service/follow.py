@@ -25,6 +25,7 @@ from scheduler.store.tables import groups, jobs, nodes, quotas, runs
 
 #: A site is silent when it was not heard for so many of its leases.
 SILENT_LEASES = 2
+HEARD_SECONDS = 2.0
 
 _JOB_COLUMNS = (
     jobs.c.id,
@@ -40,6 +41,11 @@ _JOB_COLUMNS = (
 def is_heard(site: SiteRow, now_ms: int) -> bool:
     """Whether the site's agent was heard so lately that its runs count as alive."""
     return site.heard_ms is not None and now_ms - site.heard_ms <= SILENT_LEASES * site.lease_seconds * 1000
+
+
+def heard_lag_seconds(lease_seconds: float) -> float:
+    """How much later than ``heard_ms`` the last answered sync may have been: not each one is written down."""
+    return min(HEARD_SECONDS, lease_seconds / 4)
 
 
 def security_of(site: SiteRow) -> SecurityGrade:

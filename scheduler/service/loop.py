@@ -77,6 +77,10 @@ class SchedulerLoop:
             except StoreUnavailable as away:
                 self._log.warning("the store is away", detail=str(away))
                 self._stopping.wait(PAUSE_SECONDS)
+            except Exception:
+                # Nothing of that round is committed. What it held in memory is dropped, and the store read anew.
+                self._log.exception("a round failed")
+                self._stopping.wait(PAUSE_SECONDS)
             finally:
                 LEADS.set(0)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause, JobState
 from scheduler.model.reason import ReasonCode
-from scheduler.service.follow import is_heard
+from scheduler.service.follow import heard_lag_seconds, is_heard
 from scheduler.service.run_end import RunEnd, RunEnds
+from scheduler.service.run_report import reason_when_heard
 from scheduler.store import idempotency, jobs, runs, sites
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
@@ -41,7 +42,8 @@ def is_due(site: SiteRow, now_ms: int) -> bool:
 def over_ms(site: SiteRow, grace_seconds: float) -> int:
     """When a silent, supervised site's run must have ended: lease, drift and grace after the last answered sync."""
     drift_seconds = max(DRIFT_SECONDS_MIN, DRIFT_PART * site.lease_seconds)
-    return (site.heard_ms or 0) + round((site.lease_seconds + drift_seconds + grace_seconds) * 1000)
+    answered_ms = (site.heard_ms or 0) + round(heard_lag_seconds(site.lease_seconds) * 1000)
+    return answered_ms + round((site.lease_seconds + drift_seconds + grace_seconds) * 1000)
 
 
 def reconcile_site(transaction: WriteTransaction, site_id: int) -> Reconciled:
@@ -79,7 +81,8 @@ def grace_seconds_of(job: JobRow) -> float:
 
 def _mark_unreachable(transaction: WriteTransaction, site: SiteRow, run: RunRow, job: JobRow) -> None:
     numbers = {"site": site.name, "silent_seconds": (transaction.now_ms - (site.heard_ms or 0)) // 1000}
-    reason = {"code": ReasonCode.SITE_UNREACHABLE.value, "numbers": numbers}
+    # Who cancelled it stays written down: that is why it ends.
+    reason = job.reason if job.cancel_requested else {"code": ReasonCode.SITE_UNREACHABLE.value, "numbers": numbers}
     jobs.change(transaction, job.id, state=JobState.UNREACHABLE.value, reason=reason)
     data = encode_json({"state": JobState.UNREACHABLE.value, "run": run.id, "epoch": run.epoch})
     transaction.add_events([("job.state", job.id, job.group_id, site.id, ACTOR, "", data)])
@@ -99,7 +102,7 @@ def revive_site(transaction: WriteTransaction, site_id: int) -> int:
         state = JobState(run.phase)
         if run.stop_cause is not None:
             state = JobState.CANCELLING if job.cancel_requested else JobState.PREEMPTING
-        jobs.change(transaction, job.id, state=state.value, reason=None)
+        jobs.change(transaction, job.id, state=state.value, reason=reason_when_heard(job))
         data = encode_json({"state": state.value, "run": run.id, "epoch": run.epoch})
         transaction.add_events([("job.state", job.id, job.group_id, site_id, ACTOR, "", data)])
         transaction.after_commit(f"job:{job.id}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from scheduler.model.job_state import EndCause, JobState, RunPhase
+from scheduler.model.reason import ReasonCode
 from scheduler.model.wire import CapacityReport, NodeReport, RunReport, SyncRequest
 from scheduler.service.run_end import RunEnd, RunEnds
 from scheduler.store import jobs, nodes, runs, sites
@@ -70,7 +72,7 @@ def take_reports(transaction: WriteTransaction, told: Sequence[Told]) -> list[Ta
             _end_vanished(transaction, each, missing[each.site_id], known_jobs, ends, ended)
         taken.append(answer)
     runs.change_many(transaction, ("phase", "started_ms"), rows.runs)
-    jobs.change_many(transaction, ("state", "started_ms"), rows.jobs)
+    jobs.change_many(transaction, ("state", "started_ms", "reason"), rows.jobs)
     transaction.add_events(rows.events)
     ends.write()
     return taken
@@ -134,10 +136,16 @@ def _take_phase(
         return
     if run.stop_cause is not None:
         state = JobState.CANCELLING if job.cancel_requested else JobState.PREEMPTING
-    rows.jobs.append((job.id, state.value, report.started_ms))
+    rows.jobs.append((job.id, state.value, report.started_ms, reason_when_heard(job)))
     data = {"state": state.value, "run": run.id, "epoch": run.epoch}
     rows.events.append(("job.state", job.id, job.group_id, run.site_id, actor, "", encode_json(data)))
     transaction.after_commit(f"job:{job.id}")
+
+
+def reason_when_heard(job: JobRow) -> dict[str, Any] | None:
+    """What is left of a job's reason when its site is heard again."""
+    silent = (job.reason or {}).get("code") == ReasonCode.SITE_UNREACHABLE
+    return None if silent else job.reason
 
 
 def _end_vanished(

@@ -72,7 +72,7 @@ class Chaos:
 
     def _run(self) -> None:
         for _ in range(self._kills):
-            if self._ended.wait(self._dice.uniform(0.2, 2.0)):
+            if self._ended.wait(self._dice.uniform(0.05, 0.8)):
                 return
             victim = self._dice.choice(self._victims)
             victim.kill_and_restart()

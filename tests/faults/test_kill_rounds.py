@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 from eventually import eventually
-from faults.killable import DURE, ROOT, Chaos, Killable
-from faults.walked import (
+from killable import DURE, ROOT, Chaos, Killable
+from walked import (
     Record,
     assert_every_job_ended_once,
     assert_ledger_equals_what_the_agent_recorded,
@@ -107,7 +107,7 @@ class Federation:
             {
                 "name": f"job-{number}",
                 "group": GROUP,
-                "environment": {"DONE": str(done), "PAUSE": f"0.{number % 6}"},
+                "environment": {"DONE": str(done), "PAUSE": f"{number % 3}.{number % 10}"},
                 "command": COMMAND,
                 "memory_per_worker": 16,
             }
