@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -120,6 +120,11 @@ def problem_of(refusal: Refusal, trace_id: str = "") -> Problem:
     )
 
 
+def problem_json(problem: Problem) -> bytes:
+    """The document's bytes. Numbers may be as large as whatever was sent, which faster writers do not take."""
+    return json.dumps(problem.model_dump(), ensure_ascii=False).encode(errors="replace")
+
+
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     """The response that carries a problem."""
     extra = dict(headers or {})
@@ -128,9 +133,7 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
     retry_after = problem.numbers.get("retry_after_seconds")
     if problem.status == 429 and retry_after is not None:
         extra.setdefault("Retry-After", str(max(1, round(float(retry_after)))))
-    return Response(
-        orjson.dumps(problem.model_dump()), status_code=problem.status, media_type=MEDIA_TYPE, headers=extra
-    )
+    return Response(problem_json(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=extra)
 
 
 def refusal_of_validation(

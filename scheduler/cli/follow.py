@@ -29,6 +29,7 @@ class _Screen:
         self._shown: tuple[object, object] | None = None
 
     def show_state(self, job: Mapping[str, Any]) -> None:
+        """Tell a state that was not told yet."""
         reason = job.get("reason") or {}
         now = (job["state"], reason.get("code"))
         if not self._states or now == self._shown:
@@ -39,6 +40,7 @@ class _Screen:
         write_note(f"[{job['id']}] {job['state']}{site}{why}")
 
     def show_log(self, part: Mapping[str, Any]) -> None:
+        """Hand on what the log has grown by."""
         sys.stdout.write(part["text"])
         sys.stdout.flush()
 

@@ -36,6 +36,8 @@ from scheduler.store.sites import SiteRow
 STARTS_A_RESPONSE_MAX = 1_000
 #: How often a waiting request looks at the store, in case a wake-up was lost.
 LOOK_SECONDS = 1.0
+#: No request is under way for longer.
+OVERTAKEN_SECONDS = 120.0
 SEQUENCES_A_START = 1 << 32
 STOPPED_BY_US_GRACE_SECONDS = 10.0
 
@@ -62,13 +64,14 @@ class AgentSync:
         self._lock = threading.Lock()
         self._views: dict[int, tuple[threading.Lock, SiteView]] = {}
         self._heard: dict[int, float] = {}
-        self._newest_told: dict[int, int] = {}
+        self._newest_told: dict[int, tuple[int, float]] = {}
 
     async def sync(self, site: SiteRow, request: SyncRequest) -> SyncResponse | Refusal:
         """Answer one request; after news, or when it has waited long enough."""
         if request.protocol not in PROTOCOL_VERSIONS_SPOKEN:
             spoken = ", ".join(map(str, PROTOCOL_VERSIONS_SPOKEN))
             return refuse(ReasonCode.PROTOCOL_UNSUPPORTED, protocol=request.protocol, spoken=spoken)
+        request = self._without_overtaken(site, request)
         clock = self._runtime.clock
         topics = (f"site:{site.id}", wants_topic(site.id))
         with self._runtime.bus.subscribe(*topics) as news:
@@ -95,7 +98,7 @@ class AgentSync:
         heard = now_seconds - self._heard.get(site.id, float("-inf")) >= heard_lag_seconds(site.lease_seconds)
         if not (heard or request.runs or request.capacity is not None or request.complete):
             return Taken((), ())
-        told = Told(site.id, site.name, self._without_overtaken(site, request), heard)
+        told = Told(site.id, site.name, request, heard)
         weight = 1 + 3 * len(request.runs) + (len(request.capacity.nodes) if request.capacity else 0)
         taken = await self._runtime.writer.submit_items_async(take_reports, [told], weight=weight)
         if isinstance(taken, Refusal):
@@ -106,11 +109,12 @@ class AgentSync:
 
     def _without_overtaken(self, site: SiteRow, request: SyncRequest) -> SyncRequest:
         """A complete report that arrives after a later one knows nothing of runs that began in between: it must not
-        say that they are gone."""
-        newest = self._newest_told.get(site.id, -1)
-        if request.sequence < newest:
+        say that they are gone. An agent whose folder was restored counts anew; it is believed after a while."""
+        now_seconds = self._runtime.clock.monotonic_seconds()
+        newest, told_seconds = self._newest_told.get(site.id, (-1, 0.0))
+        if request.sequence < newest and now_seconds - told_seconds < OVERTAKEN_SECONDS:
             return request.model_copy(update={"complete": False, "capacity": None})
-        self._newest_told[site.id] = request.sequence
+        self._newest_told[site.id] = request.sequence, now_seconds
         return request
 
     def _answer(self, site: SiteRow, request: SyncRequest, taken: Taken, first: bool) -> SyncResponse:

@@ -16,6 +16,8 @@ import httpx
 import pytest
 from eventually import eventually
 from killable import DURE, ROOT, Chaos, Killable
+from real_postgresql import running_postgresql
+from real_redis import running_redis
 from walked import (
     Record,
     assert_every_job_ended_once,
@@ -23,8 +25,6 @@ from walked import (
     assert_no_gpu_is_held,
     assert_nothing_ran_twice,
 )
-from real_postgresql import running_postgresql
-from real_redis import running_redis
 
 from scheduler.demo.ray_cluster import RayCluster
 

@@ -153,7 +153,15 @@ def build(given: Facts, *, backwards: bool = False) -> Federation:
     return federation
 
 
-def run_of(number: int, job: JobId, group: GroupId, shape: Shape, site: SiteId, gpu_class: str, gang: tuple[tuple[NodeId, int], ...]) -> LiveRun:  # fmt: skip
+def run_of(
+    number: int,
+    job: JobId,
+    group: GroupId,
+    shape: Shape,
+    site: SiteId,
+    gpu_class: str,
+    gang: tuple[tuple[NodeId, int], ...],
+) -> LiveRun:
     """A live run of a shape."""
     return LiveRun(
         id=RunId(number),

@@ -97,7 +97,14 @@ class LiveFederation:
 
     def site(self, name: str, nodes: str, *, instant: bool = False, **contract: Any) -> Connector:
         """A site whose agent serves until the end."""
-        body = {"name": name, "owner": "o", "operator": "o", "facility": "f", "isolates_users": True, "lease_seconds": 20}
+        body = {
+            "name": name,
+            "owner": "o",
+            "operator": "o",
+            "facility": "f",
+            "isolates_users": True,
+            "lease_seconds": 20,
+        }
         token = self.administrator.post("sites", body | contract)["enrolment_token"]
         clock, declared = SystemClock(), declare_all([nodes], None)
         connector: Connector

@@ -19,7 +19,7 @@ from scheduler.api.dependencies import (
     response_of,
 )
 from scheduler.api.documents import counterfactual_document, reason_document
-from scheduler.api.problem import RefusedError, answered, problem_of, refusal_of_validation, trace_id_of
+from scheduler.api.problem import RefusedError, answered, problem_json, problem_of, refusal_of_validation, trace_id_of
 from scheduler.api.schemas import (
     BATCH_JOBS_MAX,
     BatchIn,
@@ -125,7 +125,7 @@ async def submit_batch(request: Request, runtime: RuntimeHere, caller: Submittin
                 items.append({"status": 201, "job": {"id": next(numbers)}, "problem": None})
             else:
                 problem = problem_of(each, trace_id)
-                items.append({"status": problem.status, "job": None, "problem": problem.model_dump()})
+                items.append({"status": problem.status, "job": None, "problem": orjson.Fragment(problem_json(problem))})
         return Answer(status=200, body=orjson.dumps({"items": items}).decode())
 
     return response_of(answered(await submit(runtime, caller, key_of(caller, request, key, body), taken, answer)))

@@ -108,11 +108,13 @@ def lets_in(answer: httpx.Response) -> bool:
     """Whether it was not about who asks. What is refused for another reason had let them in."""
     if answer.status_code in (401, 403):
         return False
-    return not (answer.status_code == 404 and answer.content and answer.json()["code"] in ("JobNotFound", "GroupNotFound"))
+    return not (
+        answer.status_code == 404 and answer.content and answer.json()["code"] in ("JobNotFound", "GroupNotFound")
+    )
 
 
 @pytest.mark.parametrize("who", sorted(EVERYBODY))
-@pytest.mark.parametrize(("method", "path"), sorted(ALLOWED), ids=lambda value: str(value))
+@pytest.mark.parametrize(("method", "path"), sorted(ALLOWED), ids=str)
 def test_a_role_gets_in_where_it_may_and_nowhere_else(cast: Cast, who: str, method: str, path: str) -> None:
     answer = ask(cast, who, method, path, foreign=False)
     assert answer.status_code < 500
@@ -149,7 +151,7 @@ def test_every_route_is_walked(cast: Cast) -> None:
     }
     agents = {route for route in routes if route[1].startswith("/agent/")}
     assert routes - agents == set(ALLOWED) | {("POST", "/jobs/batch")}
-    assert ELSEWHERE <= routes
+    assert routes >= ELSEWHERE
 
 
 def test_lists_hold_what_the_caller_may_see_and_nothing_else(cast: Cast) -> None:

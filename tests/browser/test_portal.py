@@ -1,0 +1,171 @@
+"""The portal in a real browser: signing in, following a job live, Korean and English, dark, narrow, without JavaScript."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from install_chromium import ARGUMENTS, chromium_path
+from live_federation import LiveFederation, Person, live_federation
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.service
+
+GROUP = "research.laboratory.vision"
+
+
+@dataclass
+class Visit:
+    """A page, and what the browser complained of."""
+
+    page: Page
+    server: str
+    complaints: list[str] = field(default_factory=list)
+
+    def sign_in(self, person: Person) -> None:
+        """As a person does it."""
+        self.page.goto(f"{self.server}/")
+        self.page.get_by_label(re.compile("Token|토큰")).fill(person.secret)
+        self.page.get_by_role("button", name=re.compile("^(Sign in|로그인)$")).click()
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFederation]:
+    with live_federation(tmp_path_factory.mktemp("portal")) as made:
+        made.group(GROUP)
+        made.site("site-1", "1x8:h100")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def researcher(federation: LiveFederation) -> Person:
+    return federation.person("researcher", {GROUP: "submitter"}, scope="submit")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium_path(), args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, federation: LiveFederation) -> Iterator[Visit]:
+    context = browser.new_context(locale="en-US")
+    made = Visit(context.new_page(), federation.server)
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            made.complaints.append(message.text)
+
+    made.page.on("console", hear)
+    made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
+    yield made
+    context.close()
+
+
+def test_one_signs_in_with_a_token_and_sees_one_s_jobs(
+    visit: Visit, researcher: Person, federation: LiveFederation
+) -> None:
+    job = federation.job(researcher, GROUP, ["true"], name="<b>수업 1")
+    federation.wait(researcher, job, "succeeded")
+    visit.sign_in(researcher)
+    expect(visit.page.get_by_role("heading", name="My jobs")).to_be_visible()
+    expect(visit.page.get_by_role("link", name=f"{job} <b>수업 1")).to_be_visible()
+    assert visit.complaints == []
+
+
+def test_a_link_with_the_token_behind_the_hash_fills_the_form(visit: Visit, researcher: Person) -> None:
+    visit.page.goto(f"{visit.server}/sign-in#{researcher.secret}")
+    expect(visit.page.get_by_label("Token")).to_have_value(researcher.secret)
+    assert researcher.secret not in visit.page.url
+
+
+def test_a_wrong_token_is_refused_in_words(visit: Visit) -> None:
+    visit.page.goto(visit.server)
+    visit.page.get_by_label("Token").fill("dure_wrong")
+    visit.page.get_by_role("button", name="Sign in").click()
+    expect(visit.page.get_by_role("alert")).to_contain_text("Sign in first")
+
+
+def test_a_job_s_page_is_live_state_and_log_and_cancel(
+    visit: Visit, researcher: Person, federation: LiveFederation, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    command = ["sh", "-c", f"echo first line; while [ ! -e {go} ]; do sleep 0.1; done; echo '<i>second</i>'; sleep 600"]
+    job = federation.job(researcher, GROUP, command, gpus_per_worker=8)
+    visit.sign_in(researcher)
+    visit.page.goto(f"{visit.server}/jobs/{job}")
+    expect(visit.page.locator("#status .state")).to_have_text("running", timeout=20_000)
+    expect(visit.page.locator("#log")).to_contain_text("first line", timeout=20_000)
+    go.touch()
+    expect(visit.page.locator("#log")).to_contain_text("<i>second</i>", timeout=20_000)
+    waiting = federation.job(researcher, GROUP, ["true"], gpus_per_worker=8)
+    visit.page.goto(f"{visit.server}/jobs/{waiting}")
+    expect(visit.page.locator(".reason")).to_contain_text("It needs 8 GPUs and 0 are free", timeout=20_000)
+    visit.page.goto(f"{visit.server}/jobs/{job}")
+    visit.page.get_by_role("button", name="cancel").click()
+    expect(visit.page.locator("#status .state")).to_have_text("cancelled", timeout=20_000)
+    expect(visit.page.locator("#status")).to_contain_text("Cancelled by researcher")
+    federation.wait(researcher, waiting, "succeeded")
+    assert visit.complaints == []
+
+
+def test_sites_and_quota_are_shown_and_korean_is_one_click_away(
+    visit: Visit, researcher: Person, tmp_path: Path
+) -> None:
+    visit.sign_in(researcher)
+    visit.page.get_by_role("link", name="Sites").click()
+    expect(visit.page.get_by_role("cell", name="h100")).to_be_visible()
+    visit.page.get_by_role("link", name="Quota").click()
+    expect(visit.page.get_by_role("heading", name=GROUP)).to_be_visible()
+    visit.page.get_by_role("button", name="한국어").click()
+    expect(visit.page.get_by_role("heading", name="할당량과 사용량")).to_be_visible()
+    assert visit.page.locator("html").get_attribute("lang") == "ko"
+    assert len(visit.page.screenshot(path=tmp_path / "quota.png")) > 5_000
+
+
+def test_pages_are_dark_where_the_reader_wants_it_and_fit_a_phone(
+    browser: Browser, federation: LiveFederation, researcher: Person
+) -> None:
+    context = browser.new_context(color_scheme="dark", viewport={"width": 375, "height": 700}, locale="ko-KR")
+    visit = Visit(context.new_page(), federation.server)
+    visit.sign_in(researcher)
+    for path in ("/", "/sites", "/groups"):
+        visit.page.goto(f"{federation.server}{path}")
+        width = visit.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 375, path
+    assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
+    context.close()
+
+
+def test_everything_but_liveness_works_without_javascript(
+    browser: Browser, federation: LiveFederation, researcher: Person
+) -> None:
+    job = federation.job(researcher, GROUP, ["sh", "-c", "echo said; exec sleep 600"])
+    federation.wait(researcher, job, "running")
+    context = browser.new_context(java_script_enabled=False, locale="en-US")
+    visit = Visit(context.new_page(), federation.server)
+    visit.sign_in(researcher)
+    visit.page.goto(f"{federation.server}/jobs/{job}")
+    visit.page.get_by_role("button", name="cancel").click()
+    federation.wait(researcher, job, "cancelled")
+    visit.page.reload()
+    expect(visit.page.locator("#status .state")).to_have_text("cancelled")
+    context.close()
+
+
+def test_a_form_from_elsewhere_is_refused(federation: LiveFederation, researcher: Person) -> None:
+    cookies = {"dure_session": researcher.secret}
+    job = federation.job(researcher, GROUP, ["true"])
+    for form in ({}, {"form": "0" * 64}):
+        answer = httpx.post(f"{federation.server}/jobs/{job}/cancel", data=form, cookies=cookies)
+        assert answer.status_code == 403
+    answer = httpx.get(f"{federation.server}/sign-in?next=//evil.example/")
+    assert 'value="/"' in answer.text
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]

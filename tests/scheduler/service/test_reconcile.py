@@ -1,0 +1,208 @@
+"""Silence: jobs are held, never guessed dead; what ends a silent run, and what a late report corrects."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from eventually import eventually
+from runtime import ScriptedAgent, Stage, ended, ids_of, runs_now
+
+from scheduler.model.job_state import EndCause
+from scheduler.model.reason import ReasonCode, Refusal
+from scheduler.service.caller import Caller
+from scheduler.service.loop import SchedulerLoop
+from scheduler.service.reconcile import over_ms
+from scheduler.service.sites import declare_lost
+from scheduler.store.sites import SiteRow
+
+#: lease 30 s, drift 5 s, grace 10 s, and 2 s by which ``heard_ms`` may be late
+OVER_SECONDS = 47.0
+
+
+def running(stage: Stage, agent: ScriptedAgent, **spec: object) -> int:
+    """A job whose run was reported as running a moment ago."""
+    (job,) = stage.submit(stage.group(), **spec)
+    assert stage.turn() == 1
+    agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
+    stage.clock.advance(3.5)
+    agent.sync()
+    return job
+
+
+def lost(stage: Stage, caller: Caller, site: str) -> SiteRow | Refusal:
+    """Declare a site lost."""
+    return stage.runtime.database.run(
+        lambda transaction: declare_lost(transaction, stage.runtime, caller, site, "burnt down")
+    )
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+def test_jobs_of_a_site_that_is_not_heard_for_two_leases_are_unreachable(stage: Stage, supervised: bool) -> None:
+    # A long grace, so that the supervised run is not over yet.
+    agent = stage.agent(lease_seconds=10, supervised=supervised)
+    job = running(stage, agent, checkpoint={"grace": "5m"})
+    stage.clock.advance(20)
+    stage.turn()
+    assert stage.job(job).state == "running"
+    stage.clock.advance(0.5)
+    stage.turn()
+    assert stage.job(job).state == "unreachable"
+    assert (stage.job(job).reason or {}) == {
+        "code": ReasonCode.SITE_UNREACHABLE,
+        "numbers": {"site": "site-1", "silent_seconds": 20},
+    }
+
+
+def test_a_job_of_an_unsupervised_site_never_starts_again_by_itself(stage: Stage) -> None:
+    job = running(stage, stage.agent(supervised=False))
+    other = stage.agent("site-2")
+    stage.clock.advance(30 * 86_400)
+    other.sync()
+    assert stage.turn() == 0
+    assert (stage.job(job).state, len(stage.runs(job))) == ("unreachable", 1)
+
+
+def test_a_supervised_run_is_given_elsewhere_only_after_lease_drift_and_grace(stage: Stage) -> None:
+    agent = stage.agent(nodes=1)
+    job = running(stage, agent)
+    other = stage.agent("site-2")
+    heard_ms = agent.site.heard_ms
+    assert heard_ms is not None
+    assert over_ms(agent.site, 10.0) == heard_ms + OVER_SECONDS * 1000
+    # The site counts as silent after two leases only: that is later here.
+    for seconds in (46.0, 13.9):
+        stage.clock.advance(seconds)
+        other.sync()
+        assert stage.turn() == 0
+        assert stage.job(job).state == "running"
+    stage.clock.advance(0.2)
+    other.sync()
+    stage.turn()
+    first, second = stage.runs(job)
+    assert (first.cause, first.ended_ms, first.site_id) == ("lease_expired", heard_ms, agent.site_id)
+    assert (second.epoch, second.site_id, stage.job(job).state) == (2, other.site_id, "leased")
+
+
+def test_a_long_grace_is_waited_for(stage: Stage) -> None:
+    agent = stage.agent(lease_seconds=10)
+    job = running(stage, agent, checkpoint={"directory": "s3://bucket/x", "grace": "10m"})
+    stage.clock.advance(10 + 5 + 2 + 599)
+    stage.turn()
+    assert stage.job(job).state == "unreachable"
+    stage.clock.advance(2)
+    stage.turn()
+    assert stage.runs(job)[0].cause == "lease_expired"
+
+
+def test_a_site_that_is_heard_again_has_its_jobs_where_their_runs_are(stage: Stage) -> None:
+    agent = stage.agent(supervised=False)
+    job = running(stage, agent)
+    stage.clock.advance(100)
+    stage.turn()
+    assert stage.job(job).state == "unreachable"
+    agent.sync()
+    stage.turn()
+    assert (stage.job(job).state, stage.job(job).reason) == ("running", None)
+
+
+def test_a_report_of_a_silent_sites_run_brings_its_job_back_without_the_reason(stage: Stage) -> None:
+    agent = stage.agent(supervised=False)
+    job = running(stage, agent)
+    stage.clock.advance(100)
+    stage.turn()
+    agent.sync(runs_now(stage.run(job), 1), complete=True)
+    assert (stage.job(job).state, stage.job(job).reason) == ("running", None)
+
+
+def test_a_leader_that_took_over_meanwhile_brings_jobs_back_too(stage: Stage) -> None:
+    agent = stage.agent(supervised=False)
+    job = running(stage, agent)
+    stage.clock.advance(100)
+    stage.turn()
+    agent.sync()
+    stage.clock.advance(11)  # the one who led before leads no more
+    agent.sync()
+    successor = SchedulerLoop(stage.runtime, "successor")
+    with ThreadPoolExecutor() as threads:
+        leading = threads.submit(successor.run)
+        eventually(lambda: stage.job(job).state == "running", 10, "the job is back")
+        successor.stop()
+        leading.result(10)
+
+
+def test_who_cancelled_a_job_of_a_silent_site_stays_known_to_its_end(stage: Stage) -> None:
+    agent = stage.agent(supervised=False)
+    job = running(stage, agent)
+    cancelled_by = {"code": ReasonCode.CANCELLED_BY, "numbers": {"person": "jiwoo"}}
+    stage.change_run(stage.run(job).id, stop_cause="cancelled", stop_grace_ms=0)
+    stage.change_job(job, state="cancelling", cancel_requested=True, reason=cancelled_by)
+    stage.clock.advance(100)
+    stage.turn()
+    assert (stage.job(job).state, stage.job(job).reason) == ("unreachable", cancelled_by)
+    agent.sync()
+    stage.turn()
+    assert (stage.job(job).state, stage.job(job).reason) == ("cancelling", cancelled_by)
+    agent.sync(ended(stage.run(job), 1, 2, cause=EndCause.CANCELLED))
+    assert (stage.job(job).state, stage.job(job).reason) == ("cancelled", cancelled_by)
+
+
+def test_a_late_report_corrects_the_ledger_and_leaves_the_job_alone(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    run = stage.run(job)
+    assert run.started_ms is not None
+    stage.clock.advance(100)
+    stage.turn()
+    guessed = (agent.site.heard_ms or 0) - run.started_ms
+    assert stage.charged(run.id) == [guessed]
+    report = ended(run, run.started_ms, run.started_ms + 30_000, cause=EndCause.LEASE_EXPIRED)
+    before = stage.job(job)
+    assert agent.sync(report).forget == (run.id,)
+    agent.sync(report)  # told twice, entered once
+    assert stage.charged(run.id) == [guessed, -guessed, 30_000]
+    assert stage.job(job) == before
+
+
+def test_a_run_that_outlived_the_guess_is_stopped_when_its_site_is_back(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    run = stage.run(job)
+    stage.clock.advance(100)
+    stage.turn()
+    answer = agent.sync(runs_now(run, 1), complete=True)
+    assert [(stop.run_id, stop.epoch, stop.cause) for stop in answer.stop] == [(run.id, 1, EndCause.WITHDRAWN)]
+
+
+def test_an_unsupervised_site_that_is_declared_lost_frees_its_jobs(stage: Stage, administrator: Caller) -> None:
+    agent = stage.agent(supervised=False)
+    job = running(stage, agent)
+    assert isinstance(lost(stage, administrator, "site-1"), Refusal), "it is heard"
+    stage.clock.advance(100)
+    stage.turn()
+    assert not isinstance(lost(stage, administrator, "site-1"), Refusal)
+    assert (stage.run(job).cause, stage.job(job).state) == ("declared_lost", "queued")
+    other = stage.agent("site-2")
+    assert stage.turn() == 1
+    assert (stage.run(job).site_id, stage.run(job).epoch) == (other.site_id, 2)
+
+
+def test_a_supervised_site_is_not_declared_lost(stage: Stage, administrator: Caller) -> None:
+    stage.agent()
+    stage.clock.advance(100)
+    refusal = lost(stage, administrator, "site-1")
+    assert isinstance(refusal, Refusal)
+    assert refusal.reasons[0].code is ReasonCode.STATE_CONFLICT
+
+
+def test_a_job_with_its_checkpoint_at_a_site_waits_for_that_site(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent, checkpoint={})
+    other = stage.agent("site-2")
+    stage.clock.advance(200)
+    other.sync()
+    assert stage.turn() == 0
+    assert (stage.job(job).state, stage.job(job).bound_site_id) == ("queued", agent.site_id)
+    agent.sync()
+    assert stage.turn() == 1
+    assert ids_of(agent.sync().start) == [stage.run(job).id]
