@@ -148,26 +148,28 @@ def send(pids, number):
             pass
 
 
-def kill_tree():
-    """SIGKILL everything below, again and again until nothing is left: a fork may be quicker than one walk."""
+def kill_tree(process):
+    """SIGKILL everything below, again and again until nothing is left: a fork may be quicker than one walk.
+
+    The command's own end is taken in by ``process`` alone, so that its exit status is never lost.
+    """
     for _ in range(200):
-        pids = descendants()
-        if not pids:
+        ended = process.poll() is not None
+        pids = [pid for pid in descendants() if pid != process.pid]
+        if ended and not pids:
             return
-        send(pids, signal.SIGKILL)
-        reap()
+        send(pids if ended else [*pids, process.pid], signal.SIGKILL)
+        reap(pids)
         time.sleep(0.01)
 
 
-def reap():
-    """Take in zombies of processes that were given to us."""
-    while True:
+def reap(pids):
+    """Take in those of other processes' children that were given to us and have ended."""
+    for pid in pids:
         try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:
-            return
-        if pid == 0:
-            return
+            pass
 
 
 class LogWriter(threading.Thread):
@@ -241,7 +243,7 @@ class Supervisor:
             self.report.write(message=str(fault))
             return self.never_ran("start_failed", EXIT_NOT_STARTED, str(fault))
         status = self.watch()
-        kill_tree()
+        kill_tree(self.process)
         log.join(5)
         return self.tell_end(status)
 
@@ -291,10 +293,10 @@ class Supervisor:
             now = boottime_ns()
             if self.control.deadline_ns() <= now:
                 self.ending = {"cause": "lease_expired"}
-                kill_tree()
+                kill_tree(self.process)
             elif self.options.end_with_parent and os.getppid() != self.parent:
                 self.ending = {"cause": "driver_lost"}
-                kill_tree()
+                kill_tree(self.process)
             else:
                 self.stop_in_steps(now)
 
@@ -326,7 +328,7 @@ class Supervisor:
             send(descendants(), signal.SIGTERM)
             self.signalled = 2
         if gone_ns >= grace_ns:
-            kill_tree()
+            kill_tree(self.process)
 
     def tell_end(self, status):
         """Report how it ended; answer the exit code."""

@@ -1,0 +1,168 @@
+"""Both supervisors, Python and shell, beside real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eventually import eventually
+
+FOLDER = Path(__file__).resolve().parents[3] / "connectors" / "supervisor"
+TWINS = {"python": [sys.executable, "-I", str(FOLDER / "supervise.py")], "sh": ["sh", str(FOLDER / "supervise.sh")]}
+
+
+class Site:
+    """One supervisor and its files."""
+
+    def __init__(self, folder: Path, twin: str) -> None:
+        self.folder = folder
+        self._twin = TWINS[twin]
+
+    def control(self, *, lease_seconds: float = 60.0, stop: dict[str, Any] | None = None) -> None:
+        """Give a lease from now on, or order a stop."""
+        deadline_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + int(lease_seconds * 1e9)
+        value = {"deadline_boottime_ns": deadline_ns, "lease_seconds": lease_seconds, "renewal": 1, "stop": stop}
+        fresh = self.folder / "control.new"
+        fresh.write_text(json.dumps(value), encoding="utf-8")
+        fresh.replace(self.folder / "control.json")
+
+    def start(self, command: str, *options: str) -> subprocess.Popen[bytes]:
+        """Supervise a shell command."""
+        files = ["--control", "control.json", "--report", "report.json", "--log", "log"]
+        return subprocess.Popen([*self._twin, *files, *options, "--", "sh", "-c", command], cwd=self.folder)
+
+    def report(self) -> dict[str, Any]:
+        """What it wrote last."""
+        found: dict[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        return found
+
+    def log(self) -> str:
+        """What the command wrote."""
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    def wait_for(self, text: str) -> None:
+        """Until the command has written ``text``."""
+        eventually(lambda: (self.folder / "log").exists() and text in self.log(), 10)
+
+
+@pytest.fixture(params=sorted(TWINS))
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    made = Site(tmp_path, request.param)
+    made.control()
+    return made
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+
+
+def test_a_command_s_exit_code_log_and_times_are_told(site: Site) -> None:
+    assert site.start("echo out; echo err >&2; exit 3").wait(20) == 3
+    report = site.report()
+    assert (report["phase"], report["exit_code"], report["cause"]) == ("ended", 3, "exited")
+    assert 0 <= report["ended_ms"] - report["started_ms"] < 10_000
+    assert site.log() == "out\nerr\n"
+
+
+def test_a_lease_that_runs_out_ends_the_command_and_its_children(site: Site) -> None:
+    site.control(lease_seconds=1.0)
+    process = site.start("trap '' TERM; sleep 600 & echo child $!; wait")
+    site.wait_for("child")
+    child = int(site.log().split()[1])
+    assert process.wait(20) == 69
+    assert site.report()["cause"] == "lease_expired"
+    eventually(lambda: not is_alive(child), 5)
+
+
+def test_a_renewed_lease_goes_on(site: Site) -> None:
+    site.control(lease_seconds=1.5)
+    process = site.start("sleep 3; echo through")
+    eventually((site.folder / "report.json").exists, 5)
+    site.control(lease_seconds=30)
+    assert process.wait(20) == 0
+    assert site.log() == "through\n"
+
+
+def test_a_lease_that_is_over_at_the_start_lets_nothing_run(site: Site) -> None:
+    site.control(lease_seconds=-1)
+    assert site.start("echo ran").wait(20) == 69
+    assert (site.report()["started_ms"], site.report()["cause"]) == (None, "lease_expired")
+    assert not (site.folder / "log").exists()
+
+
+def test_a_stop_that_stands_at_the_start_lets_nothing_run(site: Site) -> None:
+    site.control(stop={"cause": "cancelled", "grace_seconds": 5, "checkpoint": False})
+    site.start("echo ran").wait(20)
+    assert (site.report()["started_ms"], site.report()["cause"]) == (None, "cancelled")
+
+
+def test_a_stop_asks_first_and_kills_at_the_grace_s_end(site: Site) -> None:
+    process = site.start("trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done")
+    site.wait_for("up")
+    site.control(stop={"cause": "requeued", "grace_seconds": 1.5, "checkpoint": False})
+    assert process.wait(20) == 128 + signal.SIGKILL
+    assert "asked" in site.log()
+    assert (site.report()["cause"], site.report()["signal"]) == ("requeued", signal.SIGKILL)
+
+
+def test_a_checkpoint_signal_comes_before_everything_else(site: Site) -> None:
+    process = site.start(
+        "trap 'echo saved; exit 0' USR1; echo up; while :; do sleep 0.1; done", "--checkpoint-signal", "SIGUSR1"
+    )
+    site.wait_for("up")
+    site.control(stop={"cause": "peer_ended", "grace_seconds": 10, "checkpoint": True})
+    assert process.wait(20) == 0
+    assert site.log() == "up\nsaved\n"
+    assert site.report()["cause"] == "peer_ended"
+
+
+def test_the_walltime_ends_a_command(site: Site) -> None:
+    assert site.start("exec sleep 600", "--walltime-seconds", "1", "--grace-seconds", "1").wait(20) == 124
+    assert site.report()["cause"] == "walltime"
+
+
+def test_a_second_supervisor_beside_the_same_report_goes_away(site: Site) -> None:
+    first = site.start("echo up; exec sleep 600")
+    site.wait_for("up")
+    assert site.start("echo twice").wait(20) == 75
+    assert "twice" not in site.log()
+    first.terminate()
+    first.wait(20)
+
+
+def test_the_python_supervisor_killed_takes_its_command_along(tmp_path: Path) -> None:
+    site = Site(tmp_path, "python")
+    site.control()
+    process = site.start("echo pid $$; exec sleep 600")
+    site.wait_for("pid")
+    command = int(site.log().split()[1])
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(20)
+    eventually(lambda: not is_alive(command), 5)
+
+
+def test_the_python_supervisor_ends_a_daemon_that_hides_in_its_own_session(tmp_path: Path) -> None:
+    site = Site(tmp_path, "python")
+    site.control(lease_seconds=1.5)
+    process = site.start("setsid sh -c 'echo daemon $$; exec sleep 600' & exec sleep 600")
+    site.wait_for("daemon")
+    daemon = int(site.log().split()[1])
+    assert process.wait(20) == 69
+    eventually(lambda: not is_alive(daemon), 5)
+
+
+def test_a_log_beyond_its_limit_is_cut_and_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path, "python")
+    site.control()
+    assert site.start("yes | head -c 100000", "--log-bytes-max", "1000").wait(20) == 0
+    assert len(site.log()) < 1_200 and "cut here" in site.log()

@@ -1,0 +1,191 @@
+"""The loop: one leads, a deposed leader writes nothing, a fault ends a round and not the scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from eventually import eventually
+from runtime import Stage, runs_now
+
+from scheduler.cycle.decide import decide
+from scheduler.cycle.plan import Plan
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.errors import InvariantBroken, LeadershipLost
+from scheduler.service import loop as loop_module
+from scheduler.service.loop import SchedulerLoop
+from scheduler.service.round_commit import commit_starts
+from scheduler.service.runtime import Runtime
+from scheduler.store import idempotency, jobs, leadership, sites, verdicts
+from scheduler.store.idempotency import Answer, IdempotencyKey
+
+
+@contextmanager
+def looping(runtime: Runtime, *holders: str) -> Iterator[list[SchedulerLoop]]:
+    """Schedulers that run beside the block; a fault of one fails the test."""
+    loops = [SchedulerLoop(runtime, holder) for holder in holders]
+    with ThreadPoolExecutor() as threads:
+        running: list[Future[None]] = [threads.submit(each.run) for each in loops]
+        try:
+            yield loops
+        finally:
+            for each in loops:
+                each.stop()
+            for future in running:
+                future.result(10)
+
+
+def resign(stage: Stage) -> None:
+    """The stage's own scheduler makes room."""
+    leadership.release(stage.runtime.database, stage.fence)
+
+
+def stored_verdicts(stage: Stage, job_id: int) -> dict[str, object] | None:
+    """The verdict of a job's class."""
+    row = stage.job(job_id)
+    key = row.group_id, row.shape_id, row.bound_site_id or 0
+    with stage.runtime.database.read() as connection:
+        return verdicts.find(connection, [key]).get(key)
+
+
+def test_two_schedulers_lease_every_job_once_and_the_second_leads_when_the_first_is_gone(stage: Stage) -> None:
+    stage.agent(nodes=4)
+    resign(stage)
+    group = stage.group()
+    first = stage.submit(group, 10)
+    with looping(stage.runtime, "one", "two") as (one, two):
+        eventually(lambda: all(stage.job(job).state == "leased" for job in first), 10, "the jobs are leased")
+        with stage.runtime.database.read() as connection:
+            leader = connection.exec_driver_sql("SELECT holder FROM leadership").scalar_one()
+        (one if leader == "one" else two).stop()
+        second = stage.submit(group, 10)
+        eventually(lambda: all(stage.job(job).state == "leased" for job in second), 10, "the other one leads")
+        with stage.runtime.database.read() as connection:
+            successor = connection.exec_driver_sql("SELECT holder FROM leadership").scalar_one()
+    assert {leader, successor} == {"one", "two"}
+    assert all([run.epoch for run in stage.runs(job)] == [1] for job in first + second)
+
+
+def test_a_deposed_leader_commits_nothing(stage: Stage) -> None:
+    stage.agent()
+    (job,) = stage.submit(stage.group())
+    stage.clock.advance(11)
+    stage.lead("another")
+    with pytest.raises(LeadershipLost):
+        stage.turn()
+    assert (stage.job(job).state, stage.runs(job)) == ("queued", [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"state": "held"}, {"state": "cancelled", "cancel_requested": True}, {"bound_site_id": 2}, {"shape_id": 2}],
+    ids=["held", "cancelled", "bound", "reshaped"],
+)
+def test_a_job_that_changed_since_the_decision_is_skipped_and_the_others_are_leased(
+    stage: Stage, change: dict[str, object]
+) -> None:
+    stage.agent()
+    stage.agent("site-2", nodes=0)
+    group = stage.group()
+    changed, other = stage.submit(group, 2)
+    stage.submit(group, 1, workers=2)  # so that there is a second shape
+    stage.follower.catch_up()
+    snapshot = stage.follower.federation.snapshot()
+    starts = [each for each in decide(snapshot, 0, 0).starts if each.job in (changed, other)]
+    stage.change_job(changed, **change)
+    with stage.runtime.database.write(stage.fence) as transaction:
+        assert commit_starts(transaction, starts, snapshot.shapes) == 1
+    assert (stage.runs(changed), stage.job(other).state) == ([], "leased")
+
+
+def test_nothing_is_leased_to_a_site_that_was_cordoned_since_the_decision(stage: Stage) -> None:
+    agent = stage.agent()
+    (job,) = stage.submit(stage.group())
+    stage.follower.catch_up()
+    snapshot = stage.follower.federation.snapshot()
+    stage.runtime.database.run(lambda transaction: sites.change(transaction, agent.site_id, state="cordoned"))
+    with stage.runtime.database.write(stage.fence) as transaction:
+        assert commit_starts(transaction, decide(snapshot, 0, 0).starts, snapshot.shapes) == 0
+    assert stage.job(job).state == "queued"
+
+
+def test_a_plan_that_breaks_a_law_is_never_applied(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
+        """Every GPU is given away twice."""
+        plan = decide(snapshot, now_ms, seed)
+        return Plan(starts=plan.starts * 2, verdicts=plan.verdicts, now_ms=now_ms, seed=seed)
+
+    stage.agent()
+    (job,) = stage.submit(stage.group())
+    monkeypatch.setattr(loop_module, "decide", twice)
+    with pytest.raises(InvariantBroken):
+        stage.turn()
+    assert (stage.job(job).state, stage.runs(job)) == ("queued", [])
+
+
+def test_a_fault_ends_a_round_and_not_the_scheduler(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = iter([RuntimeError("a node has two names"), InvariantBroken("the sums are wrong")])
+
+    def faulty(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
+        for fault in faults:
+            raise fault
+        return decide(snapshot, now_ms, seed)
+
+    stage.agent()
+    (job,) = stage.submit(stage.group())
+    resign(stage)
+    monkeypatch.setattr(loop_module, "decide", faulty)
+    monkeypatch.setattr(loop_module, "PAUSE_SECONDS", 0.01)
+    with looping(stage.runtime, "one"):
+        eventually(lambda: stage.job(job).state == "leased", 10, "the third round leases")
+    assert next(faults, None) is None
+
+
+def test_a_verdict_is_written_when_it_differs_and_dropped_when_nobody_waits(stage: Stage) -> None:
+    agent = stage.agent(gpus=2)
+    group = stage.group()
+    (small,) = stage.submit(group, gpus_per_worker=2)
+    (large,) = stage.submit(group, gpus_per_worker=2, command=["other"])
+    stage.turn()
+    agent.sync(runs_now(stage.run(small), 1))
+    stage.turn()
+    first = stored_verdicts(stage, large)
+    assert first is not None
+    stage.clock.advance(5)
+    stage.turn()
+    assert stored_verdicts(stage, large) == first, "nothing has changed, so nothing is written"
+    stage.change_job(large, state="cancelled")
+    stage.turn()
+    assert stored_verdicts(stage, large) is None
+
+
+def test_answers_that_nobody_repeats_a_request_for_are_forgotten(stage: Stage) -> None:
+    key = IdempotencyKey(caller="1:jobs", key="k", request_hash="0" * 64)
+    stage.runtime.database.run(
+        lambda transaction: idempotency.record(transaction, [(key, Answer(status=201, body="{}"))])
+    )
+
+    def kept() -> bool:
+        with stage.runtime.database.read() as connection:
+            return bool(idempotency.find(connection, [key]))
+
+    stage.turn()
+    stage.clock.advance(stage.runtime.settings.idempotency_seconds - 1)
+    stage.turn()
+    assert kept()
+    stage.clock.advance(3601)
+    stage.turn()
+    assert not kept()
+
+
+def test_counts_of_states_follow_a_burst_of_jobs(stage: Stage) -> None:
+    stage.agent(nodes=50)
+    stage.submit(stage.group(), 2500)
+    started = 0
+    while leased := stage.turn():
+        started += leased
+    assert started == 400
+    with stage.runtime.database.read() as connection:
+        assert jobs.counts_by_state(connection) == {"leased": 400, "queued": 2100}
