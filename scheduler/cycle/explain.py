@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from quota.admission import Usage, admit
+from quota.admission import Usage, admit, guarantee_left
 from quota.refusal import Refusal as QuotaRefusal
 from quota.refusal import RefusalCode
 from quota.tree import GPUS_MAX
@@ -135,8 +135,8 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
         free = round_.pools[pool.site, pool.gpu_class]
         missing = max(0, request.workers - free.workers_max(request))
         raises = _raises(round_, queue, pool, missing)
-        refusal = _refused(round_, queue, pool.gpu_class)
-        inside = refusal is not None and refusal.code is RefusalCode.GUARANTEE_REACHED
+        left = guarantee_left(round_.usages[pool.gpu_class], queue.waiting.group)
+        inside = not queue.preemptible and left < request.gpus_in_all
         answer = Counterfactual(
             site=site.name,
             gpu_class=pool.gpu_class,

@@ -146,9 +146,10 @@ class Pool:
                 break
             placement.append((int(index), int(room[index])))
             left -= int(room[index])
-        taken = {index for index, _ in placement}
-        last = [int(each) for each in useful[room[useful] >= left] if int(each) not in taken]
-        placement.append((min(last, key=lambda each: (int(self._gpus[each]), each)), left))
+        enough = useful[room[useful] >= left]
+        if placement:
+            enough = enough[~np.isin(enough, [index for index, _ in placement])]
+        placement.append((int(enough[np.argmin(self._gpus[enough])]), left))
         return tuple(placement)
 
 
