@@ -16,7 +16,7 @@ from connectors.clock import SystemClock
 from connectors.errors import ServerRefused, SettingsUnusable, StateUnusable
 from connectors.local.simulated import Script, SimulatedConnector
 from scheduler.model.job_state import EndCause, RunPhase
-from scheduler.model.wire import LogWant
+from scheduler.model.wire import LogWant, SyncRequest
 
 SCRIPTS: dict[str, Script] = {
     "instant": Script(),
@@ -183,10 +183,16 @@ def test_a_log_left_undelivered_is_brought_by_the_next_agent(
     server: FakeServer, site: SimulatedConnector, tmp_path: Path
 ) -> None:
     server.log_limit = 0
+
+    def go_away(request: SyncRequest) -> None:
+        if any(run.phase is RunPhase.ENDED for run in request.runs):
+            server.unavailable = 10**6  # from the very moment at which it has heard of the end
+
+    server.on_sync = go_away
     with running_agent(server, site, tmp_path, log_chunk_bytes=100_000):
         server.order(run_order(1, command=("talk",)))
         eventually(lambda: server.ended(1))
-        server.unavailable = 10**6
+    server.on_sync = lambda _: None
     server.unavailable, server.log_limit = 0, None
     with running_agent(server, site, tmp_path):
         eventually(lambda: (1, 0) in server.logs_ended)

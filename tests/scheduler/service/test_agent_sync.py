@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from eventually import eventually
@@ -21,14 +22,14 @@ def agent(stage: Stage) -> ScriptedAgent:
     return stage.agent()
 
 
-def leased(stage: Stage, count: int = 1, **spec: object) -> list[int]:
+def leased(stage: Stage, count: int = 1, **spec: Any) -> list[int]:
     """Jobs that a round has just leased; their ids."""
     jobs = stage.submit(stage.group(), count, **spec)
     assert stage.turn() == count
     return jobs
 
 
-def running(stage: Stage, agent: ScriptedAgent, **spec: object) -> int:
+def running(stage: Stage, agent: ScriptedAgent, **spec: Any) -> int:
     """A job whose run the agent has reported as running."""
     (job,) = leased(stage, **spec)
     agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
@@ -290,7 +291,12 @@ def test_a_waiting_request_without_news_is_answered_when_it_has_waited_long_enou
 ) -> None:
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(agent.sync, wait_seconds_max=20.0)
-        eventually(lambda: stage.clock.advance(5) or waiting.done(), 20, "the request is answered")
+
+        def answered_later() -> bool:
+            stage.clock.advance(5)
+            return waiting.done()
+
+        eventually(answered_later, 20, "the request is answered")
         answer = waiting.result()
     assert (answer.start, answer.stop, answer.lease_seconds) == ((), (), 30.0)
     assert answer.contract is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from eventually import eventually
@@ -14,13 +15,14 @@ from scheduler.service.caller import Caller
 from scheduler.service.loop import SchedulerLoop
 from scheduler.service.reconcile import over_ms
 from scheduler.service.sites import declare_lost
+from scheduler.store import events
 from scheduler.store.sites import SiteRow
 
 #: lease 30 s, drift 5 s, grace 10 s, and 2 s by which ``heard_ms`` may be late
 OVER_SECONDS = 47.0
 
 
-def running(stage: Stage, agent: ScriptedAgent, **spec: object) -> int:
+def running(stage: Stage, agent: ScriptedAgent, **spec: Any) -> int:
     """A job whose run was reported as running a moment ago."""
     (job,) = stage.submit(stage.group(), **spec)
     assert stage.turn() == 1
@@ -161,6 +163,8 @@ def test_a_late_report_corrects_the_ledger_and_leaves_the_job_alone(stage: Stage
     assert agent.sync(report).forget == (run.id,)
     agent.sync(report)  # told twice, entered once
     assert stage.charged(run.id) == [guessed, -guessed, 30_000]
+    with stage.runtime.database.read() as connection:
+        assert [each.kind for each in events.of_job(connection, job)].count("run.corrected") == 1
     assert stage.job(job) == before
 
 
