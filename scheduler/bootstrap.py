@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -171,7 +172,7 @@ def build_app(runtime: Runtime) -> FastAPI:
 
 
 def serve(runtime: Runtime, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT, and return: whoever called has more to close."""
     config = uvicorn.Config(
         build_app(runtime),
         host=host,
@@ -181,7 +182,19 @@ def serve(runtime: Runtime, host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
-    uvicorn.Server(config).run()
+    server = uvicorn.Server(config)
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn raises what it was sent once more when it is done: by default that would end the process there and then,
+    # with the leadership held and the writer open.
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
