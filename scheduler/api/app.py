@@ -32,7 +32,7 @@ from scheduler.api.routes import (
 from scheduler.service.agent_sync import AgentSync
 from scheduler.service.enrolment import SiteCallers
 from scheduler.service.runtime import Runtime
-from scheduler.service.submit import Judge
+from scheduler.service.submit import Judges
 
 API_PREFIX = "/api/v1"
 API_VERSION = "1"
@@ -60,7 +60,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.site_callers = SiteCallers(runtime)
     app.state.agent_sync = AgentSync(runtime)
-    app.state.judge = Judge(runtime)
+    app.state.judges = Judges(runtime)
     install_handlers(app)
     for router in _ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)

@@ -58,7 +58,7 @@ async def follow(
     runtime: Runtime, caller: Caller, job_id: int, *, rank: int, with_log: bool, start: Position
 ) -> AsyncIterator[JobMoment]:
     """Tell a job's states and log from ``start`` until its end. Ends early when the caller may see it no more."""
-    position, decoder = start, codecs.getincrementaldecoder("utf-8")("replace")
+    position, cut_off = start, b""
     settle_until: float | None = None
     topics: tuple[str, ...] = (f"job:{job_id}",)
     subscription = runtime.bus.subscribe(*topics)
@@ -82,11 +82,10 @@ async def follow(
                 piece = await asyncio.to_thread(_piece, runtime, caller, job_id, rank, position)
                 if isinstance(piece, Refusal):
                     return
-                more = bool(piece.data)
-                if piece.run_id != position.run_id:
-                    decoder.reset()
-                position = Position(change=position.change, run_id=piece.run_id, offset=piece.next_offset)
-                text = decoder.decode(piece.data)
+                # A character cut in two waits for its rest, so that every position is one to go on from.
+                text, whole_bytes = codecs.utf_8_decode(piece.data, "replace", False)
+                more, cut_off = whole_bytes > 0, piece.data[whole_bytes:]
+                position = Position(change=position.change, run_id=piece.run_id, offset=piece.offset + whole_bytes)
                 if text:
                     yield JobMoment(kind="log", position=position, text=text)
             if JobState(row.state) in TERMINAL_STATES:
@@ -95,6 +94,8 @@ async def follow(
                     settle_until = now_seconds
                 settle_until = settle_until or now_seconds + _settle_seconds(detail, runtime, with_log=with_log)
                 if now_seconds >= settle_until:
+                    if cut_off:
+                        yield JobMoment(kind="log", position=position, text=cut_off.decode(errors="replace"))
                     yield JobMoment(kind="end", position=position, detail=detail)
                     return
             for _, payload in await subscription.wait_async(LOOK_SECONDS if settle_until is None else 0.3):

@@ -17,7 +17,7 @@ from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
 from scheduler.service.directory import Directory, GroupView
 from scheduler.service.runtime import Runtime
-from scheduler.store import content
+from scheduler.store import content, idempotency
 from scheduler.store.idempotency import Answer, IdempotencyKey
 from scheduler.store.submissions import NewJob, Submission
 
@@ -36,24 +36,14 @@ class Admissible:
 
 
 class Judge:
-    """Says whether a job may be submitted; remembers what follows from capacity and quota alone."""
+    """Says whether a job may be submitted, by capacity and quota as they stood at one moment."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._version = -1
+    def __init__(self, snapshot: Snapshot, version: int) -> None:
+        self.version = version
+        self._snapshot = snapshot
         self._never: dict[tuple[int, Shape], Refusal | None] = {}
 
-    async def ready(self) -> tuple[Directory, Snapshot]:
-        """What to judge by now, read anew where it is too old."""
-        world = self._runtime.world
-        known = world.remembered()
-        if known is None:
-            known = await asyncio.to_thread(world.read)
-        if known[1] != self._version or len(self._never) > REMEMBERED_MAX:
-            self._never, self._version = {}, known[1]
-        return self._runtime.directories.newest(), known[0]
-
-    def judge(self, directory: Directory, snapshot: Snapshot, caller: Caller, spec: JobSpec) -> Admissible | Refusal:
+    def judge(self, directory: Directory, caller: Caller, spec: JobSpec) -> Admissible | Refusal:
         """Whether ``caller`` may submit ``spec``, and whether some site could ever run it."""
         group = group_for(directory, caller, spec.group, Role.SUBMITTER)
         if isinstance(group, Refusal):
@@ -66,12 +56,37 @@ class Judge:
                 bound=f"{group.data_class.value} ({group.path})",
             )
         shape = spec.shape(group.data_class)
-        key = (group.id, shape)
-        if key not in self._never:
-            known = GroupId(group.id) in snapshot.groups
-            self._never[key] = why_never(snapshot, GroupId(group.id), shape) if known else refuse(ReasonCode.NOT_READY)
-        refusal = self._never[key]
+        refusal = self._why_never(GroupId(group.id), shape)
         return Admissible(spec, group, shape) if refusal is None else refusal
+
+    def _why_never(self, group: GroupId, shape: Shape) -> Refusal | None:
+        """Why no site will ever run ``shape``; remembered."""
+        if group not in self._snapshot.groups:
+            return refuse(ReasonCode.NOT_READY)
+        key = (group, shape)
+        if key not in self._never:
+            if len(self._never) >= REMEMBERED_MAX:
+                self._never.clear()
+            self._never[key] = why_never(self._snapshot, group, shape)
+        return self._never[key]
+
+
+class Judges:
+    """The newest judge, another one when capacity or policy has changed."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._newest: Judge | None = None
+
+    async def newest(self) -> tuple[Judge, Directory]:
+        """Who judges now, and the groups there are."""
+        world = self._runtime.world
+        known = world.remembered()
+        snapshot, version = known if known is not None else await asyncio.to_thread(world.read)
+        newest = self._newest
+        if newest is None or newest.version != version:
+            newest = self._newest = Judge(snapshot, version)
+        return newest, self._runtime.directories.newest()
 
     async def without_their_content(self, caller: Caller, specs: Sequence[JobSpec]) -> dict[str, Refusal]:
         """Working directories that the caller has not brought, each with its refusal."""
@@ -86,6 +101,17 @@ class Judge:
     def _missing(self, caller: Caller, digests: set[str]) -> set[str]:
         with self._runtime.database.read() as connection:
             return {each for each in digests if not content.granted(connection, each, caller.person_id)}
+
+
+async def answered_before(runtime: Runtime, key: IdempotencyKey) -> Answer | None:
+    """What the very same request was answered earlier, if it was: what has changed since then does not matter to it."""
+
+    def stored() -> Answer | Refusal | None:
+        with runtime.database.read() as connection:
+            return idempotency.judge(key, idempotency.find(connection, [key]).get((key.caller, key.key)))
+
+    answer = await asyncio.to_thread(stored)
+    return answer if isinstance(answer, Answer) else None
 
 
 async def submit(

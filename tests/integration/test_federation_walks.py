@@ -188,3 +188,20 @@ def test_a_request_repeated_under_its_key_has_the_same_answer_and_submits_once(f
     assert len(researcher.get("jobs")["items"]) == 1
     other = researcher.ask("POST", "jobs", json=body | {"name": "other"}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (409, "IdempotencyMismatch")
+
+
+def test_a_repeated_request_has_its_answer_though_the_job_could_not_be_submitted_any_more(
+    federation: LiveFederation,
+) -> None:
+    federation.site("site-1", "1x8:h100", instant=True)
+    researcher = federation.person("researcher", {GROUP: "submitter"})
+    body = {"name": "job", "group": GROUP, "command": ["true"]}
+    first = researcher.ask("POST", "jobs", json=body, headers={"Idempotency-Key": "once"})
+    quota = {"limit": 0, "why": "the call is over"}
+    set_limit = federation.administrator.ask(
+        "PUT", f"groups/{GROUP}/quota/h100", json=quota, headers={"If-None-Match": "*"}
+    )
+    assert set_limit.status_code == 200, set_limit.text
+    assert researcher.ask("POST", "jobs", json=body, headers={"Idempotency-Key": "new"}).status_code == 422
+    again = researcher.ask("POST", "jobs", json=body, headers={"Idempotency-Key": "once"})
+    assert (again.status_code, again.json()) == (201, first.json())

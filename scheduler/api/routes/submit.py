@@ -38,7 +38,7 @@ from scheduler.model.job_state import JobState
 from scheduler.model.reason import Reason, ReasonCode, Refusal, refuse
 from scheduler.service.caller import Caller
 from scheduler.service.runtime import Runtime
-from scheduler.service.submit import Admissible, Judge, submit
+from scheduler.service.submit import Admissible, Judges, answered_before, submit
 from scheduler.service.time_text import time_text
 from scheduler.service.usage import credit_text, exchange_table
 from scheduler.store.idempotency import Answer
@@ -53,10 +53,10 @@ _BATCH_BODY = {
 }
 
 
-def judge_of(request: Request) -> Judge:
-    """The process's one judge."""
-    judge: Judge = request.app.state.judge
-    return judge
+def judges_of(request: Request) -> Judges:
+    """The process's judges."""
+    judges: Judges = request.app.state.judges
+    return judges
 
 
 def read_spec(body: bytes) -> JobSpec | Refusal:
@@ -75,15 +75,15 @@ def _spec_of_value(value: Any) -> JobSpec | Refusal:
 
 
 async def _judge(request: Request, caller: Caller, specs: Sequence[JobSpec | Refusal]) -> list[Admissible | Refusal]:
-    judge = judge_of(request)
-    directory, snapshot = await judge.ready()
-    missing = await judge.without_their_content(caller, [spec for spec in specs if isinstance(spec, JobSpec)])
+    judges = judges_of(request)
+    judge, directory = await judges.newest()
+    missing = await judges.without_their_content(caller, [spec for spec in specs if isinstance(spec, JobSpec)])
 
     def judged(spec: JobSpec | Refusal) -> Admissible | Refusal:
         if isinstance(spec, Refusal):
             return spec
         lacking = missing.get(spec.working_directory or "")
-        return lacking if lacking is not None else judge.judge(directory, snapshot, caller, spec)
+        return lacking if lacking is not None else judge.judge(directory, caller, spec)
 
     return [judged(spec) for spec in specs]
 
@@ -92,7 +92,10 @@ async def _judge(request: Request, caller: Caller, specs: Sequence[JobSpec | Ref
 async def submit_job(request: Request, runtime: RuntimeHere, caller: Submitting, key: IdempotencyHeader) -> Response:
     """Submit a job file. What can never run is refused at once, with the numbers."""
     body = await request.body()
-    job = answered((await _judge(request, caller, [read_spec(body)]))[0])
+    known_as = key_of(caller, request, key, body)
+    job = (await _judge(request, caller, [read_spec(body)]))[0]
+    if isinstance(job, Refusal):
+        return response_of(await answered_before(runtime, known_as) or answered(job))
     submitted_at = time_text(runtime.clock.now_ms())
 
     def answer(ids: range) -> Answer:
@@ -106,7 +109,7 @@ async def submit_job(request: Request, runtime: RuntimeHere, caller: Submitting,
         }
         return Answer(status=201, body=orjson.dumps(document).decode())
 
-    return response_of(answered(await submit(runtime, caller, key_of(caller, request, key, body), [job], answer)))
+    return response_of(answered(await submit(runtime, caller, known_as, [job], answer)))
 
 
 @router.post("/jobs/batch", response_model=BatchOut, openapi_extra=_BATCH_BODY)
