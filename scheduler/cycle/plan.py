@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,7 @@ class Verdict:
 class Plan:
     """One decision."""
 
-    starts: tuple[Start, ...]
-    verdicts: tuple[Verdict, ...]
+    starts: Sequence[Start]
+    verdicts: Sequence[Verdict]
     now_ms: int
     seed: int
