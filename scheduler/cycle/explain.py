@@ -27,14 +27,16 @@ _CODE_OF_QUOTA = {
 
 
 def explain(round_: Round, queue: Queue) -> Verdict:
-    """The verdict on what is left of a class."""
+    """The verdict on what is left of a class. Where nothing is missing the next round will look at it."""
     per_site = tuple(_site_reason(round_, queue, pool) for pool in _considered(round_, queue))
+    wanted = counterfactual(round_, queue)
+    starts_now = wanted is not None and not wanted.asks_for_anything
     return Verdict(
         group=queue.group,
         shape=queue.shape_id,
         bound_site=queue.bound_site,
-        reason=_reason(round_, queue, per_site),
-        counterfactual=counterfactual(round_, queue),
+        reason=Reason(code=ReasonCode.NOT_YET_EVALUATED) if starts_now else _reason(round_, queue, per_site),
+        counterfactual=None if starts_now else wanted,
         waiting=queue.waiting,
     )
 

@@ -169,4 +169,3 @@ class Queues:
         turns[:, np.repeat(begins, sizes) + within] = self._turns[:, np.repeat(start, sizes) + within]
         self._columns[_START], self._columns[_STOP], self._columns[_ROOM] = begins, begins + sizes, ends
         self._turns, self._end = turns, kept
-

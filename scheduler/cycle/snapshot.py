@@ -10,7 +10,7 @@ from scheduler.cycle.facts import GroupFacts, LiveRun
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.waiting import WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
-from scheduler.model.ids import GroupId, NodeId, RunId, ShapeId, SiteId
+from scheduler.model.ids import GroupId, NodeId, RunId, SiteId
 from scheduler.model.shape import Shape
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
 from scheduler.placement.pool import Pool
@@ -83,9 +83,7 @@ class Snapshot:
 
 def clearance_of(group: GroupFacts, shape: Shape) -> Clearance:
     """Whose data a job of ``group`` carries."""
-    return Clearance(
-        data_class=shape.data_class, public_sector=group.public_sector, trust_domain=group.trust_domain
-    )
+    return Clearance(data_class=shape.data_class, public_sector=group.public_sector, trust_domain=group.trust_domain)
 
 
 def takes_work(site: Site) -> bool:

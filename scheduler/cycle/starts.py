@@ -52,8 +52,8 @@ class StartTable(Sequence[Start]):
     def columns(self) -> Starts:
         """As the round wrote them; cut to what there is."""
         starts, (count, parts) = self._starts, self._starts.size.tolist()
-        by_start = (column[:count] for column in (starts.row, starts.job, starts.pool, starts.first_part))
-        return Starts(*by_start, starts.node[:parts], starts.workers[:parts], starts.size)
+        row, job, pool, first_part = (each[:count] for each in (starts.row, starts.job, starts.pool, starts.first_part))
+        return Starts(row, job, pool, first_part, starts.node[:parts], starts.workers[:parts], starts.size)
 
     def of(self, job: JobId) -> Start | None:
         """The start of one job."""

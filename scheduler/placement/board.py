@@ -76,9 +76,9 @@ class Board:
 
 def new_starts(starts_max: int, parts_max: int) -> Starts:
     """Room for so many starts with so many parts in all."""
-    by_start = (np.empty(starts_max, np.int64) for _ in range(4))
-    by_part = (np.empty(parts_max, np.int64) for _ in range(2))
-    return Starts(*by_start, *by_part, np.zeros(2, np.int64))
+    row, job, pool, first_part = (np.empty(starts_max, np.int64) for _ in range(4))
+    node, workers = (np.empty(parts_max, np.int64) for _ in range(2))
+    return Starts(row, job, pool, first_part, node, workers, np.zeros(2, np.int64))
 
 
 def _nodes_of(pools: Sequence[Pool]) -> Nodes:

@@ -26,7 +26,7 @@ def room_on(nodes: Nodes, node: int, gpus: int, cpus: int, memory: int) -> int:
         room = min(room, nodes.cpus[node] // cpus)
     if memory > 0:
         room = min(room, nodes.memory[node] // memory)
-    return max(room, 0)
+    return int(max(room, 0))
 
 
 @compiled
@@ -96,9 +96,7 @@ def fill(nodes: Nodes, among: Any, workers: int, gpus: int, cpus: int, memory: i
 
 
 @compiled
-def fill_singly(
-    nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts
-) -> int:
+def fill_singly(nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
     """``fill`` a whole pool where no node has room for two: fewest free GPUs first, then by name."""
     at, parts = starts.size[1], 0
     for free in range(gpus, nodes.count.shape[1]):
@@ -147,9 +145,7 @@ def fill_domain(
 
 
 @compiled
-def place(
-    nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts
-) -> int:
+def place(nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
     """Find nodes in one domain of ``level``: parts behind those in ``starts``, whose number is answered; 0 for none."""
     if nodes.pool_free[pool] < workers * gpus:
         return 0
@@ -199,7 +195,7 @@ def available(quotas: Quotas, position: int) -> int:
         best = min(best, quotas.bound[position] - inside + idle)
         idle += max(quotas.reserve[position] - inside, 0)
         position = quotas.parent[position]
-    return best
+    return int(best)
 
 
 @compiled

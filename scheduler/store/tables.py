@@ -288,17 +288,6 @@ ledger = Table(
     Index("ix_ledger_account_kind_account_id", "account_kind", "account_id"),
 )
 
-verdicts = Table(
-    "verdicts",
-    metadata,
-    # One row a class of waiting jobs: a job inherits it when it is read. bound_site_id 0: not bound.
-    Column("group_id", Id, primary_key=True),
-    Column("shape_id", Id, primary_key=True),
-    Column("bound_site_id", Id, primary_key=True),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("verdict", JSON, nullable=False),  # {code, numbers, per_site: [...], counterfactual}
-)
-
 idempotency = Table(
     "idempotency",
     metadata,
