@@ -97,7 +97,7 @@ def _laws_of_venue(snapshot: Snapshot, venue: int, pool: int) -> Iterator[Law]:
 
 
 def _laws_of_choice(snapshot: Snapshot, choice: int, pool: int) -> Iterator[Law]:
-    names = snapshot.shapes.choices[choice] or snapshot.gpu_classes
+    names = snapshot.shapes.choices[choice] or snapshot.offered_classes
     if pool < 0 or tuple(snapshot.pools)[pool][1] not in names:
         yield Law.WRONG_GPU_CLASS
 

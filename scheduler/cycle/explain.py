@@ -61,7 +61,7 @@ def _site_reason(round_: Round, queue: Queue, number: int) -> SiteReason:
         return SiteReason(site=site.name, code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers=where)
     if not takes_work(site):
         state = site.state.value if site.reachable else "unreachable"
-        return SiteReason(site=site.name, code=ReasonCode.WAITING_FOR_SITE, numbers={"sites": 1, "state": state})
+        return SiteReason(site=site.name, code=ReasonCode.SITE_CLOSED, numbers={"site": site.name, "state": state})
     refusal = _refused(round_, queue, pool.gpu_class)
     if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
         reason = _quota_reason(round_, refusal)
@@ -97,7 +97,7 @@ def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Re
         numbers = {"site": _site_name(round_, bound)}
         return Reason(code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers=numbers, per_site=per_site)
     if not open_pools:
-        closed = sum(each.code is ReasonCode.WAITING_FOR_SITE for each in per_site)
+        closed = len({each.site for each in per_site if each.code is ReasonCode.SITE_CLOSED})
         return Reason(code=ReasonCode.WAITING_FOR_SITE, numbers={"sites": closed}, per_site=per_site)
     refusal = _refused(round_, queue, round_.site_pools[open_pools[0]].gpu_class)
     if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:

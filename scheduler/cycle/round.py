@@ -83,7 +83,8 @@ class Round:
         """Each row's candidates as numbers of ``gpu_classes``, (row, choice); -1 where it has no more, or nobody has it."""
         shapes = self.snapshot.shapes
         number = {name: at for at, name in enumerate(self.gpu_classes)}
-        every = [[number.get(name, -1) for name in names or self.gpu_classes] for names in shapes.choices]
+        offered = self.snapshot.offered_classes
+        every = [[number.get(name, -1) for name in names or offered] for names in shapes.choices]
         width = max((len(each) for each in every), default=0)
         padded = np.array([each + [-1] * (width - len(each)) for each in every], np.int64).reshape(len(every), width)
         chosen: IntArray = padded[shapes.columns[CHOICE, self.classes.shape]]

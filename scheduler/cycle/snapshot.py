@@ -55,9 +55,14 @@ class Snapshot:
         """Every class that a site has or a quota names."""
         return tuple(sorted({gpu_class for _, gpu_class in self.pools} | set(self.tree.classes)))
 
+    @property
+    def offered_classes(self) -> tuple[str, ...]:
+        """Every class that a site has."""
+        return tuple(sorted({gpu_class for _, gpu_class in self.pools}))
+
     def candidates(self, shape: Shape) -> tuple[str, ...]:
-        """The classes a shape may run on, in its order of preference."""
-        return shape.gpu_classes or self.gpu_classes
+        """The classes a shape may run on, in its order of preference; without one, those that sites have, by name."""
+        return shape.gpu_classes or self.offered_classes
 
     def clearance(self, group: GroupId, shape: Shape) -> Clearance:
         """Whose data a job of ``group`` carries."""

@@ -174,6 +174,16 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "No site could hold this gang ({workers} workers of {gpus_per_worker} GPUs) even when empty; "
         "the largest holds {workers_max} such workers.",
     ),
+    _C.NO_NODE_FITS: (
+        _K.REFUSED,
+        "작업자 하나가 {resource} {asked}을(를) 요청했지만 {gpu_class} 노드는 많아야 {largest}입니다. 더 적게 요청하십시오.",
+        "One worker asks for {asked} {resource}, but the largest node of {gpu_class} has {largest}: ask for less a worker.",
+    ),
+    _C.NO_GPUS: (
+        _K.REFUSED,
+        "아직 GPU를 알린 사이트가 없습니다. 관리자에게 사이트를 등록해 달라고 하십시오.",
+        "No site has reported a GPU yet: ask an administrator to register one.",
+    ),
     _C.DATA_CLASS_NOT_ALLOWED: (
         _K.REFUSED,
         "자료 등급 {data_class}을(를) 처리할 수 있는 사이트가 없습니다(걸린 규칙: {rule}).",
@@ -241,6 +251,11 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         _K.WAITING,
         "이 작업을 맡을 수 있는 사이트가 모두 쉬고 있습니다({sites}곳).",
         "Every site that could serve it is cordoned, stopped or silent ({sites}).",
+    ),
+    _C.SITE_CLOSED: (
+        _K.WAITING,
+        "{site} 사이트는 지금 새 작업을 받지 않습니다(상태: {state}).",
+        "{site} takes nothing new now: it is {state}.",
     ),
     _C.WAITING_FOR_CHECKPOINT_SITE: (
         _K.WAITING,
