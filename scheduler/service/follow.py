@@ -15,6 +15,7 @@ from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
+from scheduler.service.hearing import Hearing
 from scheduler.store import quotas as quota_rows
 from scheduler.store import shapes as shape_rows
 from scheduler.store import sites as site_rows
@@ -22,10 +23,6 @@ from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
 from scheduler.store.sites import SiteRow
 from scheduler.store.tables import groups, jobs, nodes, quotas, runs
-
-#: A site is silent when it was not heard for so many of its leases.
-SILENT_LEASES = 2
-HEARD_SECONDS = 2.0
 
 _JOB_COLUMNS = (
     jobs.c.id,
@@ -36,16 +33,6 @@ _JOB_COLUMNS = (
     jobs.c.submitted_ms,
     jobs.c.bound_site_id,
 )
-
-
-def is_heard(site: SiteRow, now_ms: int) -> bool:
-    """Whether the site's agent was heard so lately that its runs count as alive."""
-    return site.heard_ms is not None and now_ms - site.heard_ms <= SILENT_LEASES * site.lease_seconds * 1000
-
-
-def heard_lag_seconds(lease_seconds: float) -> float:
-    """How much later than ``heard_ms`` the last answered sync may have been: not each one is written down."""
-    return min(HEARD_SECONDS, lease_seconds / 4)
 
 
 def security_of(site: SiteRow) -> SecurityGrade:
@@ -75,7 +62,7 @@ class Follower:
 
     def __init__(self, database: Database, clock: Clock, policy: DataClassPolicy) -> None:
         self._database = database
-        self._clock = clock
+        self.hearing = Hearing(clock)
         self.federation = Federation(policy)
         self.sites: dict[int, SiteRow] = {}
         #: grows whenever groups, quotas, sites' contracts or nodes changed
@@ -111,16 +98,16 @@ class Follower:
         self.version += 1
 
     def _follow_sites(self, connection: Connection) -> None:
-        now_ms = self._clock.now_ms()
         for row in site_rows.every(connection):
             known = self.sites.get(row.id)
             self.sites[row.id] = row
+            self.hearing.note(row)
             site = Site(
                 id=SiteId(row.id),
                 name=row.name,
                 state=SiteState(row.state),
                 security=security_of(row),
-                reachable=is_heard(row, now_ms),
+                reachable=self.hearing.is_heard(row),
             )
             if self._seen_sites.get(row.id) != site:
                 self._seen_sites[row.id] = site

@@ -158,6 +158,7 @@ sites = Table(
     Column("credential_hash", String(64), nullable=True, unique=True),
     Column("agent", String(253), nullable=True),
     Column("heard_ms", BigInteger, nullable=True),  # last sync; written at most once a few seconds
+    Column("heard_sequence", BigInteger, nullable=True),  # highest of the agent's requests that was written down
     Column("created_ms", BigInteger, nullable=False),
     Column("change", BigInteger, nullable=False, index=True),
 )
