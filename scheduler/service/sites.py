@@ -218,12 +218,13 @@ def set_site_state(
     sites.change(transaction, row.id, state=state.value, state_reason=why)
     stopped = 0
     if state is SiteState.STOPPED:
-        live = [run for run in runs.live_at(transaction.connection, row.id) if run.stop_cause is None]
+        # Who is being stopped already, with a grace, is stopped at once too; what it is stopped for stays.
+        live = [run for run in runs.live_at(transaction.connection, row.id) if run.stop_grace_ms != 0]
         now_ms = transaction.now_ms
         runs.change_many(
             transaction,
             ("stop_cause", "stop_grace_ms", "stop_requested_ms"),
-            [(run.id, EndCause.SITE_STOPPED.value, 0, now_ms) for run in live],
+            [(run.id, run.stop_cause or EndCause.SITE_STOPPED.value, 0, now_ms) for run in live],
         )
         known = jobs.by_ids(transaction.connection, (run.job_id for run in live))
         following = {JobState.LEASED.value, JobState.STARTING.value, JobState.RUNNING.value}
