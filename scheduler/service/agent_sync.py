@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from scheduler.model.data_class import DataClassPolicy
+from scheduler.model.data_class import DataClassPolicy, effective_data_class
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause
 from scheduler.model.reason import ReasonCode, Refusal, refuse
@@ -208,7 +208,7 @@ def order_of(run: RunRow, job: JobRow, directory: Directory, runtime: Runtime) -
         checkpoint_signal=None if checkpoint is None else checkpoint.signal,
         grace_seconds=10.0 if checkpoint is None else float(checkpoint.grace_seconds),
         walltime_seconds=spec.walltime,
-        data_class=(spec.data_class or group.data_class).value,
+        data_class=effective_data_class(spec.data_class, group.data_class).value,
         trust_domain=group.trust_domain,
         public_sector=group.public_sector,
     )
