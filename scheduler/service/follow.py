@@ -16,11 +16,13 @@ from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
 from scheduler.service.hearing import Hearing
+from scheduler.service.retries import Retries
 from scheduler.store import quotas as quota_rows
 from scheduler.store import shapes as shape_rows
 from scheduler.store import sites as site_rows
 from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
+from scheduler.store.rows import chunks
 from scheduler.store.sites import SiteRow
 from scheduler.store.tables import groups, jobs, nodes, quotas, runs
 
@@ -32,6 +34,7 @@ _JOB_COLUMNS = (
     jobs.c.priority,
     jobs.c.submitted_ms,
     jobs.c.bound_site_id,
+    jobs.c.not_before_ms,
 )
 
 
@@ -64,6 +67,7 @@ class Follower:
         self._database = database
         self.hearing = Hearing(clock)
         self.federation = Federation(policy)
+        self._retries = Retries(clock)
         self.sites: dict[int, SiteRow] = {}
         #: grows whenever groups, quotas, sites' contracts or nodes changed
         self.version = 0
@@ -152,7 +156,9 @@ class Follower:
             )
             waiting: list[WaitingJob] = []
             for row in page.rows:
-                if row.state == JobState.QUEUED.value:
+                is_queued = row.state == JobState.QUEUED.value
+                waits_on = self._retries.holds(row.id, row.not_before_ms if is_queued else None)
+                if is_queued and not waits_on:
                     waiting.append(_waiting(row))
                 else:
                     self.federation.drop_waiting(JobId(row.id))
@@ -160,7 +166,15 @@ class Follower:
             self.federation.put_waiting(waiting)
             self._jobs_change = page.change
             if not page.more:
-                return
+                break
+        self._follow_retries(connection)
+
+    def _follow_retries(self, connection: Connection) -> None:
+        for part in chunks(self._retries.due()):
+            mine = jobs.c.id.in_(part) & (jobs.c.state == JobState.QUEUED.value)
+            waiting = [_waiting(row) for row in connection.execute(select(*_JOB_COLUMNS).where(mine))]
+            self._learn_shapes(connection, {each.shape for each in waiting})
+            self.federation.put_waiting(waiting)
 
     def _learn_shapes(self, connection: Connection, wanted: set[ShapeId]) -> None:
         unknown = sorted(each for each in wanted if not self.federation.has_shape(each))

@@ -210,6 +210,7 @@ jobs = Table(
     Column("requeue_requested", Boolean, nullable=False, default=False),
     Column("failures", Integer, nullable=False, default=0),  # runs that ended by the job's own fault
     Column("infrastructure_failures", Integer, nullable=False, default=0),
+    Column("not_before_ms", BigInteger, nullable=True),  # queued after lost runs: not placed again before then
     Column("retries", Integer, nullable=False, default=0),
     Column("started_ms", BigInteger, nullable=True),  # of the newest run
     Column("ended_ms", BigInteger, nullable=True),  # set in a terminal state

@@ -93,6 +93,8 @@ def test_a_supervised_run_is_given_elsewhere_only_after_lease_drift_and_grace(st
 def test_a_wall_clock_that_jumps_ends_no_run_and_holds_no_job(stage: Stage, seconds: float) -> None:
     agent = stage.agent()
     job = running(stage, agent)
+    stage.clock.advance(2.5)
+    agent.sync()
     stage.clock.jump(seconds)
     stage.turn()
     assert (stage.job(job).state, len(stage.runs(job))) == ("running", 1)
@@ -215,6 +217,18 @@ def test_a_late_report_corrects_the_ledger_and_leaves_the_job_alone(stage: Stage
     with stage.runtime.database.read() as connection:
         assert [each.kind for each in events.of_job(connection, job)].count("run.corrected") == 1
     assert stage.job(job) == before
+
+
+def test_a_late_word_that_it_never_ran_takes_no_charge_back(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    run = stage.run(job)
+    stage.clock.advance(100)
+    stage.turn()
+    charged = stage.charged(run.id)
+    assert len(charged) == 1
+    agent.sync(ended(run, None, stage.clock.now_ms(), cause=EndCause.START_FAILED))
+    assert stage.charged(run.id) == charged
 
 
 def test_a_run_that_outlived_the_guess_is_stopped_when_its_site_is_back(stage: Stage) -> None:
