@@ -86,6 +86,7 @@ class ReasonCode(StrEnum):
     WAITING_FOR_SITE = "WaitingForSite"  #: every site that could serve it is cordoned, stopped or silent
     SITE_CLOSED = "SiteClosed"  #: one site that takes nothing now
     WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
+    WAITING_FOR_RETRY = "WaitingForRetry"  #: runs were lost to the infrastructure; a while, then it is placed again
     WAITING_FOR_AGENT = "WaitingForAgent"
     SITE_UNREACHABLE = "SiteUnreachable"
     STOPPING = "Stopping"

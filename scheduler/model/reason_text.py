@@ -264,6 +264,13 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "It waits for the site {site}, which holds its checkpoint; `dure requeue --start-over` lets it begin again "
         "elsewhere.",
     ),
+    _C.WAITING_FOR_RETRY: (
+        _K.WAITING,
+        "기반 시설 문제로 실행이 {failures}번 중단되어 {not_before}까지 기다린 뒤 다시 배치합니다"
+        "(마지막 원인: {cause}. {message}).",
+        "Its runs were lost {failures} times to the infrastructure: it is placed again after {not_before} "
+        "(the last one: {cause}. {message}).",
+    ),
     _C.WAITING_FOR_AGENT: (
         _K.WAITING,
         "사이트 {site}에 배정되었고 에이전트의 응답을 기다립니다.",
@@ -292,8 +299,8 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     _C.CANCELLED_BY: (_K.ENDED, "{person} 님이 취소했습니다.", "Cancelled by {person}."),
     _C.INFRASTRUCTURE_FAILED: (
         _K.ENDED,
-        "기반 시설 문제로 {failures}번 중단되어 포기했습니다(마지막 원인: {cause}).",
-        "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}).",
+        "기반 시설 문제로 {failures}번 중단되어 포기했습니다(마지막 원인: {cause}. {message}).",
+        "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}. {message}).",
     ),
 }
 

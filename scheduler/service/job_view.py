@@ -92,8 +92,9 @@ def _view(
         site=site if at_site else None,
         gpu_class=None if row.run_id is None or not at_site else classes.get(row.run_id),
         data_class=own_class.value if own_class is not None else "?",
-        elapsed_ms=None if row.started_ms is None else max(0, end_ms - row.started_ms),
-        reason=reason_of(row, site, verdict_of(class_of(row)) if row.state == JobState.QUEUED.value else None),
+        elapsed_ms=None if row.started_ms is None or not at_site else max(0, end_ms - row.started_ms),
+        reason=retry_reason(row, now_ms)
+        or reason_of(row, site, verdict_of(class_of(row)) if row.state == JobState.QUEUED.value else None),
     )
 
 
@@ -119,6 +120,15 @@ def reason_of(row: JobRow, site: str | None, told: Told | None) -> Reason | None
         numbers: dict[str, Number] = dict(row.reason.get("numbers") or {})
         return Reason(code=ReasonCode(row.reason["code"]), numbers=numbers)
     return None
+
+
+def retry_reason(row: JobRow, now_ms: int) -> Reason | None:
+    """Why a queued job is not looked at by rounds yet, if its runs were lost a moment ago."""
+    reason = row.reason or {}
+    waits = row.state == JobState.QUEUED.value and now_ms < (row.not_before_ms or 0)
+    if not waits or reason.get("code") != ReasonCode.WAITING_FOR_RETRY:
+        return None
+    return Reason(code=ReasonCode.WAITING_FOR_RETRY, numbers=dict(reason.get("numbers") or {}))
 
 
 def detail_of(

@@ -116,7 +116,8 @@ def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
         if isinstance(row, Refusal):
             return row
         (view,) = views_of(connection, directory, [row], runtime.clock.now_ms(), runtime.world.verdict)
-        if row.state != JobState.QUEUED.value:
+        retries = view.reason is not None and view.reason.code is ReasonCode.WAITING_FOR_RETRY
+        if row.state != JobState.QUEUED.value or retries:
             return JobWhy(job=view, sites=(), counterfactual=None, ahead=None, evaluated_ms=None)
         told = runtime.world.verdict(class_of(row))
         ahead = _ahead(connection, row)
@@ -229,15 +230,20 @@ def _apply(
 
 
 def _stop_run(transaction: WriteTransaction, row: JobRow, action: JobAction) -> None:
-    """Have the agent end the run. It is never taken for ended before the agent says so."""
-    if row.run_id is None or row.site_id is None:
+    """Have the agent end the run, within its grace or what is left of one that it was given before. It is never taken
+    for ended before the agent says so."""
+    run = None if row.run_id is None else runs.by_id(transaction.connection, row.run_id)
+    if run is None:
         return
+    grace_ms = round(grace_seconds_of(row) * 1000)
+    if run.stop_grace_ms is not None:
+        grace_ms = min(grace_ms, run.stop_grace_ms)
     cause = EndCause.CANCELLED if action is JobAction.CANCEL else EndCause.REQUEUED
     runs.change(
         transaction,
-        row.run_id,
+        run.id,
         stop_cause=cause.value,
-        stop_grace_ms=round(grace_seconds_of(row) * 1000),
+        stop_grace_ms=grace_ms,
         stop_requested_ms=transaction.now_ms,
     )
-    transaction.after_commit(f"site:{row.site_id}")
+    transaction.after_commit(f"site:{run.site_id}")

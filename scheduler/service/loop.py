@@ -16,8 +16,8 @@ from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.warm_up import warm_up
 from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
-from scheduler.service.follow import Follower, is_heard
-from scheduler.service.reconcile import forget_old_answers, is_due, reconcile_site, revive_site
+from scheduler.service.follow import Follower
+from scheduler.service.reconcile import forget_old_answers, reconcile_site, revive_site
 from scheduler.service.round_commit import STARTS_A_TRANSACTION, commit_starts
 from scheduler.service.runtime import Runtime
 from scheduler.store import leadership
@@ -130,17 +130,17 @@ class SchedulerLoop:
     def _reconcile(self, follower: Follower, fence: Fence) -> bool:
         """Look at silent sites and at those that came back. Whether anything changed."""
         runtime, changed = self._runtime, 0
-        now_ms = runtime.clock.now_ms()
         busy = {run.site for run in follower.federation.live_runs.values()}
         for site in list(follower.sites.values()):
             if site.id not in busy:
                 continue
-            site_id = site.id
-            if is_due(site, now_ms):
-                done = runtime.database.run(partial(reconcile_site, site_id=site_id), fence)
+            site_id, heard = site.id, follower.hearing.is_heard(site)
+            if not heard and site.credential_hash is not None:
+                silence = follower.hearing.silence(site)
+                done = runtime.database.run(partial(reconcile_site, seen=site, silence=silence), fence)
                 changed += done.unreachable + done.freed
                 self._silent.add(site_id)
-            elif site_id in self._silent and is_heard(site, now_ms):
+            elif site_id in self._silent and heard:
                 changed += runtime.database.run(partial(revive_site, site_id=site_id), fence)
                 self._silent.discard(site_id)
         now_seconds = runtime.clock.monotonic_seconds()

@@ -158,6 +158,7 @@ sites = Table(
     Column("credential_hash", String(64), nullable=True, unique=True),
     Column("agent", String(253), nullable=True),
     Column("heard_ms", BigInteger, nullable=True),  # last sync; written at most once a few seconds
+    Column("heard_sequence", BigInteger, nullable=True),  # highest of the agent's requests that was written down
     Column("created_ms", BigInteger, nullable=False),
     Column("change", BigInteger, nullable=False, index=True),
 )
@@ -209,6 +210,7 @@ jobs = Table(
     Column("requeue_requested", Boolean, nullable=False, default=False),
     Column("failures", Integer, nullable=False, default=0),  # runs that ended by the job's own fault
     Column("infrastructure_failures", Integer, nullable=False, default=0),
+    Column("not_before_ms", BigInteger, nullable=True),  # queued after lost runs: not placed again before then
     Column("retries", Integer, nullable=False, default=0),
     Column("started_ms", BigInteger, nullable=True),  # of the newest run
     Column("ended_ms", BigInteger, nullable=True),  # set in a terminal state
