@@ -34,11 +34,16 @@ SUPERVISE = Path(__file__).resolve().parent.parent / "supervisor" / "supervise.p
 
 
 class RayGang:
-    """A run on the cluster. Thread-safe. ``report`` is what ``observe`` answers; ended gangs never change."""
+    """A run on the cluster. Thread-safe. ``report`` is what ``observe`` answers; ended gangs never change.
+
+    ``accepted`` is set once Ray has answered this agent that it has the run: before that, that Ray does not know
+    the run means nothing.
+    """
 
     def __init__(self, folder: Path, record: RayRunRecord, clock: Clock, settings: RaySettings) -> None:
         self.folder = folder
         self.record = record
+        self.accepted = False
         self.report = record.report or self._report(RunPhase.STARTING)
         self._clock = clock
         self._settings = settings
@@ -131,6 +136,11 @@ class RayGang:
             if standing is not None:
                 stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
             self._save(stop=stop)
+
+    def find(self) -> None:
+        """Ray says that the driver waits or runs: a loss of which it spoke before was none."""
+        with self._lock:
+            self._lost = None
 
     def lose(self, status: JobStatus, message: str, dead_nodes: frozenset[str]) -> None:
         """Ray says that the driver is over. Workers that said nothing of their end are over when their leases are."""
