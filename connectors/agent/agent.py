@@ -38,9 +38,21 @@ SEQUENCES_A_START = 1 << 32
 
 
 class Agent:
-    """One site's agent. ``run`` returns after ``stop``; runs go on without it until their leases end."""
+    """One site's agent. ``run`` returns after ``stop``; runs go on without it until their leases end.
 
-    def __init__(self, settings: AgentSettings, connector: Connector, transport: Transport, clock: Clock) -> None:
+    ``state`` is the folder of ``settings.state_directory``, opened here where it was not before. Whoever makes an
+    engine over files in that folder opens it first: its lock is what keeps two agents from starting the same runs.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        connector: Connector,
+        transport: Transport,
+        clock: Clock,
+        *,
+        state: StateDirectory | None = None,
+    ) -> None:
         self._settings = settings
         self._connector = connector
         self._transport = transport
@@ -49,7 +61,7 @@ class Agent:
         self._log = structlog.get_logger("connectors.agent")
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._state = StateDirectory(settings.state_directory)
+        self._state = state if state is not None else StateDirectory(settings.state_directory)
         self._fences = Fences(self._state.path / "fences.log")
         self._content = ContentCache(
             self._state.path / "content", transport, bytes_max=settings.content_bytes_max, wake=self._wake.set

@@ -14,6 +14,7 @@ from connectors.agent.fences import Fences
 from connectors.agent.guard import why_not_allowed
 from connectors.clock import Clock
 from connectors.errors import ConnectorError, ContentMismatch, ServerRefused, ServerUnavailable
+from connectors.message import message_of
 from connectors.protocol import Connector, Lease
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.job_state import EndCause, RunPhase
@@ -106,7 +107,7 @@ class Orders:
             phase=RunPhase.ENDED,
             ended_ms=self._clock.now_ms(),
             cause=cause,
-            message=why[:2000],
+            message=message_of(why),
         )
 
     def stop(self, orders: Sequence[StopOrder], known: dict[int, RunReport]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.agent.durable import flush_folder, read_json, write_durably
+from connectors.errors import StateUnusable
 from connectors.protocol import Lease
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 
@@ -46,10 +47,13 @@ def save(folder: Path, record: RunRecord) -> None:
 
 def load(folder: Path) -> RunRecord | None:
     """The record of a folder; None where a crash left a folder without one (nothing had been started
-    then).
+    then). Raises StateUnusable for a record that cannot be read.
     """
     value = read_json(folder / RECORD)
-    return None if value is None else _from_json(value)
+    try:
+        return None if value is None else _from_json(value)
+    except (ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise StateUnusable(f"{folder / RECORD} holds no run: {fault}") from fault
 
 
 def remove(folder: Path) -> None:
