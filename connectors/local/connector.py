@@ -108,6 +108,7 @@ class LocalConnector:
                 run_id=order.run_id,
                 order=order,
                 lease=lease,
+                boot_id=self._clock.boot_id(),
                 archive=str(archive) if archive is not None else None,
                 gpu_indices=indices,
             )

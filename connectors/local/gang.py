@@ -24,11 +24,12 @@ from connectors.local.worker import (
     is_alive,
     kill_all,
     launch,
+    read_lease,
     read_report,
     write_control,
 )
 from connectors.message import message_of
-from connectors.protocol import Lease
+from connectors.protocol import Lease, stop_over_ns
 from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
@@ -53,7 +54,7 @@ class Gang:
 
     def __init__(self, folder: Path, record: RunRecord, clock: Clock, settings: GangSettings) -> None:
         self.folder = folder
-        self.record = record
+        self.record = record.of_this_start(clock.boot_id())
         self.report = record.report or _report(record, RunPhase.STARTING)
         self._clock = clock
         self._settings = settings
@@ -61,6 +62,7 @@ class Gang:
         self._peers_end = False
         self._watched = False
         self._given_up: str | None = None
+        self._machine_restarted = bool(record.boot_id) and record.boot_id != self.record.boot_id
         self._words: dict[int, WorkerReport] = {}
         self._ends: dict[int, WorkerEnd] = {}
 
@@ -80,6 +82,7 @@ class Gang:
         with self._lock:
             if self.ended or self.record.order is None:
                 return False
+            self._take_up_lease()
             begun = [rank for rank in range(self.record.order.workers) if self._was_begun(rank)]
             if not begun and not self.record.launched:
                 return True
@@ -87,6 +90,16 @@ class Gang:
             if len(begun) < self.record.order.workers and not self.record.launched:
                 self._fail_start("the agent was restarted while the gang was being launched", set(begun), None)
             return False
+
+    def _take_up_lease(self) -> None:
+        """The record has the lease of the start; renewals since then stand in the control files alone."""
+        assert self.record.order is not None
+        for rank in range(self.record.order.workers):
+            if self._machine_restarted:  # what they say is of times that are no more
+                self.files(rank).control.unlink(missing_ok=True)
+            given = read_lease(self.files(rank))
+            if given is not None and given.deadline_boottime_ns > self.record.lease.deadline_boottime_ns:
+                self.record = replace(self.record, lease=given)
 
     def _was_begun(self, rank: int) -> bool:
         files = self.files(rank)
@@ -192,10 +205,12 @@ class Gang:
         }
 
     def renew(self, lease: Lease) -> None:
-        """Hand a newer lease to the supervisors, unless the run is being stopped."""
+        """Hand a newer lease to the supervisors; while the run is being stopped, until its grace is over."""
         with self._lock:
-            if self.ended or self.record.stop is not None or lease.renewal <= self.record.lease.renewal:
+            if self.ended or lease.renewal <= self.record.lease.renewal:
                 return
+            if self.record.stop is not None:
+                lease = lease.while_stopping(self.record.lease, self.record.stop_over_ns)
             self.record = replace(self.record, lease=lease)
             self._write_controls()
 
@@ -205,9 +220,11 @@ class Gang:
             standing = self.record.stop
             if self.ended or (standing is not None and stop.grace_seconds >= standing.grace_seconds):
                 return
+            over_ns = stop_over_ns(self._clock.boottime_ns(), stop.grace_seconds)
             if standing is not None:
                 stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
-            self.record = replace(self.record, stop=stop)
+                over_ns = min(over_ns, self.record.stop_over_ns)
+            self.record = replace(self.record, stop=stop, stop_over_ns=over_ns)
             run_record.save(self.folder, self.record)
             self._write_controls()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.agent.durable import replace_quickly
+from connectors.protocol import Lease
 
 #: Supervisors that this process started and has not yet seen end. They outlive connectors and are meant to
 #: outlive this process; they are kept here only so that those that end are reaped.
@@ -81,6 +82,19 @@ class WorkerFiles:
 def write_control(files: WorkerFiles, control: Mapping[str, Any]) -> None:
     """Tell the supervisor what to do: its lease, and a stop where one is wanted."""
     replace_quickly(files.control, json.dumps(control).encode())
+
+
+def read_lease(files: WorkerFiles) -> Lease | None:
+    """The lease that the supervisor was given last; None where there is none to read."""
+    try:
+        value = json.loads(files.control.read_bytes())
+        return Lease(
+            deadline_boottime_ns=int(value["deadline_boottime_ns"]),
+            lease_seconds=float(value["lease_seconds"]),
+            renewal=int(value["renewal"]),
+        )
+    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def read_report(files: WorkerFiles) -> WorkerReport | None:

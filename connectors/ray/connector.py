@@ -173,8 +173,7 @@ class RayConnector:
         """Hand a newer lease to every live run."""
         self._newest(lease)
         for gang in self._gangs.values():
-            if gang.record.stop is None:
-                gang.renew(lease)
+            gang.renew(lease)
 
     def forget(self, run_id: int) -> None:
         """Drop an ended run with its files, and its record at Ray."""

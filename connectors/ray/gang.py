@@ -15,7 +15,7 @@ from connectors.agent.archive import unpack
 from connectors.agent.environment import INHERITED_NAMES, INHERITED_PREFIXES, worker_environment
 from connectors.clock import Clock
 from connectors.errors import UnsafeArchive
-from connectors.protocol import Lease
+from connectors.protocol import Lease, stop_over_ns
 from connectors.ray import run_record
 from connectors.ray.cluster import JobStatus
 from connectors.ray.run_record import RayRunRecord
@@ -122,10 +122,15 @@ class RayGang:
             return True
 
     def renew(self, lease: Lease) -> None:
-        """Give the workers more time, unless the run is being stopped or its driver was lost."""
+        """Give the workers more time, unless the driver was lost; while the run is being stopped, until its grace is
+        over.
+        """
         with self._lock:
-            if self._lost is None and not self.ended:
-                self._lease = lease
+            if self._lost is not None or self.ended:
+                return
+            if self.record.stop is not None:
+                lease = lease.while_stopping(self._lease or lease, self.record.stop_over_ns)
+            self._lease = lease
 
     def order_stop(self, stop: StopOrder) -> None:
         """End the run; a later order may only shorten the grace."""
@@ -133,9 +138,11 @@ class RayGang:
             standing = self.record.stop
             if self.ended or (standing is not None and stop.grace_seconds >= standing.grace_seconds):
                 return
+            over_ns = stop_over_ns(self._clock.boottime_ns(), stop.grace_seconds)
             if standing is not None:
                 stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
-            self._save(stop=stop)
+                over_ns = min(over_ns, self.record.stop_over_ns)
+            self._save(stop=stop, stop_over_ns=over_ns)
 
     def find(self) -> None:
         """Ray says that the driver waits or runs: a loss of which it spoke before was none."""

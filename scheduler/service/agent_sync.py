@@ -140,6 +140,7 @@ class AgentSync:
                 if run_id in view.live
             ]
             view.tell(starts, stops, now_seconds)
+            change = view.change
         return SyncResponse(
             protocol=min(request.protocol, PROTOCOL_VERSION),
             lease_seconds=float(site.lease_seconds),
@@ -150,6 +151,7 @@ class AgentSync:
             forget=taken.forget,
             logs=tuple(wants),
             contract=contract_of(site, self._runtime.policy),
+            change=change,
         )
 
     def _view(self, site_id: int) -> tuple[threading.Lock, SiteView]:
