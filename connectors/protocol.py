@@ -13,7 +13,8 @@ when the last of them did). A run that never had all its workers running ends wi
 Which cause an ended run has:
 
 * ``exited``: the command ended by itself. ``exit_code`` is 0 if every worker's was, else that of the first
-  worker to fail (128 + n for signal n); the failure of one worker ends the rest of the gang.
+  worker to fail (128 + n for signal n, 127 for a command that is not there, 126 for one or for a working
+  directory that no machine could use); the failure of one worker ends the rest of the gang.
 * a stop order's own cause (``cancelled``, ``requeued``, …) when that stop ended it. A gang whose every worker
   ended by itself with 0 before the stop reached it has ``exited``.
 * ``walltime``, ``lease_expired`` (the supervisors ended it), ``start_failed`` (not the whole gang could be

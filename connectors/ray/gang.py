@@ -102,8 +102,11 @@ class RayGang:
             with tarfile.open(self.file("work.tar.new"), "w") as tarred:
                 tarred.add(beside, arcname=".")
             self.file("work.tar.new").replace(packed)
-        except (UnsafeArchive, OSError) as fault:
+        except UnsafeArchive as fault:
             self.end_unstarted(EndCause.EXITED, f"working directory: {fault}", EXIT_CODE_UNUSABLE)
+            return False
+        except OSError as fault:
+            self.end_unstarted(EndCause.START_FAILED, f"working directory: {fault}", None)
             return False
         finally:
             shutil.rmtree(beside, ignore_errors=True)
