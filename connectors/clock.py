@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Protocol
 
 
@@ -17,6 +18,9 @@ class Clock(Protocol):
         judged by it.
         """
 
+    def boot_id(self) -> str:
+        """Names the start of the machine from which ``boottime_ns`` counts: times of another start mean nothing."""
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -28,3 +32,7 @@ class SystemClock:
     def boottime_ns(self) -> int:
         """CLOCK_BOOTTIME, the same for every process of one machine."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def boot_id(self) -> str:
+        """The kernel's random name of its start."""
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

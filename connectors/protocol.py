@@ -13,7 +13,8 @@ when the last of them did). A run that never had all its workers running ends wi
 Which cause an ended run has:
 
 * ``exited``: the command ended by itself. ``exit_code`` is 0 if every worker's was, else that of the first
-  worker to fail (128 + n for signal n); the failure of one worker ends the rest of the gang.
+  worker to fail (128 + n for signal n, 127 for a command that is not there, 126 for one or for a working
+  directory that no machine could use); the failure of one worker ends the rest of the gang.
 * a stop order's own cause (``cancelled``, ``requeued``, …) when that stop ended it. A gang whose every worker
   ended by itself with 0 before the stop reached it has ``exited``.
 * ``walltime``, ``lease_expired`` (the supervisors ended it), ``start_failed`` (not the whole gang could be
@@ -24,11 +25,19 @@ Which cause an ended run has:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from scheduler.model.wire import NodeReport, RunOrder, RunReport, StopOrder
+
+#: A supervisor hears of a stop a moment later than the connector, and takes another to end everything.
+STOP_SECONDS = 5.0
+
+
+def stop_over_ns(now_boottime_ns: int, grace_seconds: float) -> int:
+    """Until when a run that is told to stop now has its lease renewed, on CLOCK_BOOTTIME."""
+    return now_boottime_ns + int((grace_seconds + STOP_SECONDS) * 1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,13 @@ class Lease:
     deadline_boottime_ns: int
     lease_seconds: float
     renewal: int
+
+    def while_stopping(self, standing: Lease, over_boottime_ns: int) -> Lease:
+        """What this renewal gives to a run that is being stopped until that time (``stop_over_ns``): no more, and never
+        less than the lease that it has.
+        """
+        deadline_ns = max(standing.deadline_boottime_ns, min(self.deadline_boottime_ns, over_boottime_ns))
+        return replace(self, deadline_boottime_ns=deadline_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +122,9 @@ class Connector(Protocol):
         """
 
     def renew(self, lease: Lease) -> None:
-        """Renew every live run that has no stop order. Cheap; called at every sync."""
+        """Renew every live run; one that is being stopped only until its grace is over (``Lease.while_stopping``).
+        Cheap; called at every sync.
+        """
 
     def forget(self, run_id: int) -> None:
         """Drop an ended run with its log and files (not its job's checkpoints). A live or unknown run is

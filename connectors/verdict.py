@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from connectors.message import message_of
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunReport
 
@@ -56,5 +57,5 @@ def gang_end(run_id: int, epoch: int, ends: Sequence[WorkerEnd], node_lost: str 
         ended_ms=max(end.ended_ms for end in ends),
         exit_code=exit_code,
         cause=cause,
-        message=message[:2000],
+        message=message_of(message),
     )

@@ -122,6 +122,7 @@ def agent(
 
     from connectors.agent.agent import Agent
     from connectors.agent.settings import AgentSettings, default_name
+    from connectors.agent.state import StateDirectory
     from connectors.agent.transport import HttpTransport
     from connectors.clock import SystemClock
     from connectors.errors import ConnectorError
@@ -134,12 +135,13 @@ def agent(
         if enrolment_token_file is not None:
             token = enrolment_token_file.read_text(encoding="utf-8").strip()
         clock = SystemClock()
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The lock comes before the engine, which goes on with the runs of its folder as soon as it is made.
+        folder = StateDirectory(state)
         engine = _engine(connector, state, nodes or [], nodes_file, ray_dashboard, gpu_class, listen)
         settings = AgentSettings(
             server=server.rstrip("/"), state_directory=state, name=name or default_name(), enrolment_token=token
         )
-        running = Agent(settings, engine, HttpTransport(settings.server), clock)
+        running = Agent(settings, engine, HttpTransport(settings.server), clock, state=folder)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: running.stop())
         try:

@@ -3,7 +3,8 @@
 Two requests may be under way at once, both the same idempotent sync. One, in a thread of its own, carries
 nothing new and waits for news, so that a lease reaches the site at once; it is only sent when everything has
 been told. The other is sent the moment something changed here and does not wait. So neither direction ever
-waits for the other, and no request that carries something is ever cut short.
+waits for the other, and no request that carries something is ever cut short. A site that nobody answered for a
+while sends the second kind anyway: the first may wait on a connection that is no more, and leases do not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from connectors.agent.enrolment import enrol
 from connectors.agent.fences import Fences
 from connectors.agent.listening import Listening
 from connectors.agent.orders import Orders
+from connectors.agent.pace import Pace
 from connectors.agent.report_book import Draft, ReportBook
 from connectors.agent.settings import AgentSettings
 from connectors.agent.state import StateDirectory
@@ -28,19 +30,29 @@ from connectors.clock import Clock
 from connectors.errors import EngineUnavailable, ServerRefused, ServerUnavailable
 from connectors.protocol import Connector, Lease
 from scheduler.model.job_state import RunPhase
-from scheduler.model.wire import PROTOCOL_VERSION, NodeReport, RunReport, SyncRequest, SyncResponse
+from scheduler.model.wire import PROTOCOL_VERSION, NodeReport, RunOrder, RunReport, SyncRequest, SyncResponse
 
 #: A server that answers a waiting request at once without anything to do is not asked again sooner.
 PACE_SECONDS = 0.1
-#: Renewals are handed on when so much of the lease has gone by since the last one.
-RENEW_PART = 8
 SEQUENCES_A_START = 1 << 32
 
 
 class Agent:
-    """One site's agent. ``run`` returns after ``stop``; runs go on without it until their leases end."""
+    """One site's agent. ``run`` returns after ``stop``; runs go on without it until their leases end.
 
-    def __init__(self, settings: AgentSettings, connector: Connector, transport: Transport, clock: Clock) -> None:
+    ``state`` is the folder of ``settings.state_directory``, opened here where it was not before. Whoever makes an
+    engine over files in that folder opens it first: its lock is what keeps two agents from starting the same runs.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        connector: Connector,
+        transport: Transport,
+        clock: Clock,
+        *,
+        state: StateDirectory | None = None,
+    ) -> None:
         self._settings = settings
         self._connector = connector
         self._transport = transport
@@ -49,7 +61,7 @@ class Agent:
         self._log = structlog.get_logger("connectors.agent")
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._state = StateDirectory(settings.state_directory)
+        self._state = state if state is not None else StateDirectory(settings.state_directory)
         self._fences = Fences(self._state.path / "fences.log")
         self._content = ContentCache(
             self._state.path / "content", transport, bytes_max=settings.content_bytes_max, wake=self._wake.set
@@ -57,12 +69,15 @@ class Agent:
         self._book = ReportBook(self._state.incarnation)
         self._sequence = self._state.incarnation * SEQUENCES_A_START
         self._applied = 0
+        self._applied_change = 0
+        self._lease = Lease(deadline_boottime_ns=0, lease_seconds=0.0, renewal=0)
         self._renewed_ns = 0
+        self._answered_ns = clock.boottime_ns()
         self._failures = 0
         self._paced_until_ns = 0
         self._ask_now = False
         self._told_ns = 0
-        self._lease_seconds = 0.0
+        self._pace = Pace(settings, 0.0)
         self._released: set[int] = set()
         self._listening: Listening | None = None
 
@@ -103,7 +118,7 @@ class Agent:
                 self._back_off(fault)
                 continue
             contract = enrolled.contract
-            self._lease_seconds = contract.lease_seconds
+            self._pace = Pace(self._settings, contract.lease_seconds)
             self._orders = Orders(
                 connector=self._connector,
                 fences=self._fences,
@@ -128,7 +143,8 @@ class Agent:
             draft = self._book.draft(runs, self._capacity())
             now_ns = self._clock.boottime_ns()
             repeat_due = self._book.unacknowledged and now_ns - self._told_ns > self._settings.repeat_seconds * 1e9
-            if draft.news or repeat_due or self._ask_now:
+            silent = now_ns - self._answered_ns > self._pace.silence_seconds * 1e9
+            if draft.news or repeat_due or self._ask_now or silent:
                 self._tell(draft)
                 return
             if self._listening is None and now_ns >= self._paced_until_ns:
@@ -199,17 +215,20 @@ class Agent:
         self._ask_now = False
         request = self._request(draft, 0.0)
         sent_ns = self._told_ns = self._clock.boottime_ns()
-        response = self._transport.sync(request)
+        # A server has more to do with a complete report.
+        patience = 2 if draft.complete else 1
+        response = self._transport.sync(request, timeout_seconds=patience * self._pace.timeout_seconds)
         # An answer that wants a complete report again and again must not turn this into a busy loop.
         complete_wanted = response.complete_wanted and not draft.complete
         self._book.answered(draft, capacity_version=response.capacity_version, complete_wanted=complete_wanted)
         self._apply(response, request.sequence, sent_ns)
 
     def _listen(self) -> None:
-        wait_seconds = min(self._settings.wait_seconds_max, max(0.0, self._lease_seconds / 3))
+        wait_seconds = self._pace.wait_seconds
         request = self._request(None, wait_seconds)
         sent_ns = self._clock.boottime_ns()
-        self._listening = Listening(self._transport, request, sent_ns, self._wake.set)
+        timeout_seconds = wait_seconds + self._pace.timeout_seconds
+        self._listening = Listening(self._transport, request, sent_ns, self._wake.set, timeout_seconds=timeout_seconds)
 
     def _take_news(self) -> None:
         sent = self._listening
@@ -225,11 +244,12 @@ class Agent:
     def _apply(self, response: SyncResponse, sequence: int, sent_ns: int) -> bool:
         """Do what an answer says; whether there was anything to do.
 
-        An answer to an older request than the last one applied knows less than has been told since:
-        its orders are left alone, and the server is asked at once what still holds.
+        An answer that knows less than the last one applied may order what has been taken back since: its orders
+        are left alone, and the server is told everything at once, so that it orders again what still holds.
         """
         self._failures = 0
-        self._lease_seconds = response.lease_seconds
+        self._answered_ns = self._clock.boottime_ns()
+        self._pace = Pace(self._settings, response.lease_seconds)
         if response.contract is not None:
             self._state.keep_contract(response.contract)
             self._orders.hold_to(response.contract)
@@ -237,29 +257,51 @@ class Agent:
         new = {run_id for run_id in response.forget if run_id not in self._released}
         self._book.release(response.forget)
         self._released |= new
-        done = len(new)
-        if sequence < self._applied:
-            self._ask_now = bool(response.start or response.stop)
-            return done + self._ask_now > 0
-        self._applied = sequence
-        lease = Lease(
-            deadline_boottime_ns=sent_ns + int(response.lease_seconds * 1e9),
-            lease_seconds=response.lease_seconds,
-            renewal=sequence,
+        # Before the orders: a start takes its time, and a stop's grace must not find a lease that is over.
+        self._renew(response.lease_seconds, sequence, sent_ns)
+        ordered = bool(response.start or response.stop)
+        if not self._is_newest(response.change, sequence):
+            self._ask_now |= ordered
+            self._book.complete_due |= ordered
+            return bool(new) or ordered
+        if not ordered:
+            return bool(new)
+        known = {run.run_id: run for run in self._connector.observe()}
+        done = len(new) + self._orders.stop(response.stop, known)
+        return done + self._start(response.start, known) > 0
+
+    def _is_newest(self, change: int, sequence: int) -> bool:
+        """Whether no answer that was applied knew more than this one; notes that this one is applied.
+
+        A request that waits is often answered after later ones, from a newer record: its change number tells. A later
+        request is believed whatever its number, since a record that was restored counts anew.
+        """
+        if sequence < self._applied and (change == 0 or change < self._applied_change):
+            return False
+        self._applied, self._applied_change = max(self._applied, sequence), change
+        return True
+
+    def _renew(self, lease_seconds: float, sequence: int, sent_ns: int) -> None:
+        if sequence < self._lease.renewal:
+            return
+        self._lease = Lease(
+            deadline_boottime_ns=sent_ns + int(lease_seconds * 1e9), lease_seconds=lease_seconds, renewal=sequence
         )
-        if response.start or response.stop:
-            known = {run.run_id: run for run in self._connector.observe()}
-            done += self._orders.stop(response.stop, known)
-            done += self._orders.start(response.start, known, lease)
-        if sent_ns - self._renewed_ns >= response.lease_seconds * 1e9 / RENEW_PART:
+        if sent_ns - self._renewed_ns >= self._pace.work_seconds * 1e9:
             self._renewed_ns = sent_ns
-            self._connector.renew(lease)
-        return done > 0
+            self._connector.renew(self._lease)
+
+    def _start(self, orders: Sequence[RunOrder], known: dict[int, RunReport]) -> int:
+        """Start what can be started before the next renewal is due; the server is asked for the rest again."""
+        until_ns = self._clock.boottime_ns() + int(self._pace.work_seconds * 1e9)
+        started, left = self._orders.start(orders, known, self._lease, until_ns)
+        if left:
+            self._ask_now = self._book.complete_due = True
+        return started + left
 
     def _back_off(self, fault: Exception) -> None:
         """Wait before the next try, longer each time, by dice so that agents do not come back all at once."""
         self._failures += 1
-        longest = min(self._settings.retry_seconds_max, self._settings.retry_seconds_min * 2 ** min(self._failures, 20))
-        seconds = longest * self._dice.uniform(0.5, 1.0)
+        seconds = self._pace.retry_seconds(self._failures) * self._dice.uniform(0.5, 1.0)
         self._log.warning("the server was not reached", fault=str(fault), retry_seconds=round(seconds, 3))
         self._stopping.wait(seconds)

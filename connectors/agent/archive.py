@@ -4,12 +4,16 @@ limit.
 
 from __future__ import annotations
 
+import errno
+import fnmatch
+import lzma
 import os
 import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -18,6 +22,15 @@ from connectors.errors import UnsafeArchive
 
 MEMBERS_MAX = 200_000
 UNPACKED_BYTES_MAX = 64 * 1024**3
+#: What the libraries raise for archives that are damaged, encrypted, or of a kind that they do not know.
+_UNREADABLE = (
+    *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
+    *(RuntimeError, ValueError, LookupError),
+)
+#: Faults of the file system that the archive's own names bring about.
+_NAMES_AT_FAULT = frozenset(
+    {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EINVAL, errno.EILSEQ}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +48,8 @@ def unpack(archive: Path, into: Path, *, bytes_max: int = UNPACKED_BYTES_MAX) ->
     """Unpack a tar (plain or compressed) or zip into ``into``, which is made where it is not there.
 
     Takes files, folders and links that stay inside. Raises UnsafeArchive for anything else, for more than
-    ``bytes_max`` bytes, and for what is no archive; what was unpacked until then stays for the caller to
-    remove.
+    ``bytes_max`` bytes, and for what cannot be read as an archive; OSError where the machine is at fault (the archive
+    is not there, the disk is full). What was unpacked until then stays for the caller to remove.
     """
     into.mkdir(parents=True, exist_ok=True)
     try:
@@ -46,8 +59,13 @@ def unpack(archive: Path, into: Path, *, bytes_max: int = UNPACKED_BYTES_MAX) ->
         else:
             with tarfile.open(archive, "r:*") as tarred:
                 _unpack_tar(tarred, into, bytes_max)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as fault:
+    except _UNREADABLE as fault:
         raise UnsafeArchive(f"the working directory is no archive that can be read: {fault}") from fault
+    except OSError as fault:
+        # Decompressors say it with an OSError that names no fault of the system.
+        if fault.errno is None or fault.errno in _NAMES_AT_FAULT:
+            raise UnsafeArchive(f"the working directory cannot be unpacked: {fault}") from fault
+        raise
 
 
 def _unpack_tar(tarred: tarfile.TarFile, into: Path, bytes_max: int) -> None:
@@ -121,41 +139,70 @@ def _link(into: Path, target: Path, points_to: str) -> None:
 
 
 def select(directory: Path, patterns: Sequence[str], bytes_max: int) -> Selection:
-    """Choose the files of ``directory`` that ``patterns`` match (``**`` goes down; a folder stands for all
-    in it).
+    """Choose the files of ``directory`` that ``patterns`` match; any text is a pattern.
 
-    Files are taken in the order of their names while they fit in ``bytes_max``. A link is taken as the
-    file it leads to when that lies inside, and left out when it does not.
+    ``*``, ``?`` and ``[]`` match within a name, ``**`` alone between slashes goes down any number of folders, and a
+    folder stands for all in it. Files are taken in the order of their names while they fit in ``bytes_max``. A link to
+    a file is taken as the file where that lies inside, and left out where it does not; links to folders are not
+    followed. What cannot be read is left out too. Never raises.
     """
     root = directory.resolve()
     taken: list[str] = []
     too_large: list[str] = []
     outside: list[str] = []
     total = 0
-    for name in sorted(set(_matches(directory, patterns))):
-        path = (root / name).resolve()
+    for name in sorted({name for pattern in patterns for name in _matches(root, pattern)}):
+        try:
+            path = (root / name).resolve(strict=True)
+            status = path.stat()
+        except (OSError, RuntimeError):  # the latter for a link that leads to itself
+            continue
         if not path.is_relative_to(root):
             outside.append(name)
-        elif path.is_file():
-            size = path.stat().st_size
-            if total + size > bytes_max:
+        elif stat.S_ISREG(status.st_mode):
+            if total + status.st_size > bytes_max:
                 too_large.append(name)
                 continue
             taken.append(name)
-            total += size
+            total += status.st_size
     return Selection(tuple(taken), total, _left_out(too_large, outside, bytes_max))
 
 
-def _matches(directory: Path, patterns: Iterable[str]) -> Iterator[str]:
-    for pattern in patterns:
-        if pattern.startswith("/") or ".." in pattern.split("/"):
-            continue
-        for path in directory.glob(pattern):
-            if path.is_dir() and not path.is_symlink():
-                for folder, _, files in os.walk(path):
-                    yield from (str((Path(folder) / name).relative_to(directory)) for name in files)
-            else:
-                yield str(path.relative_to(directory))
+def _matches(root: Path, pattern: str) -> Iterator[str]:
+    """Names below ``root``, of files and links. Each pair of a folder and a rest of the pattern is looked at once."""
+    parts = tuple(part for part in pattern.split("/") if part not in ("", "."))
+    if pattern.startswith("/") or ".." in parts:
+        return
+    waiting = [("", parts or ("**",))]
+    seen = set(waiting)
+    while waiting:
+        folder, (head, *rest) = waiting.pop()
+        further: list[tuple[str, tuple[str, ...]]] = []
+        if head == "**" and rest:
+            further.append((folder, tuple(rest)))
+        for name, is_folder in _entries(root / folder):
+            path = f"{folder}/{name}" if folder else name
+            if head == "**":
+                if is_folder:
+                    further.append((path, (head, *rest)))
+                elif not rest:
+                    yield path
+            elif fnmatch.fnmatchcase(name, head):
+                if is_folder:
+                    further.append((path, tuple(rest) or ("**",)))
+                elif not rest:
+                    yield path
+        fresh = set(further) - seen
+        seen |= fresh
+        waiting += fresh
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except OSError:
+        return []
 
 
 def _left_out(too_large: list[str], outside: list[str], bytes_max: int) -> str:

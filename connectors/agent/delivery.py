@@ -23,6 +23,9 @@ from scheduler.model.wire import LogWant
 
 #: A server that asks for the same bytes so often takes no more of this log.
 STALLS_MAX = 5
+#: So many failed tries of one run, each after twice the pause of the one before: a quarter of an hour.
+TRIES_MAX = 16
+PAUSE_SECONDS_MAX = 120.0
 
 
 @dataclass(slots=True)
@@ -36,13 +39,18 @@ class _Tail:
 
 @dataclass(slots=True)
 class _Ended:
-    """One ended run: logs of ``ranks`` left to deliver, the first from ``offset``; then the outputs."""
+    """One ended run: logs of ``ranks`` left to deliver, the first from ``offset``; then the outputs. After ``failures``
+    it is left alone until ``due_ns``; ``others`` is how much of other runs had been delivered when it failed last.
+    """
 
     run_id: int
     epoch: int
     ranks: deque[int]
     offset: int = 0
     stalled: int = 0
+    failures: int = 0
+    due_ns: int = 0
+    others: int = -1
 
 
 class Delivery:
@@ -71,6 +79,7 @@ class Delivery:
         self._ended: deque[_Ended] = deque()
         self._known: set[int] = set()
         self._delivered: set[int] = set()
+        self._steps = 0
         self._thread = threading.Thread(target=self._run, name="dure-delivery", daemon=True)
         self._thread.start()
 
@@ -125,8 +134,18 @@ class Delivery:
                 self._closing.wait(self._settings.retry_seconds_min * 5)
                 continue
             if not busy:
-                self._work.wait(self._settings.log_look_seconds if self._tails else None)
+                self._work.wait(self._idle_seconds())
                 self._work.clear()
+
+    def _idle_seconds(self) -> float | None:
+        """How long there is nothing to do unless somebody asks; None for as long as that takes."""
+        with self._lock:
+            if self._tails:
+                return self._settings.log_look_seconds
+            if not self._ended:
+                return None
+            due_ns = min(run.due_ns for run in self._ended)
+        return max(0.0, (due_ns - self._clock.boottime_ns()) / 1e9)
 
     def _send_tails(self) -> bool:
         """One chunk of every log that is being read; whether there was any."""
@@ -146,27 +165,58 @@ class Delivery:
         return busy
 
     def _send_ended(self) -> bool:
-        """One chunk, or the outputs, of the first ended run; whether there was any."""
+        """One chunk, or the outputs, of the next ended run that is due; whether there was any."""
+        now_ns = self._clock.boottime_ns()
         with self._lock:
-            if not self._ended:
+            run = next((run for run in self._ended if run.due_ns <= now_ns), None)
+            if run is None:
                 return False
-            run = self._ended[0]
-        if run.ranks:
-            step = self._send_chunk(run.run_id, run.epoch, run.ranks[0], run.offset, wanted_now=False)
-            run.stalled = run.stalled + 1 if step is not None and step <= run.offset else 0
-            if step is None or run.stalled > STALLS_MAX:
-                run.ranks.popleft()
-                step, run.stalled = 0, 0
-            run.offset = step
-            with self._lock:
-                self._ended.rotate(-1)
-            return True
-        self._send_outputs(run)
-        with self._lock:
             self._ended.remove(run)
-            self._delivered.add(run.run_id)
-        self._on_delivered()
+            self._ended.append(run)
+        try:
+            whole = self._send_step(run)
+        except Exception as fault:
+            whole = self._note_failure(run, fault)
+        else:
+            run.failures = 0
+            self._steps += 1
+        if whole:
+            with self._lock:
+                self._ended.remove(run)
+                self._delivered.add(run.run_id)
+            self._on_delivered()
         return True
+
+    def _send_step(self, run: _Ended) -> bool:
+        """One chunk or the outputs; whether that was all."""
+        if not run.ranks:
+            self._send_outputs(run)
+            return True
+        step = self._send_chunk(run.run_id, run.epoch, run.ranks[0], run.offset, wanted_now=False)
+        run.stalled = run.stalled + 1 if step is not None and step <= run.offset else 0
+        if step is None or run.stalled > STALLS_MAX:
+            run.ranks.popleft()
+            step, run.stalled = 0, 0
+        run.offset = step
+        return False
+
+    def _note_failure(self, run: _Ended, fault: Exception) -> bool:
+        """Leave a run alone for a while, so that it keeps no other from being delivered; whether it is given up.
+
+        A server that takes nothing at all is no reason to give up: its refusals count only where something else got
+        through in between.
+        """
+        if not isinstance(fault, ServerUnavailable) or self._steps != run.others:
+            run.failures += 1
+        else:
+            self._closing.wait(self._settings.retry_seconds_min * 5)
+        run.others = self._steps
+        pause_seconds = min(self._settings.retry_seconds_min * 2.0 ** min(run.failures, 20), PAUSE_SECONDS_MAX)
+        run.due_ns = self._clock.boottime_ns() + int(pause_seconds * 1e9)
+        given_up = run.failures >= TRIES_MAX
+        words = "a run's logs and outputs are given up" if given_up else "a run's logs or outputs are not taken now"
+        self._log.warning(words, run_id=run.run_id, failures=run.failures, fault=repr(fault))
+        return given_up
 
     def _send_chunk(self, run_id: int, epoch: int, rank: int, offset: int, *, wanted_now: bool) -> int | None:
         """Send what follows ``offset``; the offset to go on from, None when there is no more to send,

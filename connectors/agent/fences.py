@@ -79,7 +79,7 @@ class Fences:
         return self._by_job.get(job_id)
 
     def of_run(self, run_id: int) -> Fence | None:
-        """The fence a run stands for, while it is its job's newest."""
+        """The fence a run stands for, while it is its job's newest or has not come to its end."""
         return self._by_run.get(run_id)
 
     def raise_to(self, orders: Iterable[RunOrder]) -> None:
@@ -107,7 +107,14 @@ class Fences:
     def _put(self, fence: Fence) -> None:
         self._lines += 1
         before = self._by_job.get(fence.job_id)
-        if before is not None and before.run_id != fence.run_id:
+        if before is not None and fence.epoch < before.epoch:
+            # Of a run whose job has a newer one only its end is noted: nothing is left to be done for it.
+            if fence.ended:
+                self._by_run.pop(fence.run_id, None)
+            else:
+                self._by_run[fence.run_id] = fence
+            return
+        if before is not None and before.run_id != fence.run_id and before.ended:
             self._by_run.pop(before.run_id, None)
         self._by_job[fence.job_id] = self._by_run[fence.run_id] = fence
 
@@ -117,7 +124,8 @@ class Fences:
             for fence in oldest[: len(self._by_job) - self._jobs_max]:
                 del self._by_job[fence.job_id], self._by_run[fence.run_id]
                 self._floor_run_id = max(self._floor_run_id, fence.run_id)
-        lines = [f"{self._floor_run_id}\n".encode(), *(_line(fence) for fence in self._by_job.values())]
+        fences = {**self._by_run, **{fence.run_id: fence for fence in self._by_job.values()}}
+        lines = [f"{self._floor_run_id}\n".encode(), *(_line(fence) for fence in fences.values())]
         write_durably(self._path, b"".join(lines))
         self._lines = len(lines)
         if hasattr(self, "_journal"):

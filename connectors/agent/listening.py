@@ -12,10 +12,19 @@ from scheduler.model.wire import SyncRequest, SyncResponse
 class Listening:
     """A waiting sync. ``wake`` is called when its answer is there; an agent that stops leaves it alone."""
 
-    def __init__(self, transport: Transport, request: SyncRequest, sent_ns: int, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        request: SyncRequest,
+        sent_ns: int,
+        wake: Callable[[], None],
+        *,
+        timeout_seconds: float,
+    ) -> None:
         self.sequence = request.sequence
         self.sent_ns = sent_ns
         self._answer: SyncResponse | Exception | None = None
+        self._timeout_seconds = timeout_seconds
         self._thread = threading.Thread(
             target=self._ask, args=(transport, request, wake), name="dure-listen", daemon=True
         )
@@ -23,7 +32,7 @@ class Listening:
 
     def _ask(self, transport: Transport, request: SyncRequest, wake: Callable[[], None]) -> None:
         try:
-            self._answer = transport.sync(request)
+            self._answer = transport.sync(request, timeout_seconds=self._timeout_seconds)
         except Exception as fault:
             self._answer = fault
         wake()

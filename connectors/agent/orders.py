@@ -14,6 +14,7 @@ from connectors.agent.fences import Fences
 from connectors.agent.guard import why_not_allowed
 from connectors.clock import Clock
 from connectors.errors import ConnectorError, ContentMismatch, ServerRefused, ServerUnavailable
+from connectors.message import message_of
 from connectors.protocol import Connector, Lease
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.job_state import EndCause, RunPhase
@@ -48,9 +49,11 @@ class Orders:
         """Judge by this contract from now on."""
         self._contract = contract
 
-    def start(self, orders: Sequence[RunOrder], known: dict[int, RunReport], lease: Lease) -> int:
-        """Start what may be started now; how many were. The others are refused, or come again when they can
-        be.
+    def start(
+        self, orders: Sequence[RunOrder], known: dict[int, RunReport], lease: Lease, until_boottime_ns: int
+    ) -> tuple[int, int]:
+        """Start what may be started now: how many were, and how many time was too short for. The others are refused,
+        or come again when they can be.
 
         ``known`` are the connector's runs. All fences of one answer are flushed together, before any start.
         """
@@ -75,9 +78,11 @@ class Orders:
             if archive is not None or order.working_directory is None:
                 ready.append((order, archive))
         self._fences.raise_to(order for order, _ in ready)
-        for order, archive in ready:
+        for number, (order, archive) in enumerate(ready):
+            if number and self._clock.boottime_ns() > until_boottime_ns:
+                return number, len(ready) - number
             self._connector.start(order, lease, archive)
-        return len(ready)
+        return len(ready), 0
 
     def _older_run_lives(self, order: RunOrder, known: dict[int, RunReport]) -> bool:
         """At most one epoch of a job runs: an older one that still lives here is ended first; the order
@@ -106,7 +111,7 @@ class Orders:
             phase=RunPhase.ENDED,
             ended_ms=self._clock.now_ms(),
             cause=cause,
-            message=why[:2000],
+            message=message_of(why),
         )
 
     def stop(self, orders: Sequence[StopOrder], known: dict[int, RunReport]) -> int:

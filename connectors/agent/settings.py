@@ -15,8 +15,10 @@ class AgentSettings:
     """Settings of one agent. ``enrolment_token`` is needed once only; ``seed`` draws the waits between
     retries.
 
-    ``wait_seconds_max`` is how long a request waits for news, at most a third of the lease;
-    ``repeat_seconds`` after how long an ended run that the server has not acknowledged is told again.
+    ``wait_seconds_max`` is how long a request waits for news, ``timeout_seconds`` how long an answer may take beyond
+    that, ``retry_seconds_max`` the longest wait between two tries: each at most the part of the lease that
+    ``connectors.agent.pace`` allows. ``repeat_seconds`` is after how long an ended run that the server has not
+    acknowledged is told again.
     """
 
     server: str

@@ -31,8 +31,10 @@ class Transport(Protocol):
     def use_credential(self, credential: str) -> None:
         """Send this credential with everything from now on."""
 
-    def sync(self, request: SyncRequest) -> SyncResponse:
-        """Report and be told; may wait ``request.wait_seconds_max`` for news."""
+    def sync(self, request: SyncRequest, *, timeout_seconds: float) -> SyncResponse:
+        """Report and be told; may wait ``request.wait_seconds_max`` for news. Given up after ``timeout_seconds``, or
+        the transport's own timeout beyond the wait where that is shorter.
+        """
 
     def post_log(self, run_id: int, epoch: int, rank: int, offset: int, data: bytes, *, ended: bool) -> int:
         """Bytes of a worker's log from ``offset`` on; the answer is the offset wanted next."""
@@ -69,9 +71,10 @@ class HttpTransport:
         """Set the Authorization header."""
         self._client.headers["Authorization"] = f"Bearer {credential}"
 
-    def sync(self, request: SyncRequest) -> SyncResponse:
+    def sync(self, request: SyncRequest, *, timeout_seconds: float) -> SyncResponse:
         """POST sync."""
-        return self._ask("sync", request, SyncResponse, timeout=request.wait_seconds_max + self._timeout_seconds)
+        timeout = min(timeout_seconds, request.wait_seconds_max + self._timeout_seconds)
+        return self._ask("sync", request, SyncResponse, timeout=timeout)
 
     def post_log(self, run_id: int, epoch: int, rank: int, offset: int, data: bytes, *, ended: bool) -> int:
         """POST runs/ID/log."""

@@ -19,11 +19,12 @@ import structlog
 
 from connectors.agent.archive import pack
 from connectors.clock import Clock
+from connectors.errors import StateUnusable
 from connectors.local import run_record
 from connectors.local.gang import Gang, GangSettings, end_without_start
 from connectors.local.gpus import GpuIndices
 from connectors.local.run_record import RunRecord
-from connectors.local.worker import reap
+from connectors.local.worker import kill_all, reap
 from connectors.protocol import Lease, LogPart, Outputs
 from scheduler.model.job_state import EndCause
 from scheduler.model.wire import NodeReport, RunOrder, RunReport, StopOrder
@@ -50,6 +51,7 @@ class LocalConnector:
         log_bytes_max: int = LOG_BYTES_MAX,
     ) -> None:
         self._runs_folder = state_directory / "runs"
+        self._damaged_folder = state_directory / "damaged"
         self._runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._settings = GangSettings(checkpoints=state_directory / "checkpoints", log_bytes_max=log_bytes_max)
         self._clock = clock
@@ -68,7 +70,11 @@ class LocalConnector:
 
     def _adopt_all(self) -> None:
         for folder in sorted(self._runs_folder.iterdir()):
-            record = run_record.load(folder)
+            try:
+                record = run_record.load(folder)
+            except StateUnusable as fault:
+                self._set_aside(folder, fault)
+                continue
             if record is None:
                 run_record.remove(folder)
                 continue
@@ -79,6 +85,13 @@ class LocalConnector:
                 self._busy.set()
                 if gang.adopt():
                     self._launcher.submit(self._start, gang)
+
+    def _set_aside(self, folder: Path, fault: StateUnusable) -> None:
+        """End a run of which nothing can be read, and keep its files for the operator; the agent no longer knows it."""
+        self._log.error("a run's record cannot be read: the run is ended", folder=str(folder), fault=str(fault))
+        kill_all(folder)
+        self._damaged_folder.mkdir(mode=0o700, exist_ok=True)
+        folder.rename(self._damaged_folder / f"{folder.name}-{self._clock.now_ms()}")
 
     def capacity(self) -> Sequence[NodeReport]:
         """The declared nodes; those that ``lose_node`` took are not healthy."""
@@ -95,6 +108,7 @@ class LocalConnector:
                 run_id=order.run_id,
                 order=order,
                 lease=lease,
+                boot_id=self._clock.boot_id(),
                 archive=str(archive) if archive is not None else None,
                 gpu_indices=indices,
             )
@@ -124,9 +138,16 @@ class LocalConnector:
     def _start(self, gang: Gang) -> None:
         try:
             gang.start()
-        except OSError as fault:
-            self._log.error("run could not be recorded", run_id=gang.record.run_id, fault=str(fault))
+        except Exception as fault:
+            self._give_up(gang, fault)
         self._settle(gang)
+
+    def _give_up(self, gang: Gang, fault: Exception) -> None:
+        self._log.exception("a run is given up", run_id=gang.record.run_id)
+        try:
+            gang.give_up(f"the site cannot look after this run: {fault}")
+        except OSError as again:
+            self._log.error("a run's end could not be noted yet", run_id=gang.record.run_id, fault=str(again))
 
     def stop(self, stop: StopOrder) -> None:
         """End a run; an unknown one is noted as ended before it began."""
@@ -245,6 +266,9 @@ class LocalConnector:
         except OSError as fault:
             # A full disk must not blind the watcher to the other runs; this one is looked at again.
             self._log.error("run could not be watched", run_id=gang.record.run_id, fault=str(fault))
+        except Exception as fault:
+            self._give_up(gang, fault)
+            self._settle(gang)
 
     def _settle(self, gang: Gang) -> None:
         """Give back what an ended gang held, and say that something changed."""

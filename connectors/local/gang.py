@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -22,10 +24,12 @@ from connectors.local.worker import (
     is_alive,
     kill_all,
     launch,
+    read_lease,
     read_report,
     write_control,
 )
-from connectors.protocol import Lease
+from connectors.message import message_of
+from connectors.protocol import Lease, stop_over_ns
 from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
@@ -50,13 +54,15 @@ class Gang:
 
     def __init__(self, folder: Path, record: RunRecord, clock: Clock, settings: GangSettings) -> None:
         self.folder = folder
-        self.record = record
+        self.record = record.of_this_start(clock.boot_id())
         self.report = record.report or _report(record, RunPhase.STARTING)
         self._clock = clock
         self._settings = settings
         self._lock = threading.RLock()
         self._peers_end = False
         self._watched = False
+        self._given_up: str | None = None
+        self._machine_restarted = bool(record.boot_id) and record.boot_id != self.record.boot_id
         self._words: dict[int, WorkerReport] = {}
         self._ends: dict[int, WorkerEnd] = {}
 
@@ -76,29 +82,42 @@ class Gang:
         with self._lock:
             if self.ended or self.record.order is None:
                 return False
+            self._take_up_lease()
             begun = [rank for rank in range(self.record.order.workers) if self._was_begun(rank)]
             if not begun and not self.record.launched:
                 return True
             self._watched = True
             if len(begun) < self.record.order.workers and not self.record.launched:
-                self._fail_start("the agent was restarted while the gang was being launched", set(begun))
+                self._fail_start("the agent was restarted while the gang was being launched", set(begun), None)
             return False
+
+    def _take_up_lease(self) -> None:
+        """The record has the lease of the start; renewals since then stand in the control files alone."""
+        assert self.record.order is not None
+        for rank in range(self.record.order.workers):
+            if self._machine_restarted:  # what they say is of times that are no more
+                self.files(rank).control.unlink(missing_ok=True)
+            given = read_lease(self.files(rank))
+            if given is not None and given.deadline_boottime_ns > self.record.lease.deadline_boottime_ns:
+                self.record = replace(self.record, lease=given)
 
     def _was_begun(self, rank: int) -> bool:
         files = self.files(rank)
         return is_alive(files) or files.report.exists()
 
     def start(self) -> None:
-        """Launch every worker, or none: what had been launched is ended again when one cannot be. Never
-        raises.
+        """Launch every worker, or none: what had been launched is ended again when one cannot be. Raises where even
+        that cannot be noted; then the gang is to be given up.
         """
         order = self.record.order
         assert order is not None
         try:
             if self.record.stop is None:
                 self._unpack()
-        except (UnsafeArchive, OSError) as fault:
+        except UnsafeArchive as fault:
             return self._end_unstarted(EndCause.EXITED, f"working directory: {fault}", EXIT_CODE_UNUSABLE)
+        except Exception as fault:
+            return self._end_unstarted(EndCause.START_FAILED, f"working directory: {fault}", None)
         with self._lock:
             if self.record.stop is not None:
                 return self._end_unstarted(self.record.stop.cause, "stopped before it started", None)
@@ -109,11 +128,16 @@ class Gang:
                 for rank in range(order.workers):
                     self._launch_worker(order, rank, port)
                     launched.add(rank)
-            except OSError as fault:
-                self._fail_start(f"worker {len(launched)} could not be launched: {fault}", launched)
+            except Exception as fault:
+                # A command that no machine could run is no fault of this one.
+                unusable = isinstance(fault, ValueError) or getattr(fault, "errno", None) == errno.E2BIG
+                message = f"worker {len(launched)} could not be launched: {fault}"
+                self._fail_start(message, launched, EXIT_CODE_UNUSABLE if unusable else None)
             else:
                 self.record = replace(self.record, launched=True, port=port)
-                run_record.save(self.folder, self.record)
+                # The workers are there and are found again by their own files.
+                with contextlib.suppress(OSError):
+                    run_record.save(self.folder, self.record)
 
     def _unpack(self) -> None:
         work = self.folder / "work"
@@ -181,10 +205,12 @@ class Gang:
         }
 
     def renew(self, lease: Lease) -> None:
-        """Hand a newer lease to the supervisors, unless the run is being stopped."""
+        """Hand a newer lease to the supervisors; while the run is being stopped, until its grace is over."""
         with self._lock:
-            if self.ended or self.record.stop is not None or lease.renewal <= self.record.lease.renewal:
+            if self.ended or lease.renewal <= self.record.lease.renewal:
                 return
+            if self.record.stop is not None:
+                lease = lease.while_stopping(self.record.lease, self.record.stop_over_ns)
             self.record = replace(self.record, lease=lease)
             self._write_controls()
 
@@ -194,9 +220,11 @@ class Gang:
             standing = self.record.stop
             if self.ended or (standing is not None and stop.grace_seconds >= standing.grace_seconds):
                 return
+            over_ns = stop_over_ns(self._clock.boottime_ns(), stop.grace_seconds)
             if standing is not None:
                 stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
-            self.record = replace(self.record, stop=stop)
+                over_ns = min(over_ns, self.record.stop_over_ns)
+            self.record = replace(self.record, stop=stop, stop_over_ns=over_ns)
             run_record.save(self.folder, self.record)
             self._write_controls()
 
@@ -233,6 +261,9 @@ class Gang:
         ``check_liveness`` also asks whether each supervisor still lives, which costs more.
         """
         with self._lock:
+            if self._given_up is not None:
+                self.give_up(self._given_up)
+                return True
             if self.ended or not self._watched or self.record.order is None:
                 return False
             for rank in range(self.record.order.workers):
@@ -265,21 +296,44 @@ class Gang:
             message = "the supervisor was gone without a word"
             self._ends[rank] = WorkerEnd(rank, started_ms, self._clock.now_ms(), None, EndCause.DRIVER_LOST, message)
 
+    def give_up(self, message: str) -> None:
+        """End the run whatever stands in the way: kill what runs of it, and tell ``message``. Raises OSError where the
+        end cannot be noted; the next ``watch`` tries again.
+        """
+        with self._lock:
+            order = self.record.order
+            if self.ended or order is None:
+                return
+            self._given_up = message
+            silent = [rank for rank in range(order.workers) if rank not in self._ends]
+            kill_all(self.folder, silent)
+            for rank in silent:
+                word = self._words.get(rank)
+                started_ms = word.started_ms if word is not None else None
+                now_ms = self._clock.now_ms()
+                self._ends[rank] = WorkerEnd(rank, started_ms, now_ms, None, EndCause.DRIVER_LOST, message)
+            report = gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), self.record.node_lost)
+            if not silent:
+                report = report.model_copy(update={"message": message_of(report.message, message)})
+            self._finish(report)
+            self._given_up = None
+
     def _verdict(self) -> RunReport:
         report = gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), self.record.node_lost)
         order = self.record.order
         if order is not None and order.outputs:
             left_out = select(self.folder / "work", order.outputs, order.outputs_bytes_max).left_out
-            message = "; ".join(part for part in (report.message, left_out) if part)
-            report = report.model_copy(update={"message": message[:2000]})
+            report = report.model_copy(update={"message": message_of(report.message, left_out)})
         return report
 
-    def _fail_start(self, message: str, launched: set[int]) -> None:
+    def _fail_start(self, message: str, launched: set[int], exit_code: int | None) -> None:
+        """The gang starts as a whole or not at all; with an exit code it is the command that is at fault."""
         assert self.record.order is not None
         now_ms = self._clock.now_ms()
+        cause = EndCause.START_FAILED if exit_code is None else EndCause.EXITED
         for rank in range(self.record.order.workers):
             if rank not in launched:
-                self._ends[rank] = WorkerEnd(rank, None, now_ms, None, EndCause.START_FAILED, message)
+                self._ends[rank] = WorkerEnd(rank, None, now_ms, exit_code, cause, message)
         self._watched = True
         self._end_peers()
 
@@ -297,7 +351,9 @@ def end_without_start(
     record: RunRecord, now_ms: int, cause: EndCause, message: str, exit_code: int | None = None
 ) -> RunReport:
     """The report of a run none of whose workers ever ran."""
-    return _report(record, RunPhase.ENDED, ended_ms=now_ms, cause=cause, message=message[:2000], exit_code=exit_code)
+    return _report(
+        record, RunPhase.ENDED, ended_ms=now_ms, cause=cause, message=message_of(message), exit_code=exit_code
+    )
 
 
 def _report(record: RunRecord, phase: RunPhase, **values: object) -> RunReport:

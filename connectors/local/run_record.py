@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from connectors.agent.durable import flush_folder, read_json, write_durably
+from connectors.errors import StateUnusable
 from connectors.protocol import Lease
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 
@@ -17,23 +18,35 @@ RECORD = "run.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """One run. ``order`` is None for a run that was stopped before it came.
+    """One run. ``order`` is None for a run that was stopped before it came. ``boot_id`` says of which start of the
+    machine the record's CLOCK_BOOTTIME times are; "" where an earlier version wrote it.
 
     ``launched`` says that every worker's supervisor had been started; ``gpu_indices`` are by rank; ``port``
-    is the gang's rendezvous; ``node_lost`` names a node whose loss took part of the gang; ``report`` is set
-    at the end.
+    is the gang's rendezvous; ``stop_over_ns`` is until when a run that is being stopped is renewed;
+    ``node_lost`` names a node whose loss took part of the gang; ``report`` is set at the end.
     """
 
     run_id: int
     order: RunOrder | None
     lease: Lease
+    boot_id: str = ""
     archive: str | None = None
     gpu_indices: dict[int, tuple[int, ...]]
     port: int = 0
     launched: bool = False
     stop: StopOrder | None = None
+    stop_over_ns: int = 0
     node_lost: str | None = None
     report: RunReport | None = None
+
+    def of_this_start(self, boot_id: str) -> RunRecord:
+        """The record as it holds now: a lease, and a stop's grace, from before the machine was started are over."""
+        if self.boot_id == boot_id:
+            return self
+        if not self.boot_id:
+            return replace(self, boot_id=boot_id)
+        over = replace(self.lease, deadline_boottime_ns=0)
+        return replace(self, boot_id=boot_id, lease=over, stop_over_ns=0)
 
 
 def save(folder: Path, record: RunRecord) -> None:
@@ -46,10 +59,13 @@ def save(folder: Path, record: RunRecord) -> None:
 
 def load(folder: Path) -> RunRecord | None:
     """The record of a folder; None where a crash left a folder without one (nothing had been started
-    then).
+    then). Raises StateUnusable for a record that cannot be read.
     """
     value = read_json(folder / RECORD)
-    return None if value is None else _from_json(value)
+    try:
+        return None if value is None else _from_json(value)
+    except (ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise StateUnusable(f"{folder / RECORD} holds no run: {fault}") from fault
 
 
 def remove(folder: Path) -> None:
@@ -68,11 +84,13 @@ def _to_json(record: RunRecord) -> dict[str, Any]:
             "lease_seconds": record.lease.lease_seconds,
             "renewal": record.lease.renewal,
         },
+        "boot_id": record.boot_id,
         "archive": record.archive,
         "gpu_indices": {str(rank): list(indices) for rank, indices in record.gpu_indices.items()},
         "port": record.port,
         "launched": record.launched,
         "stop": record.stop.model_dump(mode="json") if record.stop else None,
+        "stop_over_ns": record.stop_over_ns,
         "node_lost": record.node_lost,
         "report": record.report.model_dump(mode="json") if record.report else None,
     }
@@ -83,11 +101,13 @@ def _from_json(value: dict[str, Any]) -> RunRecord:
         run_id=value["run_id"],
         order=RunOrder.model_validate(value["order"]) if value["order"] else None,
         lease=Lease(**value["lease"]),
+        boot_id=value.get("boot_id", ""),
         archive=value["archive"],
         gpu_indices={int(rank): tuple(indices) for rank, indices in value["gpu_indices"].items()},
         port=value["port"],
         launched=value["launched"],
         stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,
+        stop_over_ns=value.get("stop_over_ns", 0),
         node_lost=value["node_lost"],
         report=RunReport.model_validate(value["report"]) if value["report"] else None,
     )

@@ -47,7 +47,6 @@ class _Run:
     due_ns: int | None = None
     ending: tuple[EndCause, int | None] = (EndCause.EXITED, 0)
     stop: StopOrder | None = None
-    deadline_ns: int | None = None
 
 
 class SimulatedConnector:
@@ -134,8 +133,6 @@ class SimulatedConnector:
                 report = _ended(report, self._clock.now_ms(), stop.cause, None, "stopped before it came")
                 self._runs[stop.run_id] = _Run(None, Script(), report, now_ns)
             elif run.report.phase is not RunPhase.ENDED:
-                if run.stop is None:
-                    run.deadline_ns = self._lease_deadline_ns
                 run.stop = run.stop or stop
                 seconds = min(run.script.stop_seconds, stop.grace_seconds)
                 self._set_due_earlier(run, now_ns + int(seconds * 1e9), run.stop.cause)
@@ -157,7 +154,7 @@ class SimulatedConnector:
         self._notify = notify
 
     def renew(self, lease: Lease) -> None:
-        """One deadline holds for all runs that are not being stopped."""
+        """One deadline holds for all runs: those that are being stopped end at their grace's end anyway."""
         with self._changed:
             self._settle()
             self._lease_deadline_ns = max(self._lease_deadline_ns, lease.deadline_boottime_ns)
@@ -232,7 +229,7 @@ class SimulatedConnector:
             run = self._runs.get(run_id)
             if run is None or run_id not in self._live or run.due_ns != due_ns:
                 continue
-            expires_ns = self._lease_deadline_ns if run.deadline_ns is None else run.deadline_ns
+            expires_ns = self._lease_deadline_ns
             ending = run.ending if due_ns <= expires_ns else (EndCause.LEASE_EXPIRED, None)
             self._end(run_id, now_ms - (now_ns - min(due_ns, expires_ns)) // 1_000_000, *ending)
             ended = True

@@ -20,10 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from connectors.agent.durable import replace_quickly
+from connectors.protocol import Lease
 
 #: Supervisors that this process started and has not yet seen end. They outlive connectors and are meant to
 #: outlive this process; they are kept here only so that those that end are reaped.
 _children: set[subprocess.Popen[bytes]] = set()
+
+#: The year 2286: what is beyond is no time of a run.
+TIME_MS_MAX = 9_999_999_999_999
 
 SUPERVISE = Path(__file__).resolve().parent.parent / "supervisor" / "supervise.py"
 
@@ -80,24 +84,45 @@ def write_control(files: WorkerFiles, control: Mapping[str, Any]) -> None:
     replace_quickly(files.control, json.dumps(control).encode())
 
 
+def read_lease(files: WorkerFiles) -> Lease | None:
+    """The lease that the supervisor was given last; None where there is none to read."""
+    try:
+        value = json.loads(files.control.read_bytes())
+        return Lease(
+            deadline_boottime_ns=int(value["deadline_boottime_ns"]),
+            lease_seconds=float(value["lease_seconds"]),
+            renewal=int(value["renewal"]),
+        )
+    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
 def read_report(files: WorkerFiles) -> WorkerReport | None:
-    """What the supervisor wrote last; None before its first word."""
+    """What the supervisor wrote last; None before its first word, and where the file holds no report.
+
+    The command runs as the same user and may have written anything over it.
+    """
     try:
         value = json.loads(files.report.read_bytes())
-    except (FileNotFoundError, ValueError):
+        ended_by = value.get("signal")
+        exit_code = _whole(value.get("exit_code"), 255)
+        if exit_code is None and ended_by is not None:
+            exit_code = 128 + (signal.Signals[ended_by] if isinstance(ended_by, str) else signal.Signals(ended_by))
+        return WorkerReport(
+            phase=str(value.get("phase")),
+            started_ms=_whole(value.get("started_ms"), TIME_MS_MAX),
+            ended_ms=_whole(value.get("ended_ms"), TIME_MS_MAX),
+            exit_code=exit_code,
+            cause=None if value.get("cause") is None else str(value["cause"]),
+            message=str(value.get("message") or ""),
+        )
+    except (FileNotFoundError, ValueError, LookupError, AttributeError, RecursionError):
         return None
-    exit_code = value.get("exit_code")
-    ended_by = value.get("signal")
-    if exit_code is None and ended_by is not None:
-        exit_code = 128 + (signal.Signals[ended_by] if isinstance(ended_by, str) else ended_by)
-    return WorkerReport(
-        phase=str(value.get("phase")),
-        started_ms=value.get("started_ms"),
-        ended_ms=value.get("ended_ms"),
-        exit_code=exit_code,
-        cause=value.get("cause"),
-        message=str(value.get("message") or ""),
-    )
+
+
+def _whole(value: object, most: int) -> int | None:
+    """A whole number from 0 on; None for anything else."""
+    return value if isinstance(value, int) and 0 <= value <= most else None
 
 
 def launch(
@@ -162,15 +187,15 @@ def is_alive(files: WorkerFiles) -> bool:
         os.close(lock)
 
 
-def kill_all(folder: Path, ranks: Sequence[int]) -> int:
-    """SIGKILL every process of these workers, supervisors included, wherever their parents went; how many
-    there were.
+def kill_all(folder: Path, ranks: Sequence[int] | None = None) -> int:
+    """SIGKILL every process of these workers (None: of the whole run), supervisors included, wherever their parents
+    went; how many there were.
 
     A process is known by the environment that it was started with: DURE_RUN_DIR, which no other run of this
     machine has, and PET_NODE_RANK, which torchrun hands on to the processes it makes while it changes RANK.
     """
     run = f"DURE_RUN_DIR={folder}".encode()
-    wanted = {f"PET_NODE_RANK={rank}".encode() for rank in ranks}
+    wanted = None if ranks is None else {f"PET_NODE_RANK={rank}".encode() for rank in ranks}
     killed = 0
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -179,7 +204,7 @@ def kill_all(folder: Path, ranks: Sequence[int]) -> int:
             environment = set((entry / "environ").read_bytes().split(b"\0"))
         except OSError:
             continue
-        if run in environment and environment & wanted:
+        if run in environment and (wanted is None or environment & wanted):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(entry.name), signal.SIGKILL)
                 killed += 1

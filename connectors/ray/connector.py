@@ -17,7 +17,7 @@ from connectors.errors import EngineUnavailable, SettingsUnusable
 from connectors.protocol import Lease, LogPart, Outputs
 from connectors.ray import run_record
 from connectors.ray.channel import Channel
-from connectors.ray.cluster import Cluster
+from connectors.ray.cluster import Cluster, JobStatus
 from connectors.ray.gang import RayGang
 from connectors.ray.run_record import RayRunRecord
 from connectors.ray.settings import RaySettings
@@ -142,6 +142,7 @@ class RayConnector:
             while not self._closing.is_set():
                 try:
                     self._cluster.submit(gang.record.submission_id, entrypoint, environment)
+                    gang.accepted = True
                     return
                 except EngineUnavailable as away:
                     self._log.warning("ray did not take a run", run=gang.record.run_id, fault=str(away))
@@ -172,8 +173,7 @@ class RayConnector:
         """Hand a newer lease to every live run."""
         self._newest(lease)
         for gang in self._gangs.values():
-            if gang.record.stop is None:
-                gang.renew(lease)
+            gang.renew(lease)
 
     def forget(self, run_id: int) -> None:
         """Drop an ended run with its files, and its record at Ray."""
@@ -228,8 +228,15 @@ class RayConnector:
                 dead = frozenset(node.name for node in self._nodes or () if not node.healthy)
                 for gang in list(self._gangs.values()):
                     if gang.record.submitted and not gang.ended:
-                        status, message = self._cluster.status(gang.record.submission_id)
-                        if status.is_over:
-                            gang.lose(status, message, dead)
+                        self._look_at(gang, dead)
             except EngineUnavailable as away:
                 self._log.warning("the cluster does not answer", fault=str(away))
+
+    def _look_at(self, gang: RayGang, dead_nodes: frozenset[str]) -> None:
+        # Asked before Ray is: an answer that was on its way when Ray took the run says nothing of it.
+        accepted = gang.accepted
+        status, message = self._cluster.status(gang.record.submission_id)
+        if not status.is_over:
+            gang.find()
+        elif accepted or status is not JobStatus.MISSING:
+            gang.lose(status, message, dead_nodes)

@@ -15,7 +15,7 @@ from connectors.agent.archive import unpack
 from connectors.agent.environment import INHERITED_NAMES, INHERITED_PREFIXES, worker_environment
 from connectors.clock import Clock
 from connectors.errors import UnsafeArchive
-from connectors.protocol import Lease
+from connectors.protocol import Lease, stop_over_ns
 from connectors.ray import run_record
 from connectors.ray.cluster import JobStatus
 from connectors.ray.run_record import RayRunRecord
@@ -34,11 +34,16 @@ SUPERVISE = Path(__file__).resolve().parent.parent / "supervisor" / "supervise.p
 
 
 class RayGang:
-    """A run on the cluster. Thread-safe. ``report`` is what ``observe`` answers; ended gangs never change."""
+    """A run on the cluster. Thread-safe. ``report`` is what ``observe`` answers; ended gangs never change.
+
+    ``accepted`` is set once Ray has answered this agent that it has the run: before that, that Ray does not know
+    the run means nothing.
+    """
 
     def __init__(self, folder: Path, record: RayRunRecord, clock: Clock, settings: RaySettings) -> None:
         self.folder = folder
         self.record = record
+        self.accepted = False
         self.report = record.report or self._report(RunPhase.STARTING)
         self._clock = clock
         self._settings = settings
@@ -97,8 +102,11 @@ class RayGang:
             with tarfile.open(self.file("work.tar.new"), "w") as tarred:
                 tarred.add(beside, arcname=".")
             self.file("work.tar.new").replace(packed)
-        except (UnsafeArchive, OSError) as fault:
+        except UnsafeArchive as fault:
             self.end_unstarted(EndCause.EXITED, f"working directory: {fault}", EXIT_CODE_UNUSABLE)
+            return False
+        except OSError as fault:
+            self.end_unstarted(EndCause.START_FAILED, f"working directory: {fault}", None)
             return False
         finally:
             shutil.rmtree(beside, ignore_errors=True)
@@ -117,10 +125,15 @@ class RayGang:
             return True
 
     def renew(self, lease: Lease) -> None:
-        """Give the workers more time, unless the run is being stopped or its driver was lost."""
+        """Give the workers more time, unless the driver was lost; while the run is being stopped, until its grace is
+        over.
+        """
         with self._lock:
-            if self._lost is None and not self.ended:
-                self._lease = lease
+            if self._lost is not None or self.ended:
+                return
+            if self.record.stop is not None:
+                lease = lease.while_stopping(self._lease or lease, self.record.stop_over_ns)
+            self._lease = lease
 
     def order_stop(self, stop: StopOrder) -> None:
         """End the run; a later order may only shorten the grace."""
@@ -128,9 +141,16 @@ class RayGang:
             standing = self.record.stop
             if self.ended or (standing is not None and stop.grace_seconds >= standing.grace_seconds):
                 return
+            over_ns = stop_over_ns(self._clock.boottime_ns(), stop.grace_seconds)
             if standing is not None:
                 stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
-            self._save(stop=stop)
+                over_ns = min(over_ns, self.record.stop_over_ns)
+            self._save(stop=stop, stop_over_ns=over_ns)
+
+    def find(self) -> None:
+        """Ray says that the driver waits or runs: a loss of which it spoke before was none."""
+        with self._lock:
+            self._lost = None
 
     def lose(self, status: JobStatus, message: str, dead_nodes: frozenset[str]) -> None:
         """Ray says that the driver is over. Workers that said nothing of their end are over when their leases are."""

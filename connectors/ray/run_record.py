@@ -16,7 +16,8 @@ RECORD = "run.json"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayRunRecord:
     """One run. ``order`` is None for a run that was stopped before it came; ``submitted`` is set before Ray is asked,
-    so that a restart looks for the submission; ``port`` is the gang's rendezvous."""
+    so that a restart looks for the submission; ``port`` is the gang's rendezvous; ``stop_over_ns`` is until when
+    a run that is being stopped is renewed."""
 
     run_id: int
     order: RunOrder | None
@@ -24,6 +25,7 @@ class RayRunRecord:
     submitted: bool = False
     port: int | None = None
     stop: StopOrder | None = None
+    stop_over_ns: int = 0
     report: RunReport | None = None
 
     @property
@@ -45,6 +47,7 @@ def save(folder: Path, record: RayRunRecord) -> None:
         "submitted": record.submitted,
         "port": record.port,
         "stop": record.stop.model_dump(mode="json") if record.stop else None,
+        "stop_over_ns": record.stop_over_ns,
         "report": record.report.model_dump(mode="json") if record.report else None,
     }
     write_durably(folder / RECORD, json.dumps(value).encode())
@@ -62,6 +65,7 @@ def load(folder: Path) -> RayRunRecord | None:
         submitted=value["submitted"],
         port=value["port"],
         stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,
+        stop_over_ns=value.get("stop_over_ns", 0),
         report=RunReport.model_validate(value["report"]) if value["report"] else None,
     )
 

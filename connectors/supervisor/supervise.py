@@ -15,12 +15,15 @@ something is new::
 
     {"phase": "starting|running|ended", "pid", "started_ms", "ended_ms", "exit_code", "signal", "cause", "message"}
 
-``started_ms`` stays null for a command that never ran. Exit codes: the command's own, 128 + signal, 124 walltime over,
-69 lease over, 75 another supervisor stands beside this report.
+``started_ms`` stays null for a command that never ran. A command that is not there, or that no machine could run, has
+``exited`` with a shell's 127 or 126; ``start_failed`` is this machine's fault alone.
+
+Exit codes: the command's own, 128 + signal, 124 walltime over, 69 lease over, 75 another supervisor stands beside this report.
 """
 
 import argparse
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -31,6 +34,11 @@ import threading
 import time
 
 EXIT_LEASE, EXIT_DUPLICATE, EXIT_WALLTIME, EXIT_NOT_STARTED = 69, 75, 124, 127
+EXIT_UNUSABLE, EXIT_UNKNOWN = 126, 127
+UNUSABLE = (
+    *(errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ENOTDIR, errno.EISDIR),
+    *(errno.E2BIG, errno.ELOOP, errno.ENAMETOOLONG),
+)
 LOOK_SECONDS = 0.1
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LOG_BYTES_A_READ = 65536
@@ -240,16 +248,18 @@ class Supervisor:
         try:
             log = self.start()
         except OSError as fault:
-            self.report.write(message=str(fault))
-            return self.never_ran("start_failed", EXIT_NOT_STARTED, str(fault))
+            code = EXIT_UNKNOWN if fault.errno == errno.ENOENT else EXIT_UNUSABLE if fault.errno in UNUSABLE else None
+            if code is None:
+                return self.never_ran("start_failed", EXIT_NOT_STARTED, str(fault))
+            return self.never_ran("exited", code, str(fault), exit_code=code)
         status = self.watch()
         kill_tree(self.process)
         log.join(5)
         return self.tell_end(status)
 
-    def never_ran(self, cause, code, message=""):
+    def never_ran(self, cause, code, message="", exit_code=None):
         """Report an end without a beginning."""
-        self.report.write(phase="ended", ended_ms=now_ms(), exit_code=None, cause=cause, message=message)
+        self.report.write(phase="ended", ended_ms=now_ms(), exit_code=exit_code, cause=cause, message=message)
         return code
 
     def on_term(self, *_):

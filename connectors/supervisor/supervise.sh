@@ -87,6 +87,9 @@ while kill -0 "$pid" 2>/dev/null; do
         elif [ -n "$walltime" ] && [ $((now - began)) -ge "$(hundredths "$walltime")" ]; then
             cause=walltime since=$now
         fi
+    elif is_told_to_stop; then # a later word may only shorten the grace
+        later=$(field grace_seconds)
+        [ -n "$later" ] && [ "$(hundredths "$later")" -lt "$(hundredths "$grace")" ] && grace=$later
     fi
     if [ -n "$cause" ]; then
         grace_cs=$(hundredths "$grace") gone=$((now - since))

@@ -157,6 +157,8 @@ class JobSpec(Part):
         for pattern in value:
             if pattern.startswith("/") or ".." in pattern.split("/") or "\x00" in pattern:
                 raise ValueError(f"{pattern[:60]!r} leaves the working directory: give paths relative to it")
+            if any("**" in part and part != "**" for part in pattern.split("/")):
+                raise ValueError(f"{pattern[:60]!r}: ** stands alone between slashes, as in logs/**/*.txt")
         return value
 
     @model_validator(mode="after")

@@ -177,8 +177,10 @@ class LogAnswer(Message):
 
 
 class SyncResponse(Message):
-    """What the site should do. ``lease_seconds`` renews every run of the agent that ``stop`` does not name, counted
-    from the moment the agent sent the request. ``contract`` is sent when it has changed; the agent then holds to it."""
+    """What the site should do. ``lease_seconds`` renews every run of the agent, counted from the moment the agent sent
+    the request; one that is being stopped until its grace is over. ``contract`` is sent when it has changed; the agent
+    then holds to it. ``change`` is the record's change number that the orders come from: of two answers the one with
+    the higher number knows more, whichever was asked first; 0 where the server does not say."""
 
     protocol: int
     lease_seconds: float
@@ -189,6 +191,7 @@ class SyncResponse(Message):
     forget: tuple[int, ...] = ()
     logs: tuple[LogWant, ...] = ()
     contract: SiteContract | None = None
+    change: int = 0
 
 
 class EnrolRequest(Message):

@@ -134,6 +134,7 @@ class AgentSync:
             if view.is_newest(request.sequence):
                 # The agent leaves the orders of an older request's answer alone, so they do not count as told.
                 view.tell(starts, stops, now_seconds)
+            change = view.change
         return SyncResponse(
             protocol=min(request.protocol, PROTOCOL_VERSION),
             lease_seconds=float(site.lease_seconds),
@@ -144,6 +145,7 @@ class AgentSync:
             forget=taken.forget,
             logs=tuple(wants),
             contract=contract_of(site, self._runtime.policy),
+            change=change,
         )
 
     def _view(self, site_id: int) -> tuple[threading.Lock, SiteView]:

@@ -30,6 +30,11 @@ class SiteView:
         self._told: dict[tuple[int, int | None], float] = {}
         self._newest_sequence = -1
 
+    @property
+    def change(self) -> int:
+        """The change number up to which it has followed."""
+        return self._change
+
     def catch_up(self, connection: Connection) -> None:
         """Take in what changed of the site's runs."""
         own = runs.c.site_id == self.site_id

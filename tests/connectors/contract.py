@@ -14,6 +14,7 @@ from eventually import eventually
 from run_orders import run_order, stop_order
 
 from scheduler.model.job_state import EndCause, RunPhase
+from scheduler.model.wire import RunReport
 from tests.connectors.harness import (
     TWO_NODES,
     Behaviour,
@@ -89,6 +90,24 @@ def a_stubborn_command_is_killed_after_its_grace(harness: Harness) -> None:
     harness.connector.stop(stop_order(grace_seconds=1.0))
     harness.advance(1.0)
     assert wait_for(harness, 1, RunPhase.ENDED).cause is EndCause.CANCELLED
+    assert_no_process_is_left(harness, 1)
+
+
+def a_grace_longer_than_the_lease_is_kept(harness: Harness) -> None:
+    start(harness, Behaviour.STUBBORN)
+    wait_for(harness, 1, RunPhase.RUNNING)
+    harness.connector.renew(harness.new_lease(2.0))
+    harness.connector.stop(stop_order(grace_seconds=4.0))
+
+    def ended_under_renewals() -> RunReport | None:
+        harness.connector.renew(harness.new_lease(2.0))
+        harness.advance(0.5)
+        report = report_of(harness, 1)
+        return report if report is not None and report.phase is RunPhase.ENDED else None
+
+    report = eventually(ended_under_renewals, 20)
+    assert report is not None
+    assert report.cause is EndCause.CANCELLED
     assert_no_process_is_left(harness, 1)
 
 
@@ -335,6 +354,7 @@ CASES: tuple[Case, ...] = (
     a_stop_ends_a_run_with_its_cause,
     a_stop_with_checkpoint_lets_the_command_save,
     a_stubborn_command_is_killed_after_its_grace,
+    a_grace_longer_than_the_lease_is_kept,
     a_stop_before_the_start_keeps_the_run_from_starting,
     a_crash_is_reported_with_its_exit_code,
     walltime_ends_a_run,

@@ -14,6 +14,11 @@ import httpx
 import pytest
 from eventually import eventually
 from real_redis import free_port
+from run_orders import lease, run_order
+
+from connectors.agent.state import StateDirectory
+from connectors.clock import SystemClock
+from connectors.local.run_record import RunRecord, load, save
 
 ROOT = Path(__file__).resolve().parents[2]
 DURE = [sys.executable, "-m", "scheduler.main"]
@@ -76,3 +81,22 @@ def test_a_scheduler_alone_that_is_told_to_end_lets_another_lead_at_once(tmp_pat
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert leaders(database) == []
+
+
+def test_a_second_agent_of_a_folder_ends_without_touching_its_runs(tmp_path: Path) -> None:
+    run = RunRecord(
+        run_id=1,
+        order=run_order(1, command=("touch", str(tmp_path / "ran"))),
+        lease=lease(SystemClock().boottime_ns()),
+        gpu_indices={0: (0,)},
+    )
+    save(tmp_path / "agent/site/runs/1", run)
+    first = StateDirectory(tmp_path / "agent")
+    command = [*DURE, "agent", "--server", "http://127.0.0.1:9", "--connector", "local", "--nodes", "1x8:h100"]
+    command += ["--state", str(tmp_path / "agent")]
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    first.close()
+    assert second.returncode != 0
+    assert "another agent" in second.stderr
+    assert not (tmp_path / "ran").exists()
+    assert load(tmp_path / "agent/site/runs/1") == run

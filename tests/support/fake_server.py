@@ -42,7 +42,8 @@ class FakeServer:
     manager.
 
     ``unavailable`` makes so many requests fail with 503; ``lose_answers`` takes so many syncs and drops the
-    answers. ``on_sync`` is called with each request before it is answered.
+    answers. ``on_sync`` is called with each request before it is answered. An order that was told is told again after
+    ``repeat_seconds``, or to whoever reports completely.
     """
 
     lease_seconds: float = 60.0
@@ -62,9 +63,12 @@ class FakeServer:
     unavailable: int = 0
     lose_answers: int = 0
     log_limit: int | None = None
+    repeat_seconds: float = 0.0
+    change: int = 1
     on_sync: Callable[[SyncRequest], None] = lambda _: None
     _capacity_version: int = 0
     _live: dict[int, int] = field(default_factory=dict)
+    _told: dict[int, float] = field(default_factory=dict)
     _news: threading.Condition = field(default_factory=threading.Condition)
 
     def __enter__(self) -> FakeServer:
@@ -85,12 +89,14 @@ class FakeServer:
     def order(self, *orders: RunOrder) -> None:
         """Have these runs."""
         with self._news:
+            self.change += 1
             self.orders.update({order.run_id: order for order in orders})
             self._news.notify_all()
 
     def stop(self, *stops: StopOrder) -> None:
         """End these runs."""
         with self._news:
+            self.change += 1
             self.stops.update({stop.run_id: stop for stop in stops})
             self._news.notify_all()
 
@@ -143,6 +149,8 @@ class FakeServer:
         forget = []
         if request.complete:
             self._live = {}
+            self._told = {}
+        self.change += bool(request.runs)
         for run in request.runs:
             history = self.reports.setdefault(run.run_id, [])
             if not history or history[-1] != run:
@@ -156,16 +164,25 @@ class FakeServer:
 
     def _answer(self, forget: list[int], complete_wanted: bool) -> SyncResponse:
         wants, self.wants = self.wants, []
+        now_seconds = time.monotonic()
+        due = [
+            order
+            for order in self.orders.values()
+            if order.run_id not in self.reports
+            and now_seconds - self._told.get(order.run_id, float("-inf")) >= self.repeat_seconds
+        ]
+        self._told.update({order.run_id: now_seconds for order in due})
         return SyncResponse(
             protocol=1,
             lease_seconds=self.lease_seconds,
             complete_wanted=complete_wanted,
             capacity_version=self._capacity_version,
-            start=tuple(order for order in self.orders.values() if order.run_id not in self.reports),
+            start=tuple(due),
             stop=tuple(stop for stop in self.stops.values() if self.ended(stop.run_id) is None),
             forget=tuple(forget),
             logs=tuple(wants),
             contract=self.contract,
+            change=self.change,
         )
 
     def take_log(self, run_id: int, rank: int, offset: int, data: bytes, *, ended: bool) -> LogAnswer:

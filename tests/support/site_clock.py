@@ -18,3 +18,6 @@ class ManualSiteClock:
 
     def advance(self, seconds: float) -> None:
         self._ns += int(seconds * 1e9)
+
+    def boot_id(self) -> str:
+        return "by-hand"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.agent.archive import pack, select, unpack
 from connectors.errors import UnsafeArchive
@@ -95,6 +100,36 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         unpack(tmp_path / "text", tmp_path / "out")
 
 
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_is_refused_or_unpacked_and_never_a_fault_of_another_kind(kind: str, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "archive", f"w:{kind}") as archive:  # type: ignore[call-overload]
+        info = tarfile.TarInfo("numbers")
+        text = "\n".join(str(number * number) for number in range(5_000)).encode()
+        info.size = len(text)
+        archive.addfile(info, io.BytesIO(text))
+    whole = (tmp_path / "archive").read_bytes()
+    dice, refused = random.Random(1), 0
+    for _ in range(20):
+        at = dice.randrange(len(whole))
+        (tmp_path / "archive").write_bytes(whole[:at] + dice.randbytes(16) + whole[at + 16 :])
+        try:
+            unpack(tmp_path / "archive", tmp_path / "out")
+        except UnsafeArchive:
+            refused += 1
+    assert refused
+
+
+@pytest.mark.parametrize("names", [["a", "a/b"], ["x" * 300], ["a/b", "a"]])
+def test_names_that_no_folder_holds_are_the_archive_s_fault(names: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UnsafeArchive):
+        unpack(tar_of(tmp_path / "a.tgz", *(member(name) for name in names)), tmp_path / "out")
+
+
+def test_an_archive_that_is_not_there_is_the_machine_s_fault(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        unpack(tmp_path / "evicted", tmp_path / "out")
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
@@ -116,6 +151,43 @@ def work(tmp_path: Path) -> Path:
 def test_patterns_match_files_below_the_working_directory(patterns: list[str], names: list[str], work: Path) -> None:
     (work.parent / "secret").touch()
     assert list(select(work, patterns, 1000).names) == names
+
+
+def matches_slowly(name: str, pattern: str) -> bool:
+    """Whether a pattern stands for this file or a folder above it, by trying everything."""
+
+    def stands(path: Sequence[str], parts: Sequence[str]) -> bool:
+        if not parts:
+            return True
+        if parts[0] == "**":
+            return any(stands(path[skipped:], parts[1:]) for skipped in range(len(path)))
+        return bool(path) and fnmatchcase(path[0], parts[0]) and stands(path[1:], parts[1:])
+
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    inside = not pattern.startswith("/") and ".." not in parts
+    return inside and stands(name.split("/"), parts)
+
+
+names = st.lists(st.sampled_from(["a", "b", ".c", "d.txt"]), min_size=1, max_size=3).map("/".join)
+odd_patterns = st.one_of(st.text(max_size=12), st.text("ab*?[]./-", max_size=12))
+patterns = st.one_of(odd_patterns, st.lists(st.sampled_from(["a", "*", "**", "?", "*.txt", "."])).map("/".join))
+
+
+@given(names=st.sets(names, max_size=8), pattern=patterns)
+def test_any_pattern_matches_what_trying_everything_finds(names: set[str], pattern: str) -> None:
+    files = {name for name in names if not any(other.startswith(f"{name}/") for other in names)}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in files:
+            (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / name).touch()
+        chosen = select(Path(folder), [pattern], 1000).names
+    assert list(chosen) == sorted(name for name in files if matches_slowly(name, pattern))
+
+
+def test_links_to_folders_are_not_followed(work: Path) -> None:
+    (work / "around").symlink_to("results")
+    (work / "loop").symlink_to("loop")
+    assert select(work, ["around", "around/*", "loop", "**/loop/**"], 1000).names == ()
 
 
 def test_files_above_the_limit_are_left_out_and_named(work: Path) -> None:

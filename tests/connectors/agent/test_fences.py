@@ -33,6 +33,24 @@ def test_a_run_that_ended_is_not_taken_again(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_run_that_a_newer_one_followed_is_known_until_its_end_is_noted(tmp_path: Path) -> None:
+    fences = Fences(tmp_path / "fences")
+    fences.raise_to([run_order(10, job_id=1, epoch=1, gang=(("default-0", (0, 1, 2)),))])
+    fences.raise_to([run_order(11, job_id=1, epoch=2)])
+    fences.close()
+    again = Fences(tmp_path / "fences")
+    older = again.of_run(10)
+    assert older is not None and (older.workers, older.ended) == (3, False)
+    again.mark_ended([10])
+    again.close()
+    last = Fences(tmp_path / "fences")
+    assert last.of_run(10) is None
+    newest = last.of_job(1)
+    assert newest is not None and (newest.run_id, newest.ended) == (11, False)
+    assert "stale" in (last.why_stale(run_order(10, job_id=1, epoch=1)) or "")
+    last.close()
+
+
 def test_a_line_that_a_crash_cut_short_is_ignored(tmp_path: Path) -> None:
     fences = Fences(tmp_path / "fences")
     fences.raise_to([run_order(10, job_id=1, epoch=5)])

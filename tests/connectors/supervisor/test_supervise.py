@@ -35,8 +35,12 @@ class Site:
 
     def start(self, command: str, *options: str) -> subprocess.Popen[bytes]:
         """Supervise a shell command."""
+        return self.start_program(["sh", "-c", command], *options)
+
+    def start_program(self, command: list[str], *options: str) -> subprocess.Popen[bytes]:
+        """Supervise a program."""
         files = ["--control", "control.json", "--report", "report.json", "--log", "log"]
-        return subprocess.Popen([*self._twin, *files, *options, "--", "sh", "-c", command], cwd=self.folder)
+        return subprocess.Popen([*self._twin, *files, *options, "--", *command], cwd=self.folder)
 
     def report(self) -> dict[str, Any]:
         """What it wrote last."""
@@ -113,6 +117,44 @@ def test_a_stop_asks_first_and_kills_at_the_grace_s_end(site: Site) -> None:
     assert process.wait(20) == 128 + signal.SIGKILL
     assert "asked" in site.log()
     assert (site.report()["cause"], site.report()["signal"]) == ("requeued", signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("first", "later"), [(300, 1), (1.5, 300)])
+def test_a_later_stop_may_shorten_the_grace_and_never_lengthens_it(first: float, later: float, site: Site) -> None:
+    process = site.start("trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done")
+    site.wait_for("up")
+    site.control(stop={"cause": "requeued", "grace_seconds": first, "checkpoint": False})
+    site.wait_for("asked")
+    site.control(stop={"cause": "cancelled", "grace_seconds": later, "checkpoint": False})
+    assert process.wait(20) == 128 + signal.SIGKILL
+    assert site.report()["cause"] == "requeued"
+
+
+@pytest.mark.parametrize(
+    ("program", "code"), [("pyhton", 127), ("./not-here", 127), ("./plain", 126), ("./folder", 126)]
+)
+def test_a_command_that_cannot_be_run_is_the_job_s_own_end(program: str, code: int, site: Site) -> None:
+    (site.folder / "plain").write_text("no program")
+    (site.folder / "folder").mkdir()
+    assert site.start_program([program]).wait(20) == code
+    report = site.report()
+    assert (report["phase"], report["exit_code"], report["cause"]) == ("ended", code, "exited")
+
+
+def test_a_machine_without_room_for_a_process_is_not_the_job_s_fault(tmp_path: Path) -> None:
+    site = Site(tmp_path, "python")
+    site.control()
+    files = ["--control", "control.json", "--report", "report.json", "--log", "log"]
+    crowded = (
+        "import os, runpy, subprocess, sys\n"
+        "def full(*_, **__): raise OSError(11, 'Resource temporarily unavailable')\n"
+        "subprocess.Popen = full\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", crowded, str(FOLDER / "supervise.py"), *files, "--", "true"]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 127
+    assert (site.report()["cause"], site.report()["exit_code"]) == ("start_failed", None)
 
 
 def test_a_checkpoint_signal_comes_before_everything_else(site: Site) -> None:

@@ -71,6 +71,7 @@ def test_a_job_comes_back_from_its_own_json() -> None:
         ({"environment": {"A B": "7"}}, "environment"),
         ({"outputs": ["../secrets"]}, "outputs"),
         ({"outputs": ["/etc/passwd"]}, "outputs"),
+        ({"outputs": ["results/**.txt"]}, "outputs"),
         ({"walltime": "soon"}, "walltime"),
         ({"memory_per_worker": "64GB"}, "memory_per_worker"),
         ({"gpu_classes": ["h100", "h100"]}, "gpu_classes"),
