@@ -21,6 +21,7 @@ ENTERED = {
     "scheduler/cycle/oracle.py",
     "quota/fair_share_oracle.py",
     "quota/ledger.py",
+    "scheduler/placement/victims_oracle.py",
     "connectors/ray/driver.py",
     "connectors/supervisor/supervise.py",
     "scheduler/store/migrations/env.py",
