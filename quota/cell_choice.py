@@ -7,8 +7,9 @@ the reserved places of the kind are always there to be taken, the choice never f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from quota.errors import CellError
 from quota.packing import CellKind, Unpacked, pack
@@ -26,11 +27,12 @@ def choose(
     """Return ``cells`` positions for cells of ``kind``, and the places reserved for all others then.
 
     ``held`` are the positions of bound cells, ``reserved`` has at least ``cells`` places of the kind, ``lent``
-    maps nodes to what calling them back would lose. Raises CellError when a reserved place is too small.
+    maps nodes to what calling them back would lose (sums within 64 bits). Raises CellError when a reserved place
+    is too small.
     """
     if any(forest.healthy[place] < kind.nodes for place in reserved.get(kind, ())):
         raise CellError(f"places reserved for {kind} have lost nodes since cells were last settled")
-    order = _missed_least(forest, kind, forest.free(held), lent)
+    order = _missed_least(forest, kind, held, lent)
     rank = {place: turn for turn, place in enumerate(order)}
     kept = _Kept(forest, reserved)
     chosen: list[int] = []
@@ -64,40 +66,44 @@ class _Kept:
         self.forest = forest
         self.places = {kind: set(places) for kind, places in reserved.items()}
         self.all = {place for places in reserved.values() for place in places}
-        self.around = Counter(above for place in self.all for above in forest.path(place)[1:])
+        places = np.array(sorted(self.all), dtype=np.int64)
+        self.inside = forest.gathered(places, np.ones_like(places))  #: by position, how many places lie in it
 
     def drop(self, kind: CellKind, place: int) -> None:
         """Reserve ``place`` no longer."""
         self.places[kind].remove(place)
         self.all.remove(place)
-        self.around.subtract(self.forest.path(place)[1:])
+        self.inside[self.forest.path(place)] -= 1
 
     def overlaps(self, place: int) -> bool:
         """Return whether a reserved place is ``place``, lies in it or around it."""
-        return self.around[place] > 0 or any(each in self.all for each in self.forest.path(place))
+        return bool(self.inside[place]) or any(each in self.all for each in self.forest.path(place))
 
     def counts(self, kind: CellKind) -> dict[CellKind, int]:
         """Count the places by kind, one of ``kind`` less."""
         return {each: len(places) - (each == kind) for each, places in self.places.items()}
 
 
-def _missed_least(forest: ClassForest, kind: CellKind, free: Sequence[int], lent: Mapping[str, int]) -> list[int]:
+def _missed_least(forest: ClassForest, kind: CellKind, held: Sequence[int], lent: Mapping[str, int]) -> list[int]:
     """Return the free domains that serve ``kind``, the one missed least in front.
 
     Least lost; then the smallest free domain around it; then the fewest healthy nodes of its own; by name.
     """
-    lost: Counter[int] = Counter()
-    for name, loss in lent.items():
-        if name in forest.positions:
-            for place in forest.path(forest.positions[name]):
-                lost[place] += loss
-    keys = []
-    for widest in free:
-        stack = [widest]
-        while stack:
-            place = stack.pop()
-            if forest.level[place] > kind.level:
-                stack.extend(forest.children[place])
-            elif forest.level[place] == kind.level and forest.healthy[place] >= kind.nodes:
-                keys.append((lost[place], forest.healthy[widest], forest.healthy[place], place))
-    return [place for *_, place in sorted(keys)]
+    known = [(forest.positions[name], loss) for name, loss in lent.items() if name in forest.positions]
+    lost = forest.gathered(*np.array(known, dtype=np.int64).reshape(-1, 2).T)
+    taken = np.zeros(len(forest.names), dtype=np.bool_)
+    taken[held] = True
+    broken = forest.gathered(np.array(held, dtype=np.int64), np.ones(len(held), dtype=np.int64)) > 0
+    serving = (forest.level_array == kind.level) & (forest.healthy_array >= kind.nodes) & ~broken
+    places = widest = np.flatnonzero(serving)
+    while True:
+        above = forest.wider_array[widest]
+        beside = ~(taken[above] & (above >= 0))
+        places, widest, above = places[beside], widest[beside], above[beside]
+        climbs = (above >= 0) & ~broken[above]
+        if not climbs.any():
+            break
+        widest = np.where(climbs, above, widest)
+    healthy = forest.healthy_array
+    order: list[int] = places[np.lexsort((places, healthy[places], healthy[widest], lost[places]))].tolist()
+    return order

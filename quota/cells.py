@@ -104,9 +104,12 @@ def bind(
     """Bind ``cells`` more cells of a right, whole or not at all, to the domains that are missed least.
 
     ``lent`` maps nodes in opportunistic use to what calling them back would lose, in any unit. Refused with
-    GUARANTEE_REACHED, and for no other reason, when the right is not worth as many. Raises CellError when a
-    reserved place is too small: after a change of nodes, ``settlement.settle`` comes first.
+    GUARANTEE_REACHED, and for no other reason, when the right is not worth as many. Raises CellError for less
+    than one cell, and when a reserved place is too small: after a change of nodes, ``settlement.settle``
+    comes first.
     """
+    if cells < 1:
+        raise CellError(f"group {group} cannot bind {cells} cells of {kind}")
     right, lent = Right(group, kind), lent or {}
     worth, used = granted.worth.get(right, 0), len(granted.bound_of(right))
     if used + cells > worth:

@@ -16,7 +16,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+import numpy as np
+
 from quota.errors import TopologyError
+from quota.tree import IntArray
 
 
 class Level(IntEnum):
@@ -62,7 +65,7 @@ class ClassForest:
     """The topology as one GPU class sees it. Sequences have one entry a position; positions go by name.
 
     ``healthy`` counts healthy nodes of the class in a domain. ``form`` indexes ``forms``, in which children
-    stand before their parents. ``wider`` is the parent's position or -1.
+    stand before their parents. ``wider`` is the parent's position or -1. Arrays hold the same as sequences.
     """
 
     gpu_class: str
@@ -74,6 +77,9 @@ class ClassForest:
     healthy: Sequence[int]
     form: Sequence[int]
     forms: Sequence[Form]
+    level_array: IntArray
+    wider_array: IntArray
+    healthy_array: IntArray
 
     @property
     def roots(self) -> list[int]:
@@ -97,6 +103,15 @@ class ClassForest:
             found.append(position)
             position = self.wider[position]
         return found
+
+    def gathered(self, places: IntArray, amounts: IntArray) -> IntArray:
+        """Return, by position, the sum of the ``amounts`` at ``places`` that lie in each domain, (position,)."""
+        sums = np.zeros(len(self.names), dtype=np.int64)
+        while len(places):
+            np.add.at(sums, places, amounts)
+            wider = self.wider_array[places]
+            places, amounts = wider[wider >= 0], amounts[wider >= 0]
+        return sums
 
     def free(self, held: Iterable[int]) -> list[int]:
         """Return the widest domains that neither lie in a held one nor have one inside, by name.
@@ -193,7 +208,8 @@ def _compile(topology: Topology, gpu_class: str) -> ClassForest:
             children[parent].append(position)
     sound = {positions[node.name] for node in nodes if node.healthy}
     healthy, form, forms = _forms(level, children, sound)
-    return ClassForest(gpu_class, names, positions, level, wider, children, healthy, form, forms)
+    arrays = (np.array(values, dtype=np.int64) for values in (level, wider, healthy))
+    return ClassForest(gpu_class, names, positions, level, wider, children, healthy, form, forms, *arrays)
 
 
 def _forms(

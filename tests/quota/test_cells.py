@@ -167,15 +167,16 @@ def test_eight_free_nodes_are_no_leaf() -> None:
     assert isinstance(grant(granted, 2, {leaf(2): 2}, topology), Refusal)
 
 
-def test_nodes_are_taken_from_the_leaf_that_is_broken_already() -> None:
+def test_nodes_are_taken_from_the_leaf_and_the_spine_that_are_broken_already() -> None:
     topology = spines([2, 2], [2, 2])
     granted = granted_all(topology, (1, {NODE: 4}), (2, {leaf(2): 2}))
+    lent = dict.fromkeys(sorted(topology.nodes.keys() - {"s1l1n1"}), 1)
     domains = []
     for _ in range(4):
-        answer = bound_one(granted, 1, NODE, topology)
+        answer = bound_one(granted, 1, NODE, topology, **lent)
         domains += answer.domains
-        granted = answer.granted
-    assert domains == ["s0l0n0", "s0l0n1", "s0l1n0", "s0l1n1"]
+        granted, lent = answer.granted, {}
+    assert domains == ["s1l1n1", "s1l1n0", "s1l0n0", "s1l0n1"]
 
 
 def test_the_domain_that_loses_least_is_called_back() -> None:
@@ -192,6 +193,15 @@ def test_a_domain_that_others_need_is_spared_though_it_would_lose_less() -> None
     assert (answer.domains, answer.called_back) == (("s1l0",), ("s1l0n0",))
 
 
+def test_a_domain_in_which_others_have_their_place_is_taken_when_they_find_another() -> None:
+    topology = spines([2], [2])
+    granted = granted_all(topology, (1, {leaf(2): 1}), (2, {NODE: 1}))
+    assert granted.reserved == {leaf(2): ("s0l0",), NODE: ("s1l0n0",)}
+    answer = bound_one(granted, 1, leaf(2), topology, s0l0n0=1)
+    assert answer.domains == ("s1l0",)
+    assert answer.granted.reserved == {NODE: ("s0l0n0",)}
+
+
 def test_a_gang_of_cells_is_bound_at_once() -> None:
     topology = spines([2, 2], [2, 2])
     granted = granted_all(topology, (1, {leaf(2): 3}))
@@ -199,6 +209,16 @@ def test_a_gang_of_cells_is_bound_at_once() -> None:
     assert isinstance(answer, Bound)
     assert sorted(answer.domains) == ["s0l0", "s1l0", "s1l1"]
     assert isinstance(bind(answer.granted, 1, leaf(2), topology), Refusal)
+
+
+def test_each_cell_of_a_gang_leaves_the_others_a_place_beside_all_of_them() -> None:
+    topology = spines([3], [3], [2], [2])
+    granted = granted_all(topology, (1, {leaf(2): 2}), (2, {NODE: 4}))
+    assert granted.reserved[leaf(2)] == ("s2l0", "s3l0")
+    answer = bind(granted, 1, leaf(2), topology, cells=2, lent={"s2l0n0": 1, "s3l0n0": 1})
+    assert isinstance(answer, Bound)
+    assert answer.domains == ("s0l0", "s1l0")
+    assert answer.granted.reserved == {NODE: ("s2l0n0", "s2l0n1", "s3l0n0", "s3l0n1")}
 
 
 def test_spares_stay_with_their_cell_and_carry_it_over_a_failure() -> None:
@@ -243,6 +263,8 @@ def test_what_was_never_granted_or_bound_cannot_be_given_back() -> None:
         revoke(Granted(), 1, NODE, 1, topology)
     with pytest.raises(CellError):
         grant(Granted(), 1, {NODE: -1}, topology)
+    with pytest.raises(CellError):
+        bind(Granted(), 1, NODE, topology, cells=0)
 
 
 def test_binding_on_nodes_that_failed_unnoticed_is_a_fault() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from quota.cells import Bound, Granted, Right, bind, grant
 from quota.packing import CellKind
 from quota.packing_oracle import packs
+from quota.refusal import Refusal, RefusalCode
 from quota.settlement import Shortfall, revoke, settle, worth_of
 from quota.topology import Topology
 
@@ -140,6 +141,17 @@ def test_what_one_group_gives_up_heals_the_short_rights_of_another() -> None:
     healed = revoke(short.granted, 1, NODE, 1, ailing)
     assert healed.shortfalls == ()
     assert healed.granted.rights == {Right(1, NODE): 1, Right(2, NODE): 2}
+
+
+def test_a_short_right_binds_what_it_is_worth_and_no_more() -> None:
+    topology = spines([1] * 3)
+    ailing = topology.with_bad({"s0l0n0"})
+    short = settle(granted_all(topology, (1, {NODE: 3})), ailing).granted
+    refusal = bind(short, 1, NODE, ailing, cells=3)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is RefusalCode.GUARANTEE_REACHED
+    assert refusal.numbers == {"asked": 3, "used": 0, "reserved": 0, "limit": 2, "free": 2, "short": 1}
+    assert sorted(bound(short, 1, NODE, ailing, cells=2).bound) == ["s0l1n0", "s0l2n0"]
 
 
 def test_groups_that_give_up_everything_have_no_rights_left() -> None:
