@@ -2,8 +2,10 @@
 
 QuotaError
 ├── TreeError          groups or quotas that make no tree; the message names them
+├── TopologyError      domains or nodes that make no forest; the message names them
 ├── UnknownGroupError  a group id that the tree does not have
-├── UsageError         a release of more than was charged, or a negative amount
+├── UsageError         a release of more than was charged, a negative amount, or use that goes back in time
+├── CellError          a cell that cannot be, or one released that was never granted or bound
 └── LedgerError        an interval or a rate that cannot be
 """
 
@@ -16,6 +18,14 @@ class QuotaError(Exception):
 
 class TreeError(QuotaError):
     """The groups and quotas given do not form a tree."""
+
+
+class TopologyError(QuotaError):
+    """The domains and nodes given do not form a forest."""
+
+
+class CellError(QuotaError):
+    """A cell that cannot be, or one that was never granted or bound."""
 
 
 class UnknownGroupError(QuotaError, LookupError):

@@ -25,6 +25,10 @@ class RefusalCode(StrEnum):
     UNKNOWN_GROUP = "UnknownGroup"
     NAME_TAKEN = "NameTaken"
     GROUP_CYCLE = "GroupCycle"
+    # cells may not be granted
+    CELLS_EXCEEDED = "CellsExceeded"  #: with all granted cells, they cannot be held at once
+    CELLS_IN_THE_WAY = "CellsInTheWay"  #: they could, if cells that are bound now lay elsewhere
+    CELLS_UNPROVEN = "CellsUnproven"  #: nothing proves that they could, nor that they could not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,9 @@ class Refusal:
     count there), ``limit`` (the bound that was met), ``free`` (what would still go, never below 0) and
     ``short`` (what would have to be freed). Guarantee checks give ``asked`` (the sum as it would be) and
     ``limit`` (what it may be). OUT_OF_RANGE and LIMIT_BELOW_GUARANTEED give ``value`` and ``bound``;
-    ``field`` names the part of the quota they speak of.
+    ``field`` names the part of the quota they speak of. Cells give ``asked``, ``limit`` (how many of them
+    would be granted), ``short`` (the difference), ``granted`` (to all groups, of the kind that ``field``
+    names) and ``bad`` (bad nodes of the class).
     """
 
     code: RefusalCode

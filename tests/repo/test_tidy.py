@@ -20,6 +20,8 @@ ENTERED = {
     "scheduler/main.py",
     "scheduler/cycle/oracle.py",
     "quota/fair_share_oracle.py",
+    "quota/packing_oracle.py",
+    "quota/standing_oracle.py",
     "quota/ledger.py",
     "scheduler/placement/victims_oracle.py",
     "connectors/ray/driver.py",

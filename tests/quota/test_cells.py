@@ -1,0 +1,274 @@
+"""Cells granted and bound: the promise that what is granted can be held, whatever happened before."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from cell_forests import GPU_CLASS, NODE, kinds, leaf, spine, spines, topologies, wishes
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from quota.cells import Bound, Claim, Granted, Right, bind, callable_back, grant, lendable, unbind
+from quota.errors import CellError
+from quota.packing import CellKind
+from quota.packing_oracle import overlap, packs, serves
+from quota.refusal import Refusal, RefusalCode
+from quota.settlement import Settled, revoke, settle
+from quota.topology import Topology
+
+
+class Federation(RuleBasedStateMachine):
+    """Groups that are granted cells, bind and unbind them and give them up, while nodes fail and come back."""
+
+    @initialize(topology=topologies(nodes_max=8))
+    def begin(self, topology: Topology) -> None:
+        self.topology = topology
+        self.granted = Granted()
+
+    @rule(group=st.integers(1, 3), wish=wishes(cells_max=2))
+    def a_group_asks_for_cells(self, group: int, wish: dict[CellKind, int]) -> None:
+        before, answer = self.granted, grant(self.granted, group, wish, self.topology)
+        wanted = self.unbound(before.rights) + Counter(wish)
+        if isinstance(answer, Granted):
+            assert packs(self.topology, wanted, before.bound)
+            assert answer.bound == before.bound
+            self.granted = answer
+            return
+        assert not packs(self.topology, wanted, before.bound)
+        everything = self.all_cells(before.rights) + Counter(wish)
+        if answer.code is RefusalCode.CELLS_EXCEEDED:
+            assert not packs(self.topology, everything)
+        else:
+            assert answer.code is RefusalCode.CELLS_IN_THE_WAY
+
+    @rule(group=st.integers(1, 3), kind=kinds(), cells=st.integers(1, 4))
+    def a_refusal_says_how_many_would_be_granted(self, group: int, kind: CellKind, cells: int) -> None:
+        answer = grant(self.granted, group, {kind: cells}, self.topology)
+        if isinstance(answer, Refusal):
+            limit = answer.numbers["limit"]
+            assert limit < cells and answer.numbers["short"] == cells - limit
+            if limit:
+                assert isinstance(grant(self.granted, group, {kind: limit}, self.topology), Granted)
+            assert isinstance(grant(self.granted, group, {kind: limit + 1}, self.topology), Refusal)
+
+    @precondition(lambda self: self.granted.rights)
+    @rule(data=st.data(), cells=st.integers(1, 2))
+    def a_group_binds_cells(self, data: st.DataObject, cells: int) -> None:
+        right = data.draw(st.sampled_from(sorted(self.granted.rights)))
+        nodes = st.sampled_from(sorted(self.topology.nodes))
+        lent = data.draw(st.dictionaries(nodes, st.integers(0, 3)))
+        before = self.granted
+        answer = bind(before, right.group, right.kind, self.topology, cells=cells, lent=lent)
+        may = len(before.bound_of(right)) + cells <= before.worth.get(right, 0)
+        assert isinstance(answer, Bound) == may, "within the guarantee, and only there, binding succeeds"
+        if isinstance(answer, Refusal):
+            assert answer.code is RefusalCode.GUARANTEE_REACHED
+            return
+        assert len(answer.domains) == cells
+        assert answer.granted.bound == {**before.bound, **dict.fromkeys(answer.domains, right)}
+        inside = {node for node in lent for domain in answer.domains if overlap(self.topology, node, domain)}
+        assert set(answer.called_back) == inside
+        self.granted = answer.granted
+
+    @precondition(lambda self: self.granted.bound)
+    @rule(data=st.data())
+    def a_group_unbinds_a_cell(self, data: st.DataObject) -> None:
+        domain = data.draw(st.sampled_from(list(self.granted.bound)))
+        self.granted = unbind(self.granted, domain)
+
+    @precondition(lambda self: self.granted.rights)
+    @rule(data=st.data())
+    def a_group_gives_cells_up(self, data: st.DataObject) -> None:
+        right = data.draw(st.sampled_from(sorted(self.granted.rights)))
+        cells = data.draw(st.integers(1, self.granted.rights[right]))
+        self.take(revoke(self.granted, right.group, right.kind, cells, self.topology))
+
+    @rule(data=st.data())
+    def nodes_fail_or_come_back(self, data: st.DataObject) -> None:
+        bad = data.draw(st.sets(st.sampled_from(sorted(self.topology.nodes)), max_size=4))
+        self.topology = self.topology.with_bad(bad)
+        self.take(settle(self.granted, self.topology))
+
+    def take(self, settled: Settled) -> None:
+        before, self.granted = self.granted, settled.granted
+        lost = {cell.domain for cell in (*settled.broken, *settled.demoted, *settled.uprooted)}
+        assert before.bound.keys() - self.granted.bound.keys() == lost, "what is lost is told by name"
+        for right, count in self.granted.rights.items():
+            told = [each.worth for each in settled.shortfalls if each.right == right]
+            assert told == ([self.granted.worth.get(right, 0)] if self.granted.worth.get(right, 0) < count else [])
+
+    @invariant()
+    def all_that_rights_are_worth_can_be_held_at_once(self) -> None:
+        assert packs(self.topology, self.unbound(self.granted.worth), self.granted.bound)
+
+    @invariant()
+    def every_cell_has_a_place_of_its_own(self) -> None:
+        granted = self.granted
+        claims = callable_back(granted, self.topology, ())
+        assert Counter(claim.kind for claim in claims) == self.unbound(granted.worth)
+        places = [(right.kind, domain) for domain, right in granted.bound.items()]
+        places += [(claim.kind, claim.domain) for claim in claims]
+        assert all(serves(self.topology, domain, kind) for kind, domain in places)
+        for number, (_, domain) in enumerate(places):
+            assert not any(overlap(self.topology, domain, other) for _, other in places[number + 1 :])
+
+    @invariant()
+    def nobody_holds_more_than_a_right_is_worth(self) -> None:
+        held = Counter(self.granted.bound.values())
+        assert all(count <= self.granted.worth.get(right, 0) for right, count in held.items())
+        assert all(self.granted.rights[right] >= count for right, count in self.granted.worth.items())
+
+    def unbound(self, rights: dict[Right, int]) -> Counter[CellKind]:
+        return self.all_cells(rights) - Counter(right.kind for right in self.granted.bound.values())
+
+    def all_cells(self, rights: dict[Right, int]) -> Counter[CellKind]:
+        cells: Counter[CellKind] = Counter()
+        for right, count in rights.items():
+            cells[right.kind] += count
+        return cells
+
+
+TestFederation = Federation.TestCase
+TestFederation.settings = settings(max_examples=60, stateful_step_count=15)
+
+
+def granted_all(topology: Topology, *wishes: tuple[int, dict[CellKind, int]]) -> Granted:
+    granted = Granted()
+    for group, wish in wishes:
+        answer = grant(granted, group, wish, topology)
+        assert isinstance(answer, Granted), answer
+        granted = answer
+    return granted
+
+
+def bound_one(granted: Granted, group: int, kind: CellKind, topology: Topology, **lent: int) -> Bound:
+    answer = bind(granted, group, kind, topology, lent=lent)
+    assert isinstance(answer, Bound), answer
+    return answer
+
+
+def test_a_wish_of_leaves_and_nodes_is_granted_as_a_whole_or_not_at_all() -> None:
+    topology = spines([4, 4], [4, 4])
+    granted = granted_all(topology, (1, {leaf(4): 2, NODE: 3}))
+    answer = grant(granted, 2, {leaf(4): 1, NODE: 2}, topology)
+    assert isinstance(answer, Refusal)
+    assert (answer.code, answer.group, answer.field) == (RefusalCode.CELLS_EXCEEDED, 2, "h100 node of 1")
+    assert answer.numbers == {"asked": 2, "limit": 1, "short": 1, "granted": 3, "bad": 0}
+    assert isinstance(grant(granted, 2, {leaf(4): 1, NODE: 1}, topology), Granted)
+
+
+def test_eight_free_nodes_are_no_leaf() -> None:
+    # The anomaly that cells are there to prevent: enough nodes, but none of them together.
+    topology = spines([2, 2], [2, 2])
+    granted = granted_all(topology, (1, {NODE: 5}))
+    assert isinstance(grant(granted, 2, {leaf(2): 1}, topology), Granted)
+    assert isinstance(grant(granted, 2, {leaf(2): 2}, topology), Refusal)
+
+
+def test_nodes_are_taken_from_the_leaf_and_the_spine_that_are_broken_already() -> None:
+    topology = spines([2, 2], [2, 2])
+    granted = granted_all(topology, (1, {NODE: 4}), (2, {leaf(2): 2}))
+    lent = dict.fromkeys(sorted(topology.nodes.keys() - {"s1l1n1"}), 1)
+    domains = []
+    for _ in range(4):
+        answer = bound_one(granted, 1, NODE, topology, **lent)
+        domains += answer.domains
+        granted, lent = answer.granted, {}
+    assert domains == ["s1l1n1", "s1l1n0", "s1l0n0", "s1l0n1"]
+
+
+def test_the_domain_that_loses_least_is_called_back() -> None:
+    topology = spines([2, 2], [2])
+    granted = granted_all(topology, (1, {leaf(2): 1}))
+    answer = bound_one(granted, 1, leaf(2), topology, s0l0n0=5, s0l1n0=3, s0l1n1=1, s1l0n0=9)
+    assert (answer.domains, answer.called_back) == (("s0l1",), ("s0l1n0", "s0l1n1"))
+
+
+def test_a_domain_that_others_need_is_spared_though_it_would_lose_less() -> None:
+    topology = spines([2, 2], [2, 1])
+    granted = granted_all(topology, (1, {leaf(2): 1}), (2, {spine(4): 1}))
+    answer = bound_one(granted, 1, leaf(2), topology, s1l0n0=100)
+    assert (answer.domains, answer.called_back) == (("s1l0",), ("s1l0n0",))
+
+
+def test_a_domain_in_which_others_have_their_place_is_taken_when_they_find_another() -> None:
+    topology = spines([2], [2])
+    granted = granted_all(topology, (1, {leaf(2): 1}), (2, {NODE: 1}))
+    assert granted.reserved == {leaf(2): ("s0l0",), NODE: ("s1l0n0",)}
+    answer = bound_one(granted, 1, leaf(2), topology, s0l0n0=1)
+    assert answer.domains == ("s1l0",)
+    assert answer.granted.reserved == {NODE: ("s0l0n0",)}
+
+
+def test_a_gang_of_cells_is_bound_at_once() -> None:
+    topology = spines([2, 2], [2, 2])
+    granted = granted_all(topology, (1, {leaf(2): 3}))
+    answer = bind(granted, 1, leaf(2), topology, cells=3, lent={"s0l1n0": 1})
+    assert isinstance(answer, Bound)
+    assert sorted(answer.domains) == ["s0l0", "s1l0", "s1l1"]
+    assert isinstance(bind(answer.granted, 1, leaf(2), topology), Refusal)
+
+
+def test_each_cell_of_a_gang_leaves_the_others_a_place_beside_all_of_them() -> None:
+    topology = spines([3], [3], [2], [2])
+    granted = granted_all(topology, (1, {leaf(2): 2}), (2, {NODE: 4}))
+    assert granted.reserved[leaf(2)] == ("s2l0", "s3l0")
+    answer = bind(granted, 1, leaf(2), topology, cells=2, lent={"s2l0n0": 1, "s3l0n0": 1})
+    assert isinstance(answer, Bound)
+    assert answer.domains == ("s0l0", "s1l0")
+    assert answer.granted.reserved == {NODE: ("s2l0n0", "s2l0n1", "s3l0n0", "s3l0n1")}
+
+
+def test_spares_stay_with_their_cell_and_carry_it_over_a_failure() -> None:
+    topology = spines([18])
+    granted = bound_one(granted_all(topology, (1, {leaf(16): 1})), 1, leaf(16), topology).granted
+    assert isinstance(grant(granted, 2, {NODE: 1}, topology), Refusal)
+    two_bad = topology.with_bad({"s0l0n0", "s0l0n1"})
+    assert settle(granted, two_bad).granted == granted
+    three_bad = topology.with_bad({"s0l0n0", "s0l0n1", "s0l0n2"})
+    (broken,) = settle(granted, three_bad).broken
+    assert (broken.domain, broken.healthy) == ("s0l0", 15)
+
+
+def test_what_bound_cells_stand_in_the_way_of_is_told_from_what_is_too_much() -> None:
+    topology = spines([1, 1], [1, 1])
+    granted = granted_all(topology, (1, {NODE: 2}))
+    for lent in ({"s0l1n0": 9, "s1l0n0": 9, "s1l1n0": 9}, {"s0l1n0": 9, "s1l0n0": 9, "s0l0n0": 9}):
+        granted = bound_one(granted, 1, NODE, topology, **lent).granted
+    answer = grant(granted, 2, {spine(2): 1}, topology)
+    assert isinstance(answer, Refusal)
+    assert answer.code is RefusalCode.CELLS_IN_THE_WAY
+
+
+def test_claims_say_which_lent_nodes_each_cell_calls_back() -> None:
+    topology = spines([2, 2])
+    granted = granted_all(topology, (1, {leaf(2): 1}), (2, {NODE: 1}))
+    claims = callable_back(granted, topology, {"s0l0n0", "s0l1n1"})
+    assert claims == (Claim(NODE, "s0l1n0", ()), Claim(leaf(2), "s0l0", ("s0l0n0",)))
+
+
+def test_healthy_nodes_outside_of_bound_cells_may_be_lent() -> None:
+    topology = spines([2, 2]).with_bad({"s0l1n0"})
+    granted = bound_one(granted_all(topology, (1, {leaf(2): 1})), 1, leaf(2), topology).granted
+    assert lendable(granted, topology, GPU_CLASS) == ("s0l1n1",)
+
+
+def test_what_was_never_granted_or_bound_cannot_be_given_back() -> None:
+    topology = spines([2])
+    with pytest.raises(CellError):
+        unbind(Granted(), "s0l0")
+    with pytest.raises(CellError):
+        revoke(Granted(), 1, NODE, 1, topology)
+    with pytest.raises(CellError):
+        grant(Granted(), 1, {NODE: -1}, topology)
+    with pytest.raises(CellError):
+        bind(Granted(), 1, NODE, topology, cells=0)
+
+
+def test_binding_on_nodes_that_failed_unnoticed_is_a_fault() -> None:
+    topology = spines([2])
+    granted = granted_all(topology, (1, {leaf(2): 1}))
+    with pytest.raises(CellError, match="lost nodes"):
+        bind(granted, 1, leaf(2), topology.with_bad({"s0l0n0"}))

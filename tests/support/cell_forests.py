@@ -1,0 +1,62 @@
+"""Topologies for tests of cells: one written as nested tables, and Hypothesis strategies for random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import strategies as st
+
+from quota.packing import CellKind
+from quota.topology import Domain, Level, Node, Topology
+
+GPU_CLASS = "h100"
+NODE = CellKind(GPU_CLASS, Level.NODE, 1)
+
+
+def leaf(nodes: int) -> CellKind:
+    """A leaf with at least so many nodes."""
+    return CellKind(GPU_CLASS, Level.LEAF, nodes)
+
+
+def spine(nodes: int) -> CellKind:
+    """A spine with at least so many nodes."""
+    return CellKind(GPU_CLASS, Level.SPINE, nodes)
+
+
+def spines(*sizes: Sequence[int]) -> Topology:
+    """Build spines s0, s1, … of leaves s0l0, … of so many nodes s0l0n0, …"""
+    domains, nodes = [], []
+    for number, leaves in enumerate(sizes):
+        domains.append(Domain(f"s{number}", Level.SPINE, None))
+        for each, count in enumerate(leaves):
+            domains.append(Domain(f"s{number}l{each}", Level.LEAF, f"s{number}"))
+            nodes += [Node(f"s{number}l{each}n{node}", f"s{number}l{each}", GPU_CLASS) for node in range(count)]
+    return Topology.build(domains, nodes)
+
+
+@st.composite
+def topologies(draw: st.DrawFn, *, nodes_max: int = 9, bad: bool = True) -> Topology:
+    """Draw a forest: up to four levels above the nodes, domains that skip levels, leaves of any size, bad nodes."""
+    domains = [Domain("d0", draw(st.sampled_from((Level.SITE, Level.HALL, Level.SPINE, Level.LEAF))), None)]
+    for number in range(1, draw(st.integers(1, 7))):
+        above = draw(st.none() | st.sampled_from([each for each in domains if each.level > Level.LEAF] or [None]))
+        wider = [level for level in Level if Level.NODE < level < (above.level if above else Level.SITE)]
+        domains.append(Domain(f"d{number}", draw(st.sampled_from(wider)), above.name if above else None))
+    nodes = [
+        Node(f"n{number}", draw(st.sampled_from(domains)).name, GPU_CLASS, not bad or draw(st.integers(0, 4)) > 0)
+        for number in range(draw(st.integers(1, nodes_max)))
+    ]
+    return Topology.build(domains, nodes)
+
+
+def kinds(*, nodes_max: int = 4) -> st.SearchStrategy[CellKind]:
+    """Draw a kind of cells that small forests can have."""
+    wide = st.builds(
+        CellKind, st.just(GPU_CLASS), st.sampled_from((Level.LEAF, Level.SPINE, Level.HALL)), st.integers(1, nodes_max)
+    )
+    return st.just(NODE) | wide
+
+
+def wishes(*, cells_max: int = 3) -> st.SearchStrategy[Mapping[CellKind, int]]:
+    """Draw a few cells of a few kinds."""
+    return st.dictionaries(kinds(), st.integers(1, cells_max), min_size=1, max_size=4)
