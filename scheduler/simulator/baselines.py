@@ -8,11 +8,10 @@ is known of a job's run time, it counts as very long.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
-
-import numpy as np
 
 from scheduler.model.ids import JobId, SiteId
 from scheduler.simulator.availability import Action, NodeEvent
@@ -178,6 +177,10 @@ class ShortestFirst(PlainScheduler):
 class Easy(Fifo):
     """FIFO, and behind the blocked head whatever does not put its start off: what ends before, or leaves it room then."""
 
+    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent]) -> None:
+        super().__init__(cluster, workload, policy, node_events)
+        self._by_end: list[tuple[int, JobId]] = []
+
     def start_now(self, now_ms: int) -> None:
         """Start heads, then what fits beside the head's reservation."""
         super().start_now(now_ms)
@@ -206,14 +209,27 @@ class Easy(Fifo):
 
     def _reservation(self, head: SimJob) -> tuple[int, IntArray | None]:
         """When the head can start if runs end as expected, and what is free then; None if never as nodes stand."""
-        shape, free = self.workload.shapes[head.shape], self.nodes.free.copy()
-        total = int(np.maximum(free[:, 0], 0).sum())
-        for running in sorted(self.running.values(), key=lambda each: (each.expected_end_ms, each.job.id)):
-            self.nodes.change(self.workload.shapes[running.job.shape], running.place, 1, free)
-            total += running.job.gpus
-            if total >= shape.gpus and self.nodes.place(shape, head.bound_site, free) is not None:
-                return running.expected_end_ms, free
-        return 0, None
+        shapes, running = self.workload.shapes, self.running
+        runs = (running[job] for _, job in self._by_end)
+        needed = self.nodes.fits_after(
+            shapes[head.shape], head.bound_site, ((shapes[run.job.shape], run.place) for run in runs)
+        )
+        if needed is None:
+            return 0, None
+        free = self.nodes.free.copy()
+        for _, job in self._by_end[:needed]:
+            self.nodes.change(shapes[running[job].job.shape], running[job].place, 1, free)
+        return self._by_end[needed - 1][0], free
+
+    def start(self, job: SimJob, site: SiteId, place: Place, now_ms: int) -> None:
+        """Start a waiting job."""
+        super().start(job, site, place, now_ms)
+        insort(self._by_end, (self.running[job.id].expected_end_ms, job.id))
+
+    def end(self, running: Running, at_ms: int, cause: EndCause, cost_ms: int) -> None:
+        """A run is over."""
+        del self._by_end[bisect_left(self._by_end, (running.expected_end_ms, running.job.id))]
+        super().end(running, at_ms, cause, cost_ms)
 
 
 def run_baseline(

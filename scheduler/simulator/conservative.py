@@ -37,6 +37,19 @@ class Profile:
         self._times: IntArray = np.array([now_ms], dtype=np.int64)
         self._free: IntArray = np.array([devices], dtype=np.int64)
 
+    @staticmethod
+    def of_runs(now_ms: int, devices: int, runs: Sequence[tuple[int, int]]) -> Profile:
+        """What is free when runs, (devices, expected end), end as expected."""
+        made = Profile(now_ms, devices)
+        if runs:
+            held, ends = np.array(runs, dtype=np.int64).T
+            times, which = np.unique(np.maximum(ends, now_ms + 1), return_inverse=True)
+            back = np.bincount(which, weights=held).astype(np.int64)
+            free = devices - int(held.sum())
+            made._times = np.concatenate(([now_ms], times))
+            made._free = np.concatenate(([free], free + np.cumsum(back)))
+        return made
+
     def earliest(self, now_ms: int, devices: int, duration_ms: int) -> int | None:
         """The first time from which ``devices`` are free for the whole duration; None for never."""
         short = self._free < devices
@@ -117,10 +130,10 @@ class Conservative(PlainScheduler):
         devices: dict[str, int] = {}
         for node in self.cluster.nodes:
             devices[node.gpu_class] = devices.get(node.gpu_class, 0) + node.gpus
-        self._profiles = {name: Profile(now_ms, count) for name, count in devices.items() if count}
-        for running in self.running.values():
-            name = self._class_of[running.place[0][0]]
-            self._profiles[name].take(now_ms, max(running.expected_end_ms, now_ms + 1), running.job.gpus)
+        runs: dict[str, list[tuple[int, int]]] = {name: [] for name in devices}
+        for run in self.running.values():
+            runs[self._class_of[run.place[0][0]]].append((run.job.gpus, run.expected_end_ms))
+        self._profiles = {name: Profile.of_runs(now_ms, count, runs[name]) for name, count in devices.items() if count}
         self._due.clear()
         self._new.clear()
         for job in self.queues.walk(Verdicts()):
