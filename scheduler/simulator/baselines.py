@@ -17,7 +17,7 @@ from scheduler.model.ids import JobId, SiteId
 from scheduler.simulator.availability import Action, NodeEvent
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.free_nodes import FreeNodes, IntArray, Place
-from scheduler.simulator.history import EndCause, History, Segment
+from scheduler.simulator.history import EndCause, History, NodeUse, Segment
 from scheduler.simulator.knowledge import UNKNOWN_MS, Knowledge
 from scheduler.simulator.nodes import Nodes
 from scheduler.simulator.policy import Baseline, Order, Policy
@@ -49,7 +49,7 @@ class PlainScheduler:
         self.queues = Queues()
         self.running: dict[JobId, Running] = {}
         self.history = History(workload.jobs)
-        self._events, self._closed = node_events, Nodes(cluster)
+        self._events, self._books = node_events, Nodes(cluster)
         self._ends: list[tuple[int, JobId]] = []
         self._arrived = self._told = 0
 
@@ -60,7 +60,7 @@ class PlainScheduler:
     def run(self, end_ms: int | None) -> History:
         """Simulate to the end or to ``end_ms``."""
         began = perf_counter()
-        self.history.capacity.append((0, self._closed.devices))
+        self.history.capacity.append((0, self._books.devices))
         while (now_ms := self._next_ms()) is not None and (end_ms is None or now_ms < end_ms):
             self._happen(now_ms)
             if len(self.queues):
@@ -104,6 +104,7 @@ class PlainScheduler:
     def start(self, job: SimJob, site: SiteId, place: Place, now_ms: int) -> None:
         """Start a waiting job."""
         self.nodes.change(self.workload.shapes[job.shape], place, -1)
+        self._books.take(self._gang(job, place))
         self.queues.remove(job)
         expected_ms = UNKNOWN_MS if job.expected_ms is None else job.expected_ms
         self.running[job.id] = Running(job, site, place, now_ms, now_ms + job.left_ms, now_ms + expected_ms)
@@ -114,6 +115,10 @@ class PlainScheduler:
         job = running.job
         del self.running[job.id]
         self.nodes.change(self.workload.shapes[job.shape], running.place, 1)
+        self._books.give_back(self._gang(job, running.place))
+        if self._books.changed:
+            self.history.capacity.append((at_ms, self._books.devices))
+            self._books.changed.clear()
         self._close(running, at_ms, cause, cost_ms)
         job.ran(at_ms - running.start_ms, cost_ms)
         if cause is EndCause.FINISHED:
@@ -124,18 +129,23 @@ class PlainScheduler:
             self.wait(job)
 
     def _close(self, running: Running, at_ms: int, cause: EndCause, cost_ms: int = 0) -> None:
-        each = self.workload.shapes[running.job.shape].gpus_per_worker
-        gang = tuple([(index, workers * each) for index, workers in running.place])
+        gang = self._gang(running.job, running.place)
         self.history.segments.append(
             Segment(running.job, running.site, running.start_ms, at_ms, gang, cause, None, cost_ms)
         )
 
+    def _gang(self, job: SimJob, place: Place) -> tuple[NodeUse, ...]:
+        each = self.workload.shapes[job.shape].gpus_per_worker
+        return tuple([(index, workers * each) for index, workers in place])
+
     def change_nodes(self, event: NodeEvent) -> None:
         """Nodes open or close."""
         if event.action is not Action.END:
-            for index, is_open in self._closed.change(event):
-                self.nodes.set_open((index,), is_open)
-            self.history.capacity.append((event.at_ms, self._closed.devices))
+            self._books.change(event)
+            for index in self._books.changed:
+                self.nodes.set_open(index, not self._books.is_closed(index))
+            self._books.changed.clear()
+            self.history.capacity.append((event.at_ms, self._books.devices))
         if event.action not in (Action.END, Action.FAIL):
             return
         touched, fails = set(event.nodes), event.action is Action.FAIL

@@ -134,6 +134,7 @@ class Driver:
         while self._told < len(self._events) and self._events[self._told].at_ms == at_ms:
             self._change_nodes(self._events[self._told])
             self._told += 1
+        self._tell_nodes(at_ms)
         jobs, first = self._workload.jobs, self._arrived
         while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
             self._arrived += 1
@@ -181,11 +182,17 @@ class Driver:
     def _change_nodes(self, event: NodeEvent) -> None:
         """Open or close nodes, and end what may not go on there."""
         if event.action is not Action.END:
-            for index, healthy in self._nodes.change(event):
-                self._federation.put_node(self._nodes.fact(index, healthy))
-            self._history.capacity.append((event.at_ms, self._nodes.devices))
+            self._nodes.change(event)
         if event.action in (Action.END, Action.FAIL):
             self._end_all_on(event)
+
+    def _tell_nodes(self, at_ms: int) -> None:
+        """Have the scheduler know what has changed of nodes."""
+        if self._nodes.changed:
+            for index in sorted(self._nodes.changed):
+                self._federation.put_node(self._nodes.fact(index))
+            self._nodes.changed.clear()
+            self._history.capacity.append((at_ms, self._nodes.devices))
 
     def _end_all_on(self, event: NodeEvent) -> None:
         fails, touched = event.action is Action.FAIL, set(event.nodes)
@@ -232,6 +239,7 @@ class Driver:
             self._earmark(earmark)
         for stop in plan.stops:
             ended |= self._stop(stop, now_ms)
+        self._tell_nodes(now_ms)
         for start in plan.starts:
             self._start(start, self._next_run(), now_ms)
         if plan.earmarks:
@@ -308,7 +316,10 @@ class Driver:
         """Start those whose nodes are free by now."""
         for earmark, run in list(self._earmarks.values()):
             each = self._workload.shapes[earmark.shape].gpus_per_worker
-            free = all(self._nodes.free[node - 1] >= workers * each for node, _, _, workers in earmark.gang)
+            free = all(
+                self._nodes.free[node - 1] >= workers * each and not self._nodes.is_closed(node - 1)
+                for node, _, _, workers in earmark.gang
+            )
             if free and earmark.job not in self._run_of:
                 del self._earmarks[earmark.job]
                 self._start(earmark, run, now_ms)

@@ -109,9 +109,9 @@ class FreeNodes:
             free[index, 1] += sign * workers * shape.cpus_per_worker
             free[index, 2] += sign * workers * shape.memory_mib_per_worker
 
-    def set_open(self, nodes: Sequence[int], is_open: bool) -> None:
-        """Whether something new may start on nodes."""
-        self._open[list(nodes)] = is_open
+    def set_open(self, index: int, is_open: bool) -> None:
+        """Whether something new may start on a node."""
+        self._open[index] = is_open
 
 
 def _workers(left: Sequence[int], shape: Shape) -> int:
