@@ -12,7 +12,7 @@ import typer
 
 from scheduler.cli.app import app
 from scheduler.cli.language import say
-from scheduler.cli.options import Output, command
+from scheduler.cli.options import CommandAfterDashes, Output, command, words_after_dashes
 from scheduler.cli.output import Column, OutputFormat, field, show_duration, write_rows
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to li
 
 
 def _seconds(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: show_duration(row[name])
+    return lambda row: show_duration(row.get(name))
 
 
 def _rounded(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: "-" if row[name] is None else f"{row[name]:.3f}"
+    return lambda row: "-" if row.get(name) is None else f"{row[name]:.3f}"
 
 
 _SIMULATED = (
@@ -52,6 +52,16 @@ _SIMULATED = (
     Column(heading="TIMES THE BOUND", value=_rounded("times_the_bound")),
     Column(heading="ROUNDS", value=field("rounds"), wide=True),
     Column(heading="TOOK", value=_seconds("wall_s"), wide=True),
+)
+
+_SWEPT = (
+    Column(heading="POLICY", value=field("policy")),
+    Column(heading="SEEDS", value=field("seeds")),
+    Column(heading="MEAN TIME", value=_seconds("mean_jct_s")),
+    Column(heading="LEAST", value=_seconds("mean_jct_s_min")),
+    Column(heading="GREATEST", value=_seconds("mean_jct_s_max")),
+    Column(heading="MEAN WAIT", value=_seconds("mean_wait_s")),
+    Column(heading="USED", value=_rounded("utilisation")),
 )
 
 
@@ -179,6 +189,25 @@ def simulate(
         results = simulator.run(options)
     rows = [{"scheduler": each.name, **each.measured.document} for each in results]
     write_rows(rows, _SIMULATED, output, "scheduler", simulator.document(results, options))
+
+
+@app.command("sweep", cls=CommandAfterDashes)
+@command
+def sweep(
+    context: typer.Context,
+    policies: Annotated[list[Path] | None, typer.Option("--policy", help="A policy file; may be repeated.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0 to this, less one.")] = 1,
+    ray: Annotated[str | None, typer.Option("--ray", help="Address of a Ray dashboard; else this machine.")] = None,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Many simulations in parallel: every policy with every seed. What stands after -- goes to each 'dure simulate'."""
+    from scheduler.simulator.sweep import run_here, run_on_ray, summary, tasks
+
+    todo = tasks(policies or [], range(seeds), words_after_dashes(context))
+    with _faults_told():
+        documents = run_here(todo) if ray is None else run_on_ray(todo, ray)
+    rows = summary(todo, documents)
+    write_rows(rows, _SWEPT, output, "policy")
 
 
 @app.command("agent", rich_help_panel=PROCESSES)

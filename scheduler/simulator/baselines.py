@@ -57,6 +57,10 @@ class PlainScheduler:
         """Start what may start at this instant."""
         raise NotImplementedError
 
+    def wake_ms(self) -> int | None:
+        """When to look again though nothing happens."""
+        return None
+
     def run(self, end_ms: int | None) -> History:
         """Simulate to the end or to ``end_ms``."""
         began = perf_counter()
@@ -81,6 +85,9 @@ class PlainScheduler:
             times.append(self._ends[0][0])
         if self._told < len(self._events) and (times or len(self.queues)):
             times.append(self._events[self._told].at_ms)
+        wake_ms = self.wake_ms()
+        if wake_ms is not None:
+            times.append(wake_ms)
         return min(times, default=None)
 
     def _happen(self, at_ms: int) -> None:

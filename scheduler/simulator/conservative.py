@@ -3,7 +3,7 @@
 Mu'alem and Feitelson, "Utilization, predictability, workloads, and user runtime estimates" (2001). Reservations count the
 devices of a GPU class over time; nodes are looked at when a reservation falls due, and a job that then finds no nodes is
 put in anew. When a run ends early or nodes open, reservations are made anew in the order of submission, at most once
-every ``COMPRESS_MS``.
+every ``COMPRESS_MS`` while anything runs.
 """
 
 from __future__ import annotations
@@ -89,12 +89,13 @@ class Conservative(PlainScheduler):
         self._profiles: dict[str, Profile] = {}
         self._due: list[tuple[int, JobId]] = []
         self._new: list[SimJob] = []
-        self._made_ms = -COMPRESS_MS
+        self._made_ms, self._now_ms = -COMPRESS_MS, 0
         self._stale = True
 
     def start_now(self, now_ms: int) -> None:
         """Reserve for what is new, and start what is due."""
-        if self._stale and now_ms - self._made_ms >= COMPRESS_MS:
+        self._now_ms = now_ms
+        if not self.running or (self._stale and now_ms - self._made_ms >= COMPRESS_MS):
             self._make_anew(now_ms)
         for profile in self._profiles.values():
             profile.forget_before(now_ms)
@@ -109,6 +110,11 @@ class Conservative(PlainScheduler):
                 continue
             self._due.remove(entry)
             self.start(job, *found, now_ms)
+
+    def wake_ms(self) -> int | None:
+        """The next reservation that falls due."""
+        at = bisect_right(self._due, (self._now_ms, JobId(2**62)))
+        return self._due[at][0] if at < len(self._due) else None
 
     def wait(self, job: SimJob) -> None:
         """A job begins to wait, and has no reservation yet."""
