@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scheduler.cli.app import app
 from scheduler.cli.language import say
-from scheduler.cli.options import command
+from scheduler.cli.options import CommandAfterDashes, Output, command, words_after_dashes
+from scheduler.cli.output import Column, OutputFormat, field, show_duration, write_rows
 
 if TYPE_CHECKING:
     from connectors.protocol import Connector
@@ -27,6 +28,41 @@ Redis = Annotated[
 ]
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65_535, help="Port to listen on.")]
+
+
+def _seconds(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: show_duration(row.get(name))
+
+
+def _rounded(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: "-" if row.get(name) is None else f"{row[name]:.3f}"
+
+
+_SIMULATED = (
+    Column(heading="SCHEDULER", value=field("scheduler")),
+    Column(heading="JOBS", value=field("jobs")),
+    Column(heading="COMPLETED", value=field("completed")),
+    Column(heading="MEAN TIME", value=_seconds("mean_jct_s")),
+    Column(heading="P99 TIME", value=_seconds("p99_jct_s")),
+    Column(heading="MEAN WAIT", value=_seconds("mean_wait_s")),
+    Column(heading="P99 WAIT", value=_seconds("p99_wait_s")),
+    Column(heading="SLOWDOWN", value=_rounded("bounded_slowdown_mean")),
+    Column(heading="USED", value=_rounded("utilisation")),
+    Column(heading="PREEMPTIONS", value=field("preemptions")),
+    Column(heading="TIMES THE BOUND", value=_rounded("times_the_bound")),
+    Column(heading="ROUNDS", value=field("rounds"), wide=True),
+    Column(heading="TOOK", value=_seconds("wall_s"), wide=True),
+)
+
+_SWEPT = (
+    Column(heading="POLICY", value=field("policy")),
+    Column(heading="SEEDS", value=field("seeds")),
+    Column(heading="MEAN TIME", value=_seconds("mean_jct_s")),
+    Column(heading="LEAST", value=_seconds("mean_jct_s_min")),
+    Column(heading="GREATEST", value=_seconds("mean_jct_s_max")),
+    Column(heading="MEAN WAIT", value=_seconds("mean_wait_s")),
+    Column(heading="USED", value=_rounded("utilisation")),
+)
 
 
 def _wiring(database: str, redis: str | None) -> Wiring:
@@ -97,6 +133,81 @@ def administrator(
 
     with _faults_told(), open_runtime(_wiring(database, None)) as runtime:
         sys.stdout.write(first_administrator(runtime, name) + "\n")
+
+
+@app.command("simulate")
+@command
+def simulate(
+    trace: Annotated[Path | None, typer.Option("--trace", help="Job log: .csv, .swf or .jsonl, or as .gz.")] = None,
+    cluster: Annotated[Path | None, typer.Option("--cluster", help="Nodes and groups as JSON.")] = None,
+    scenario: Annotated[str | None, typer.Option("--scenario", help="Made-up nation instead: korea.")] = None,
+    scale: Annotated[float, typer.Option("--scale", min=0.0, help="Part of the scenario's nodes.")] = 0.01,
+    days: Annotated[float, typer.Option("--days", min=0.0, help="Length of the scenario.")] = 7.0,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Groups, quotas, offers, order: YAML or JSON.")
+    ] = None,
+    from_seconds: Annotated[float, typer.Option("--from", min=0.0, help="First second of the trace.")] = 0.0,
+    to_seconds: Annotated[float | None, typer.Option("--to", min=0.0, help="End of submissions, in seconds.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="No more jobs than this.")] = None,
+    load_factor: Annotated[float, typer.Option("--load-factor", min=1e-6, help="Submissions this much denser.")] = 1.0,
+    jitter: Annotated[float, typer.Option("--jitter", min=0.0, max=1.0, help="Shake gaps by 1 ± this.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")] = 0,
+    compare: Annotated[str, typer.Option("--compare", help="Baselines beside it: fifo,easy,conservative,sjf.")] = "",
+    json: Annotated[Path | None, typer.Option("--json", help="Write every figure here.")] = None,
+    decisions: Annotated[Path | None, typer.Option("--decisions", help="Write every run segment here, as CSV.")] = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write a page with plots here, as HTML.")] = None,
+    bound: Annotated[bool, typer.Option(help="Work out what no schedule could beat; may take long.")] = True,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Replay a job log with the scheduler that production runs. Needs no server."""
+    from scheduler.simulator import command as simulator
+    from scheduler.simulator.scenario import Scale
+    from scheduler.simulator.trace import Window
+
+    window = Window(
+        from_ms=round(from_seconds * 1000),
+        to_ms=None if to_seconds is None else round(to_seconds * 1000),
+        jobs_max=jobs,
+        load_factor=load_factor,
+        jitter=jitter,
+    )
+    options = simulator.Options(
+        trace=trace,
+        cluster=cluster,
+        scenario=scenario,
+        scale=Scale(nodes=scale, days=days),
+        policy=policy,
+        window=window,
+        seed=seed,
+        compare=tuple(name for name in compare.split(",") if name),
+        json=json,
+        decisions=decisions,
+        report=report,
+        bound=bound,
+    )
+    with _faults_told():
+        results = simulator.run(options)
+    rows = [{"scheduler": each.name, **each.measured.document} for each in results]
+    write_rows(rows, _SIMULATED, output, "scheduler", simulator.document(results, options))
+
+
+@app.command("sweep", cls=CommandAfterDashes)
+@command
+def sweep(
+    context: typer.Context,
+    policies: Annotated[list[Path] | None, typer.Option("--policy", help="A policy file; may be repeated.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0 to this, less one.")] = 1,
+    ray: Annotated[str | None, typer.Option("--ray", help="Address of a Ray dashboard; else this machine.")] = None,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Many simulations in parallel: every policy with every seed. What stands after -- goes to each 'dure simulate'."""
+    from scheduler.simulator.sweep import run_here, run_on_ray, summary, tasks
+
+    todo = tasks(policies or [], range(seeds), words_after_dashes(context))
+    with _faults_told():
+        documents = run_here(todo) if ray is None else run_on_ray(todo, ray)
+    rows = summary(todo, documents)
+    write_rows(rows, _SWEPT, output, "policy")
 
 
 @app.command("agent", rich_help_panel=PROCESSES)

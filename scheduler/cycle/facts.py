@@ -32,7 +32,7 @@ class WaitingJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRun:
-    """A run that holds nodes. ``gang`` lists (node, workers)."""
+    """A run that holds nodes. ``gang`` lists (node, workers). ``expected_end_ms`` is None where nobody can tell."""
 
     id: RunId
     job: JobId
@@ -43,6 +43,10 @@ class LiveRun:
     cpus_per_worker: int
     memory_mib_per_worker: int
     gang: tuple[tuple[NodeId, int], ...]
+    started_ms: int = 0
+    preemptible: bool = True
+    priority: int = 0
+    expected_end_ms: int | None = None
 
     @property
     def gpus(self) -> int:

@@ -1,12 +1,13 @@
-"""What a round answers: starts, and a verdict for every class of jobs that still wait."""
+"""What a round answers: starts, stops, what is held for whom, and a verdict for every class of jobs that still wait."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.reason import Reason
 
 #: (node, its name, first rank, workers)
@@ -23,6 +24,51 @@ class Start:
     site: SiteId
     gpu_class: str
     gang: tuple[GangPart, ...]
+
+
+class StopCause(StrEnum):
+    """Why a run has to end before its job is done."""
+
+    PREEMPTED = "preempted"  #: for a job of higher priority in its own group
+    RECLAIMED = "reclaimed"  #: for another group's share
+    RECALLED = "recalled"  #: the lender wants its nodes back
+    MOVED = "moved"  #: to make room for a gang; its job runs on elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A run to end: told now, gone after ``grace_ms`` at the latest. ``preemptor`` is the job that it makes room for."""
+
+    run: RunId
+    job: JobId
+    cause: StopCause
+    preemptor: JobId | None
+    grace_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Earmark:
+    """Nodes held for a job until the runs that are stopped for it are gone; then it starts there."""
+
+    job: JobId
+    group: GroupId
+    shape: ShapeId
+    site: SiteId
+    gpu_class: str
+    gang: tuple[GangPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """GPUs that a blocked job may count on from ``start_ms``."""
+
+    job: JobId
+    group: GroupId
+    shape: ShapeId
+    site: SiteId
+    gpu_class: str
+    gpus: int
+    start_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +126,6 @@ class Plan:
     verdicts: Sequence[Verdict]
     now_ms: int
     seed: int
+    stops: tuple[Stop, ...] = ()
+    earmarks: tuple[Earmark, ...] = ()
+    reservations: tuple[Reservation, ...] = ()

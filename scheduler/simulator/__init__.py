@@ -1,0 +1,1 @@
+"""The production round under a virtual clock: traces, baselines, metrics, reports."""

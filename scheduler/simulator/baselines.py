@@ -1,0 +1,264 @@
+"""Plain reference schedulers on the same cluster and jobs, without groups, quotas or preemption, for tables side by side.
+
+``fifo`` starts the head or nobody. ``easy`` keeps the head's start where it would be without the others (Lifka 1995).
+``sjf`` takes the shortest first and passes over what does not fit. ``conservative`` is in ``conservative``. Where nothing
+is known of a job's run time, it counts as very long.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from scheduler.model.ids import JobId, SiteId
+from scheduler.simulator.availability import Action, NodeEvent
+from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.free_nodes import FreeNodes, IntArray, Place
+from scheduler.simulator.history import EndCause, History, NodeUse, Segment
+from scheduler.simulator.knowledge import UNKNOWN_MS, Knowledge
+from scheduler.simulator.nodes import Nodes
+from scheduler.simulator.policy import Baseline, Order, Policy
+from scheduler.simulator.queues import Queues, Verdicts
+from scheduler.simulator.workload import SimJob, Workload
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A job that runs: where, since when, until when in truth and as the scheduler expects."""
+
+    job: SimJob
+    site: SiteId
+    place: Place
+    start_ms: int
+    end_ms: int
+    expected_end_ms: int
+
+
+class PlainScheduler:
+    """The clock and the books of all baselines; a subclass says what starts now."""
+
+    order = Order.FIFO
+
+    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent]) -> None:
+        self.cluster, self.workload, self.policy = cluster, workload, policy
+        self.nodes = FreeNodes(cluster)
+        self.knowledge = Knowledge(policy.durations, self.order, {})
+        self.queues = Queues()
+        self.running: dict[JobId, Running] = {}
+        self.history = History(workload.jobs)
+        self._events, self._books = node_events, Nodes(cluster)
+        self._ends: list[tuple[int, JobId]] = []
+        self._arrived = self._told = 0
+
+    def start_now(self, now_ms: int) -> None:
+        """Start what may start at this instant."""
+        raise NotImplementedError
+
+    def wake_ms(self) -> int | None:
+        """When to look again though nothing happens."""
+        return None
+
+    def run(self, end_ms: int | None) -> History:
+        """Simulate to the end or to ``end_ms``."""
+        began = perf_counter()
+        self.history.capacity.append((0, self._books.devices))
+        while (now_ms := self._next_ms()) is not None and (end_ms is None or now_ms < end_ms):
+            self._happen(now_ms)
+            if len(self.queues):
+                deciding = perf_counter()
+                self.start_now(now_ms)
+                self.history.round_seconds.append(perf_counter() - deciding)
+                self.history.rounds += 1
+        for each in self.running.values():
+            self._close(each, max(end_ms or 0, each.start_ms), EndCause.END_OF_TRACE)
+        self.history.seconds = {"decide": sum(self.history.round_seconds)}
+        self.history.seconds["driver"] = perf_counter() - began - self.history.seconds["decide"]
+        return self.history
+
+    def _next_ms(self) -> int | None:
+        jobs = self.workload.jobs
+        times = [jobs[self._arrived].submit_ms] if self._arrived < len(jobs) else []
+        if self._ends:
+            times.append(self._ends[0][0])
+        if self._told < len(self._events) and (times or len(self.queues)):
+            times.append(self._events[self._told].at_ms)
+        wake_ms = self.wake_ms()
+        if wake_ms is not None:
+            times.append(wake_ms)
+        return min(times, default=None)
+
+    def _happen(self, at_ms: int) -> None:
+        while self._ends and self._ends[0][0] == at_ms:
+            running = self.running.get(heapq.heappop(self._ends)[1])
+            if running is not None and running.end_ms == at_ms:
+                self.end(running, at_ms, EndCause.FINISHED, 0)
+        while self._told < len(self._events) and self._events[self._told].at_ms == at_ms:
+            self.change_nodes(self._events[self._told])
+            self._told += 1
+        jobs = self.workload.jobs
+        while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
+            self.wait(jobs[self._arrived])
+            self._arrived += 1
+
+    def wait(self, job: SimJob) -> None:
+        """A job begins to wait."""
+        self.knowledge.tell(job)
+        self.queues.add(job)
+
+    def start(self, job: SimJob, site: SiteId, place: Place, now_ms: int) -> None:
+        """Start a waiting job."""
+        self.nodes.change(self.workload.shapes[job.shape], place, -1)
+        self._books.take(self._gang(job, place))
+        self.queues.remove(job)
+        expected_ms = UNKNOWN_MS if job.expected_ms is None else job.expected_ms
+        self.running[job.id] = Running(job, site, place, now_ms, now_ms + job.left_ms, now_ms + expected_ms)
+        heapq.heappush(self._ends, (now_ms + job.left_ms, job.id))
+
+    def end(self, running: Running, at_ms: int, cause: EndCause, cost_ms: int) -> None:
+        """A run is over, and cost its job so much run time if it did not finish."""
+        job = running.job
+        del self.running[job.id]
+        self.nodes.change(self.workload.shapes[job.shape], running.place, 1)
+        self._books.give_back(self._gang(job, running.place))
+        if self._books.changed:
+            self.history.capacity.append((at_ms, self._books.devices))
+            self._books.changed.clear()
+        self._close(running, at_ms, cause, cost_ms)
+        job.ran(at_ms - running.start_ms, cost_ms)
+        if cause is EndCause.FINISHED:
+            self.history.ends_ms[job.id - 1] = at_ms
+            self.knowledge.ended(job)
+        else:
+            job.stops += 1
+            self.wait(job)
+
+    def _close(self, running: Running, at_ms: int, cause: EndCause, cost_ms: int = 0) -> None:
+        gang = self._gang(running.job, running.place)
+        self.history.segments.append(
+            Segment(running.job, running.site, running.start_ms, at_ms, gang, cause, None, cost_ms)
+        )
+
+    def _gang(self, job: SimJob, place: Place) -> tuple[NodeUse, ...]:
+        each = self.workload.shapes[job.shape].gpus_per_worker
+        return tuple([(index, workers * each) for index, workers in place])
+
+    def change_nodes(self, event: NodeEvent) -> None:
+        """Nodes open or close."""
+        if event.action is not Action.END:
+            self._books.change(event)
+            for index in self._books.changed:
+                self.nodes.set_open(index, not self._books.is_closed(index))
+            self._books.changed.clear()
+            self.history.capacity.append((event.at_ms, self._books.devices))
+        if event.action not in (Action.END, Action.FAIL):
+            return
+        touched, fails = set(event.nodes), event.action is Action.FAIL
+        interval_ms = self.policy.checkpoint_interval_seconds * 1000
+        for each in [run for run in self.running.values() if any(index in touched for index, _ in run.place)]:
+            lost_ms = (event.at_ms - each.start_ms) % interval_ms if fails and interval_ms else 0
+            cause = EndCause.FAILED if fails else EndCause.RECALLED
+            self.end(each, event.at_ms, cause, lost_ms + self.policy.preemption_cost_ms)
+
+
+class Fifo(PlainScheduler):
+    """The head, then the next head, until one does not fit."""
+
+    def start_now(self, now_ms: int) -> None:
+        """Start heads."""
+        while (head := self.queues.head()) is not None:
+            found = self.nodes.place(self.workload.shapes[head.shape], head.bound_site)
+            if found is None:
+                return
+            self.start(head, *found, now_ms)
+
+
+class ShortestFirst(PlainScheduler):
+    """The shortest expected run time first; what does not fit is passed over."""
+
+    order = Order.SHORTEST
+
+    def start_now(self, now_ms: int) -> None:
+        """Start what fits, the shortest first."""
+        verdicts = Verdicts()
+        for job in self.queues.walk(verdicts):
+            found = self.nodes.place(self.workload.shapes[job.shape], job.bound_site)
+            if found is None:
+                verdicts.failed.add((job.shape, job.bound_site))
+            else:
+                self.start(job, *found, now_ms)
+
+
+class Easy(Fifo):
+    """FIFO, and behind the blocked head whatever does not put its start off: what ends before, or leaves it room then."""
+
+    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent]) -> None:
+        super().__init__(cluster, workload, policy, node_events)
+        self._by_end: list[tuple[int, JobId]] = []
+
+    def start_now(self, now_ms: int) -> None:
+        """Start heads, then what fits beside the head's reservation."""
+        super().start_now(now_ms)
+        head = self.queues.head()
+        if head is None:
+            return
+        shadow_ms, free_then = self._reservation(head)
+        verdicts = Verdicts(failed={(head.shape, head.bound_site)})
+        for job in self.queues.walk(verdicts):
+            shape, line = self.workload.shapes[job.shape], (job.shape, job.bound_site)
+            expected_ms = UNKNOWN_MS if job.expected_ms is None else job.expected_ms
+            goes_on = free_then is not None and now_ms + expected_ms > shadow_ms
+            if goes_on and line in verdicts.longest_ms:
+                continue
+            found = self.nodes.place(shape, job.bound_site)
+            if found is None:
+                verdicts.failed.add(line)
+                continue
+            if goes_on and free_then is not None:
+                self.nodes.change(shape, found[1], -1, free_then)
+                if self.nodes.place(self.workload.shapes[head.shape], head.bound_site, free_then) is None:
+                    self.nodes.change(shape, found[1], 1, free_then)
+                    verdicts.longest_ms[line] = shadow_ms - now_ms
+                    continue
+            self.start(job, *found, now_ms)
+
+    def _reservation(self, head: SimJob) -> tuple[int, IntArray | None]:
+        """When the head can start if runs end as expected, and what is free then; None if never as nodes stand."""
+        shapes, running = self.workload.shapes, self.running
+        runs = (running[job] for _, job in self._by_end)
+        needed = self.nodes.fits_after(
+            shapes[head.shape], head.bound_site, ((shapes[run.job.shape], run.place) for run in runs)
+        )
+        if needed is None:
+            return 0, None
+        free = self.nodes.free.copy()
+        for _, job in self._by_end[:needed]:
+            self.nodes.change(shapes[running[job].job.shape], running[job].place, 1, free)
+        return self._by_end[needed - 1][0], free
+
+    def start(self, job: SimJob, site: SiteId, place: Place, now_ms: int) -> None:
+        """Start a waiting job."""
+        super().start(job, site, place, now_ms)
+        insort(self._by_end, (self.running[job.id].expected_end_ms, job.id))
+
+    def end(self, running: Running, at_ms: int, cause: EndCause, cost_ms: int) -> None:
+        """A run is over."""
+        del self._by_end[bisect_left(self._by_end, (running.expected_end_ms, running.job.id))]
+        super().end(running, at_ms, cause, cost_ms)
+
+
+def run_baseline(
+    cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent], end_ms: int | None
+) -> History:
+    """Simulate the policy's baseline."""
+    from scheduler.simulator.conservative import Conservative
+
+    kinds: dict[Baseline, type[PlainScheduler]] = {
+        Baseline.FIFO: Fifo,
+        Baseline.EASY: Easy,
+        Baseline.CONSERVATIVE: Conservative,
+        Baseline.SJF: ShortestFirst,
+    }
+    return kinds[policy.baseline](cluster, workload, policy, node_events).run(end_ms)

@@ -1,0 +1,333 @@
+"""The production round under a virtual clock: events come in time, every instant that changes something is one round.
+
+What runs is ``Federation``, ``decide`` and ``check_plan`` as production has them. A stopped run ends after its grace and
+keeps what it has done (a checkpoint on the signal); its job waits again and needs the preemption's cost longer. A run on a
+node that fails keeps what it had done at its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+from scheduler.cycle.check_plan import check_plan
+from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import LiveRun, WaitingJob
+from scheduler.cycle.federation import Federation
+from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.errors import InvariantBroken
+from scheduler.model.ids import JobId, RunId, SiteId
+from scheduler.simulator.availability import Action, NodeEvent
+from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.groups import put_groups
+from scheduler.simulator.history import EndCause, History, NodeUse, Segment
+from scheduler.simulator.knowledge import Knowledge
+from scheduler.simulator.nodes import Nodes
+from scheduler.simulator.policy import Policy
+from scheduler.simulator.workload import SimJob, Workload
+
+Decide = Callable[[Snapshot, int, int], Plan]
+
+#: More rounds than this at one instant, each stopping what the one before started, are a livelock.
+ROUNDS_AT_ONE_INSTANT_MAX = 64
+
+_CAUSE_OF = {
+    StopCause.PREEMPTED: EndCause.PREEMPTED,
+    StopCause.RECLAIMED: EndCause.PREEMPTED,
+    StopCause.RECALLED: EndCause.RECALLED,
+    StopCause.MOVED: EndCause.MOVED,
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Live:
+    """A run: when it ends as things stand, and why. ``stopping`` once it has been told to end."""
+
+    run: RunId
+    job: SimJob
+    site: SiteId
+    start_ms: int
+    end_ms: int
+    gang: tuple[NodeUse, ...]
+    cause: EndCause = EndCause.FINISHED
+    preemptor: SimJob | None = None
+    stopping: bool = False
+
+
+class Driver:
+    """One simulation of the production round. ``run`` may be called once; it uses up the workload's jobs."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        workload: Workload,
+        policy: Policy,
+        node_events: Sequence[NodeEvent] = (),
+        *,
+        seed: int = 0,
+        end_ms: int | None = None,
+        round_: Decide = decide,
+        checked: bool = True,
+    ) -> None:
+        """``end_ms`` cuts the simulation off there; ``checked`` looks at every plan with ``check_plan``."""
+        self._cluster, self._workload, self._policy = cluster, workload, policy
+        self._events, self._seed, self._end_ms = node_events, seed, end_ms
+        self._decide, self._checked = round_, checked
+        self._federation = Federation()
+        self._nodes = Nodes(cluster)
+        orders = put_groups(self._federation, cluster, workload, policy)
+        self._knowledge = Knowledge(policy.durations, policy.order, orders)
+        for site in cluster.sites:
+            self._federation.put_site(site)
+        for node in cluster.nodes:
+            self._federation.put_node(node)
+        for shape_id, shape in workload.shapes.items():
+            self._federation.put_shape(shape_id, shape)
+        self._history = History(workload.jobs)
+        self._live: dict[RunId, _Live] = {}
+        self._run_of: dict[JobId, RunId] = {}
+        self._earmarks: dict[JobId, tuple[Earmark, RunId]] = {}
+        self._waiting: set[JobId] = set()
+        self._ends: list[tuple[int, RunId]] = []
+        self._arrived = self._told = self._last_run = 0
+        self._interval_ms = round(policy.round_interval_seconds * 1000)
+
+    def run(self) -> History:
+        """Simulate to the end, and answer what happened."""
+        history, began = self._history, perf_counter()
+        history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
+        history.capacity.append((0, self._nodes.devices))
+        now_ms = -self._interval_ms
+        while (next_ms := self._next_ms()) is not None:
+            now_ms = max(next_ms, now_ms + self._interval_ms)
+            if self._end_ms is not None and now_ms >= self._end_ms:
+                break
+            while (at_ms := self._next_ms()) is not None and at_ms <= now_ms:
+                self._happen(at_ms)
+            self._start_earmarked(now_ms)
+            self._decide_now(now_ms)
+        self._cut_off()
+        history.seconds["driver"] = perf_counter() - began - sum(history.seconds.values())
+        return history
+
+    def _next_ms(self) -> int | None:
+        """When the next thing happens. Arrivals and runs alone keep the simulation going."""
+        jobs, found = self._workload.jobs, None
+        if self._arrived < len(jobs):
+            found = jobs[self._arrived].submit_ms
+        if self._ends and (found is None or self._ends[0][0] < found):
+            found = self._ends[0][0]
+        if self._told < len(self._events) and (found is not None or self._waiting):
+            at_ms = self._events[self._told].at_ms
+            found = at_ms if found is None else min(found, at_ms)
+        return found
+
+    def _happen(self, at_ms: int) -> None:
+        """Everything of one instant: ends, nodes, arrivals."""
+        while self._ends and self._ends[0][0] == at_ms:
+            live = self._live.get(heapq.heappop(self._ends)[1])
+            if live is not None and live.end_ms == at_ms:
+                self._end(live, at_ms)
+        while self._told < len(self._events) and self._events[self._told].at_ms == at_ms:
+            self._change_nodes(self._events[self._told])
+            self._told += 1
+        self._tell_nodes(at_ms)
+        jobs, first = self._workload.jobs, self._arrived
+        while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
+            self._arrived += 1
+        if first < self._arrived:
+            self._wait(jobs[first : self._arrived])
+
+    def _wait(self, jobs: Sequence[SimJob]) -> None:
+        facts = []
+        for job in jobs:
+            self._knowledge.tell(job)
+            self._waiting.add(job.id)
+            facts.append(
+                WaitingJob(
+                    id=job.id,
+                    group=job.group,
+                    shape=job.shape,
+                    priority=job.priority,
+                    submitted_ms=job.order,
+                    bound_site=job.bound_site,
+                )
+            )
+        self._federation.put_waiting(facts)
+
+    def _end(self, live: _Live, at_ms: int, lost_ms: int = 0) -> None:
+        """A run is gone. ``lost_ms`` of what it did are not in any checkpoint."""
+        job, history = live.job, self._history
+        del self._live[live.run]
+        del self._run_of[job.id]
+        self._federation.drop_run(live.run)
+        self._nodes.give_back(live.gang)
+        finished = live.cause is EndCause.FINISHED
+        cost_ms = 0 if finished else lost_ms + self._policy.preemption_cost_ms
+        history.segments.append(
+            Segment(job, live.site, live.start_ms, at_ms, live.gang, live.cause, live.preemptor, cost_ms)
+        )
+        job.ran(at_ms - live.start_ms, cost_ms)
+        if finished:
+            history.ends_ms[job.id - 1] = at_ms
+            self._knowledge.ended(job)
+            return
+        job.stops += 1
+        if job.id not in self._earmarks:
+            self._wait((job,))
+
+    def _change_nodes(self, event: NodeEvent) -> None:
+        """Open or close nodes, and end what may not go on there."""
+        if event.action is not Action.END:
+            self._nodes.change(event)
+        if event.action in (Action.END, Action.FAIL):
+            self._end_all_on(event)
+
+    def _tell_nodes(self, at_ms: int) -> None:
+        """Have the scheduler know what has changed of nodes."""
+        if self._nodes.changed:
+            for index in sorted(self._nodes.changed):
+                self._federation.put_node(self._nodes.fact(index))
+            self._nodes.changed.clear()
+            self._history.capacity.append((at_ms, self._nodes.devices))
+
+    def _end_all_on(self, event: NodeEvent) -> None:
+        fails, touched = event.action is Action.FAIL, set(event.nodes)
+        for earmark, run in list(self._earmarks.values()):
+            if any(part[0] - 1 in touched for part in earmark.gang):
+                self._withdraw(earmark, run)
+        for live in [each for each in self._live.values() if any(index in touched for index, _ in each.gang)]:
+            live.cause = EndCause.FAILED if fails else EndCause.RECALLED
+            live.preemptor = None
+            ran_ms, interval_ms = event.at_ms - live.start_ms, self._policy.checkpoint_interval_seconds * 1000
+            self._end(live, event.at_ms, ran_ms % interval_ms if fails and interval_ms else 0)
+
+    def _decide_now(self, now_ms: int) -> None:
+        """Rounds until one stops nothing at once."""
+        for _ in range(ROUNDS_AT_ONE_INSTANT_MAX):
+            if not self._waiting:
+                return
+            if not self._apply(self._round(now_ms), now_ms):
+                return
+        raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
+
+    def _round(self, now_ms: int) -> Plan:
+        history, seconds = self._history, self._history.seconds
+        began = perf_counter()
+        snapshot = self._federation.snapshot()
+        seen = perf_counter()
+        plan = self._decide(snapshot, now_ms, self._seed)
+        decided = perf_counter()
+        violations = check_plan(snapshot, plan) if self._checked else ()
+        checked = perf_counter()
+        if violations:
+            raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")
+        seconds["snapshot"] += seen - began
+        seconds["decide"] += decided - seen
+        seconds["check_plan"] += checked - decided
+        history.round_seconds.append(checked - began)
+        history.rounds += 1
+        return plan
+
+    def _apply(self, plan: Plan, now_ms: int) -> bool:
+        """Do what the plan says; answer whether a run ended at once, so that there is more to hand out."""
+        ended = False
+        for earmark in plan.earmarks:
+            self._earmark(earmark)
+        for stop in plan.stops:
+            ended |= self._stop(stop, now_ms)
+        self._tell_nodes(now_ms)
+        for start in plan.starts:
+            self._start(start, self._next_run(), now_ms)
+        if plan.earmarks:
+            self._start_earmarked(now_ms)
+        return ended
+
+    def _stop(self, stop: Stop, now_ms: int) -> bool:
+        live = self._live.get(stop.run)
+        if live is None or live.stopping:
+            return False
+        grace_ms = 0 if self._policy.free_preemption else stop.grace_ms
+        live.stopping = True
+        if grace_ms and now_ms + grace_ms >= live.end_ms:
+            return False  # it finishes before
+        live.cause = _CAUSE_OF[stop.cause]
+        live.preemptor = None if stop.preemptor is None else self._workload.jobs[stop.preemptor - 1]
+        live.end_ms = now_ms + grace_ms
+        if grace_ms:
+            heapq.heappush(self._ends, (live.end_ms, live.run))
+            return False
+        self._end(live, now_ms)
+        return True
+
+    def _next_run(self) -> RunId:
+        self._last_run += 1
+        return RunId(self._last_run)
+
+    def _start(self, start: Start | Earmark, run: RunId, now_ms: int) -> None:
+        job = self._workload.jobs[start.job - 1]
+        self._federation.drop_waiting(job.id)
+        self._waiting.discard(job.id)
+        self._federation.put_run(self._fact(start, run, now_ms, job))
+        each = self._workload.shapes[start.shape].gpus_per_worker
+        gang = tuple([(node - 1, workers * each) for node, _, _, workers in start.gang])
+        self._nodes.take(gang)
+        live = _Live(run, job, start.site, now_ms, now_ms + job.left_ms, gang)
+        self._live[run] = live
+        self._run_of[job.id] = run
+        heapq.heappush(self._ends, (live.end_ms, run))
+
+    def _fact(self, start: Start | Earmark, run: RunId, now_ms: int, job: SimJob) -> LiveRun:
+        shape = self._workload.shapes[start.shape]
+        return LiveRun(
+            id=run,
+            job=start.job,
+            group=start.group,
+            site=start.site,
+            gpu_class=start.gpu_class,
+            gpus_per_worker=shape.gpus_per_worker,
+            cpus_per_worker=shape.cpus_per_worker,
+            memory_mib_per_worker=shape.memory_mib_per_worker,
+            gang=tuple([(node, workers) for node, _, _, workers in start.gang]),
+            started_ms=now_ms,
+            preemptible=shape.preemptible and self._policy.preemption,
+            priority=job.priority,
+            expected_end_ms=None if job.expected_ms is None else now_ms + job.expected_ms,
+        )
+
+    def _earmark(self, earmark: Earmark) -> None:
+        """Hold nodes for a job: a run that has not begun stands on them beside those that have to go."""
+        run = self._next_run()
+        self._earmarks[earmark.job] = (earmark, run)
+        self._federation.drop_waiting(earmark.job)
+        self._waiting.discard(earmark.job)
+        self._federation.put_run(self._fact(earmark, run, 0, self._workload.jobs[earmark.job - 1]))
+
+    def _withdraw(self, earmark: Earmark, run: RunId) -> None:
+        del self._earmarks[earmark.job]
+        self._federation.drop_run(run)
+        if earmark.job not in self._run_of:
+            self._wait((self._workload.jobs[earmark.job - 1],))
+
+    def _start_earmarked(self, now_ms: int) -> None:
+        """Start those whose nodes are free by now."""
+        for earmark, run in list(self._earmarks.values()):
+            each = self._workload.shapes[earmark.shape].gpus_per_worker
+            free = all(
+                self._nodes.free[node - 1] >= workers * each and not self._nodes.is_closed(node - 1)
+                for node, _, _, workers in earmark.gang
+            )
+            if free and earmark.job not in self._run_of:
+                del self._earmarks[earmark.job]
+                self._start(earmark, run, now_ms)
+
+    def _cut_off(self) -> None:
+        """Close what still runs when the simulation is cut off."""
+        for live in self._live.values():
+            end_ms = max(self._end_ms or live.start_ms, live.start_ms)
+            self._history.segments.append(
+                Segment(live.job, live.site, live.start_ms, end_ms, live.gang, EndCause.END_OF_TRACE)
+            )

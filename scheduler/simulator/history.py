@@ -1,0 +1,56 @@
+"""What happened in a simulation, as every scheduler tells it: run segments, ends, capacity, and what deciding cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from scheduler.model.ids import SiteId
+from scheduler.simulator.workload import SimJob
+
+#: (node's index in the cluster file, devices)
+NodeUse = tuple[int, int]
+
+
+class EndCause(StrEnum):
+    """Why a run segment ended."""
+
+    FINISHED = "finished"
+    PREEMPTED = "preempted"  #: for another job, of its own group or another
+    RECALLED = "recalled"
+    FAILED = "failed"
+    SHRUNK = "shrunk"
+    GROWN = "grown"
+    MOVED = "moved"
+    END_OF_TRACE = "end_of_trace"
+
+
+class Segment(NamedTuple):
+    """One stretch of a job on fixed nodes, [start, end) in ms. ``preemptor`` is None where it made room for nobody.
+
+    ``lost_ms`` is the run time that its end cost the job: the restart, and what was in no checkpoint.
+    """
+
+    job: SimJob
+    site: SiteId
+    start_ms: int
+    end_ms: int
+    gang: tuple[NodeUse, ...]
+    cause: EndCause
+    preemptor: SimJob | None = None
+    lost_ms: int = 0
+
+
+@dataclass(slots=True)
+class History:
+    """The whole of one simulation. ``ends_ms`` has the time each completed job was done, by its index."""
+
+    jobs: Sequence[SimJob]
+    segments: list[Segment] = field(default_factory=list)
+    ends_ms: dict[int, int] = field(default_factory=dict)
+    capacity: list[tuple[int, int]] = field(default_factory=list)  #: (from ms, devices that may take work)
+    rounds: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)  #: wall time by part: snapshot, decide, check_plan, driver
+    round_seconds: list[float] = field(default_factory=list)

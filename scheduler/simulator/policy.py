@@ -1,0 +1,180 @@
+"""The policy file: groups and quotas, offers, order, what is known of durations, the cost of a preemption, the baseline."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from quota.tree import GPUS_MAX, WEIGHT_MAX
+from scheduler.model.errors import ConfigurationError
+from scheduler.model.job_spec import parse_duration_seconds
+
+Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]
+Gpus = Annotated[int, Field(ge=0, le=GPUS_MAX)]
+
+
+class Order(StrEnum):
+    """Which of a group's jobs goes first, priority classes apart; ties by submission, then id."""
+
+    FIFO = "fifo"
+    LEAST_WORK = "least_work"  #: least remaining GPU time
+    SHORTEST = "shortest"  #: least remaining run time
+    LEAST_SERVED = "least_served"  #: least GPU time had so far: knows nothing of durations
+
+
+class Durations(StrEnum):
+    """What the scheduler is told of how long a job still runs."""
+
+    KNOWN = "known"
+    WALLTIME = "walltime"  #: what its user asked for
+    PREDICTED = "predicted"  #: from what like jobs took
+
+
+class Baseline(StrEnum):
+    """Who decides: Dure's round, or a plain reference scheduler without groups."""
+
+    NONE = "none"
+    FIFO = "fifo"
+    EASY = "easy"
+    CONSERVATIVE = "conservative"
+    SJF = "sjf"
+
+
+class Part(BaseModel):
+    """Base of the file's parts: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class QuotaPolicy(Part):
+    """One group's quota of one GPU class."""
+
+    guaranteed: Gpus = 0
+    limit: Gpus | None = None
+    borrowing_limit: Gpus | None = None
+    lending_limit: Gpus | None = None
+    weight: int = Field(default=1, ge=1, le=WEIGHT_MAX)
+
+
+class GroupPolicy(Part):
+    """A group by its path below the federation. A trace's group is the one whose path or last name it is."""
+
+    path: str = Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=400)
+    quota: dict[str, QuotaPolicy] = {}
+    order: Order | None = None
+
+
+class OfferPolicy(Part):
+    """The first ``nodes`` of a site's (or of one of its GPU class) take work in these windows alone; [from, to) in seconds.
+
+    ``every_seconds`` repeats the window until the trace ends. From ``notice_seconds`` before a window ends nothing new starts.
+    """
+
+    site: str
+    nodes: int = Field(ge=1)
+    gpu_class: str | None = None
+    from_seconds: Seconds = 0
+    to_seconds: Seconds
+    every_seconds: Seconds | None = None
+    notice_seconds: Seconds = 600
+
+    @model_validator(mode="after")
+    def _in_order(self) -> OfferPolicy:
+        if self.to_seconds <= self.from_seconds:
+            raise ValueError("to_seconds has to be after from_seconds")
+        if self.every_seconds is not None and self.every_seconds < self.to_seconds - self.from_seconds:
+            raise ValueError("every_seconds has to be no shorter than the window")
+        return self
+
+
+class RecallPolicy(Part):
+    """The lender asks at ``at_seconds`` for the site's first ``nodes`` by ``by_seconds``, until ``until_seconds``."""
+
+    site: str
+    nodes: int = Field(ge=1)
+    at_seconds: Seconds
+    by_seconds: Seconds
+    until_seconds: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RecallPolicy:
+        if self.by_seconds < self.at_seconds:
+            raise ValueError("by_seconds has to be no earlier than at_seconds")
+        if self.until_seconds is not None and self.until_seconds <= self.by_seconds:
+            raise ValueError("until_seconds has to be after by_seconds")
+        return self
+
+
+class FailurePolicy(Part):
+    """A node, by its index in the cluster file, fails and is repaired."""
+
+    node: int = Field(ge=0)
+    at_seconds: Seconds
+    until_seconds: Seconds
+
+    @model_validator(mode="after")
+    def _in_order(self) -> FailurePolicy:
+        if self.until_seconds <= self.at_seconds:
+            raise ValueError("until_seconds has to be after at_seconds")
+        return self
+
+
+class Policy(Part):
+    """Everything a simulation decides by, the trace and the cluster apart."""
+
+    groups: tuple[GroupPolicy, ...] = ()
+    offers: tuple[OfferPolicy, ...] = ()
+    recalls: tuple[RecallPolicy, ...] = ()
+    failures: tuple[FailurePolicy, ...] = ()
+    order: Order = Order.FIFO
+    durations: Durations = Durations.KNOWN
+    preemption: bool = True
+    preemption_cost_seconds: Seconds = 300
+    free_preemption: bool = False  #: a stopped run is gone at once and its job loses nothing
+    checkpoint_interval_seconds: Seconds = 3600  #: what a failure destroys is what came after the last one
+    round_interval_seconds: float = Field(default=0.0, ge=0, le=86_400)  #: rounds are no closer than this
+    drain: bool = True  #: go on after the last arrival until all has ended
+    baseline: Baseline = Baseline.NONE
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Policy:
+        paths = [group.path for group in self.groups]
+        if len(set(paths)) != len(paths):
+            raise ValueError("groups: a path is given twice")
+        return self
+
+    @property
+    def preemption_cost_ms(self) -> int:
+        """What a preempted job has to run longer, in ms."""
+        return 0 if self.free_preemption else self.preemption_cost_seconds * 1000
+
+
+def read_policy(path: Path | None) -> Policy:
+    """Read a YAML or JSON policy; the default one for None. Raises ConfigurationError that names field and mend."""
+    import yaml
+
+    if path is None:
+        return Policy()
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as unreadable:
+        raise ConfigurationError(f"{path} cannot be read as YAML or JSON: {unreadable}") from unreadable
+    return parse_policy({} if document is None else document, str(path))
+
+
+def parse_policy(document: object, source: str = "policy") -> Policy:
+    """Make a policy of plain values. Raises ConfigurationError that names each wrong field and what it may be."""
+    try:
+        return Policy.model_validate(document)
+    except ValidationError as wrong:
+        told = [_told(error["loc"], error["msg"], error["type"]) for error in wrong.errors()]
+        raise ConfigurationError(f"{source}: {'; '.join(told)}") from wrong
+
+
+def _told(location: tuple[int | str, ...], message: str, kind: str) -> str:
+    field = ".".join(str(part) for part in location)
+    mend = "there is no such field: remove it or mend its name" if kind == "extra_forbidden" else message
+    return f"{field}: {mend}" if field else mend

@@ -1,0 +1,145 @@
+"""Rows of a trace as jobs of the scheduler: which gang, which group, which shape.
+
+A job that fits one node is one worker. A larger one is whole-node workers where its devices divide by a node's, else
+single-device workers. What the log says of its nodes comes first. On a CPU cluster cores are the devices.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
+from scheduler.model.shape import PRIORITY_CLASSES, DataClass, Shape, Topology
+from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.trace import TraceRow
+
+ROOT = "federation"
+NO_GROUP = "ungrouped"
+
+
+@dataclass(slots=True, eq=False)
+class SimJob:
+    """One job and what has become of it. Times are ms. ``left_ms`` is the run time still needed, restarts included."""
+
+    id: JobId
+    name: str
+    user: str
+    group: GroupId
+    shape: ShapeId
+    gpus: int
+    submit_ms: int
+    duration_ms: int
+    walltime_ms: int | None
+    priority: int
+    preemptible: bool
+    bound_site: SiteId | None
+    left_ms: int
+    order: int = 0  #: what the group's policy sorts it by while it waits
+    expected_ms: int | None = None  #: what the scheduler is told it will still need
+    stops: int = 0
+    lost_ms: int = 0  #: run time spent without progress, for restarts and for work that was lost
+
+    @property
+    def served_ms(self) -> int:
+        """How long it has run in all."""
+        return self.duration_ms + self.lost_ms - self.left_ms
+
+    def ran(self, ran_ms: int, lost_ms: int) -> None:
+        """It ran for ``ran_ms``; its end cost it ``lost_ms`` of run time, for what was not saved and for getting going."""
+        self.left_ms += lost_ms - ran_ms
+        self.lost_ms += lost_ms
+
+
+@dataclass(slots=True)
+class Workload:
+    """Jobs by arrival; ``jobs[i].id == i + 1``. ``left_out`` counts rows that are no job here, by reason."""
+
+    jobs: list[SimJob] = field(default_factory=list)
+    shapes: dict[ShapeId, Shape] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)  #: names, ``groups[i]`` of GroupId(i + 1), the root first
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def build_workload(rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[str] = ()) -> Workload:
+    """Make jobs of rows. ``groups`` are known before, in their order; others are added as they come."""
+    made = Workload(groups=list(dict.fromkeys((ROOT, *groups))))
+    shape_ids: dict[Shape, ShapeId] = {}
+    group_ids = {name: GroupId(number) for number, name in enumerate(made.groups, 1)}
+    known_shapes: dict[tuple[object, ...], tuple[Shape, ShapeId] | str] = {}
+    for row in rows:
+        key = (row.gpus, row.gpu_types, row.gpus_per_node, row.nodes, row.cpus, row.memory_mib, row.preemptible)
+        found = known_shapes.get(key)
+        if found is None:
+            shape = shape_of(row, cluster)
+            found = (
+                shape if isinstance(shape, str) else (shape, shape_ids.setdefault(shape, ShapeId(len(shape_ids) + 1)))
+            )
+            known_shapes[key] = found
+        if row.duration_ms is None:
+            found = "never_started"
+        if isinstance(found, str):
+            made.left_out[found] += 1
+            continue
+        name = row.group or NO_GROUP
+        if name not in group_ids:
+            made.groups.append(name)
+            group_ids[name] = GroupId(len(made.groups))
+        assert row.duration_ms is not None
+        made.jobs.append(
+            SimJob(
+                id=JobId(len(made.jobs) + 1),
+                name=row.job_id,
+                user=row.user,
+                group=group_ids[name],
+                shape=found[1],
+                gpus=found[0].gpus,
+                submit_ms=row.submit_ms,
+                duration_ms=row.duration_ms,
+                walltime_ms=row.walltime_ms,
+                priority=PRIORITY_CLASSES.get(row.qos, 0),
+                preemptible=row.preemptible,
+                bound_site=cluster.site_ids.get(row.site) if cluster.names_sites else None,
+                left_ms=row.duration_ms,
+            )
+        )
+    made.shapes = {shape_id: shape for shape, shape_id in shape_ids.items()}
+    return made
+
+
+def shape_of(row: TraceRow, cluster: Cluster) -> Shape | str:
+    """The gang a row asks for, or why it is no job of this cluster: ``no_devices``, ``unknown_gpu_type``, ``too_large``."""
+    devices = (row.cpus or 1) if cluster.counts_cores else row.gpus
+    if devices < 1:
+        return "no_devices"
+    wanted = tuple(each.lower() for each in row.gpu_types) if not cluster.counts_cores else ()
+    classes = tuple(each for each in wanted if each in cluster.gpu_classes)
+    if wanted and not classes:
+        return "unknown_gpu_type"
+    candidates = classes or cluster.gpu_classes
+    node_max = max(cluster.largest_node[each] for each in candidates)
+    workers = _workers(row, devices, node_max)
+    each = devices // workers
+    capacity = max(sum(n.gpus // each for n in cluster.nodes if n.gpu_class == name) for name in candidates)
+    if each > node_max or capacity < workers:
+        return "too_large"
+    return Shape(
+        workers=workers,
+        gpus_per_worker=each,
+        cpus_per_worker=0 if cluster.counts_cores else -(-(row.cpus or 0) // workers),
+        memory_mib_per_worker=0 if cluster.counts_cores else -(-(row.memory_mib or 0) // workers),
+        gpu_classes=classes,
+        topology=Topology.ANY,
+        data_class=DataClass.OPEN,
+        preemptible=row.preemptible,
+    )
+
+
+def _workers(row: TraceRow, devices: int, node_max: int) -> int:
+    for each in (row.gpus_per_node, devices // row.nodes if row.nodes and devices % row.nodes == 0 else None):
+        if each and devices % each == 0 and each <= node_max:
+            return devices // each
+    if devices <= node_max:
+        return 1
+    return devices // node_max if devices % node_max == 0 else devices

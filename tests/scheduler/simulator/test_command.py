@@ -1,0 +1,121 @@
+"""``dure simulate`` and ``dure sweep`` from the outside, scenarios and reports."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import statistics
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from scheduler.main import app
+from scheduler.model.errors import ConfigurationError
+from scheduler.simulator.scenario import SOURCES, Scale, Source, build_scenario, sizes_of
+from scheduler.simulator.sweep import document_in, run_here, summary, tasks
+
+TINY = ("--scenario", "korea", "--scale", "0.0005", "--days", "0.4", "--no-bound")
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """Exit code and what is printed."""
+    done = CliRunner().invoke(app, list(arguments))
+    return done.exit_code, done.output
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, ...]:
+    """A small trace and its cluster, as options."""
+    trace, cluster = tmp_path / "t.csv", tmp_path / "c.json"
+    lines = [f"j{number},g{number % 2},{number},{10 + number},{1 + number % 4}" for number in range(20)]
+    trace.write_text("job_id,group,submit_s,duration_s,gpus\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    cluster.write_text(json.dumps({"nodes": [{"count": 2, "gpus_per_node": 4, "gpu_type": "x"}]}), encoding="utf-8")
+    return ("--trace", str(trace), "--cluster", str(cluster), "--no-bound")
+
+
+def test_a_simulation_writes_figures_decisions_and_a_page_that_needs_nothing_else(
+    files: tuple[str, ...], tmp_path: Path
+) -> None:
+    paths = {name: tmp_path / f"out.{name}" for name in ("json", "csv", "html")}
+    outputs = ("--json", str(paths["json"]), "--decisions", str(paths["csv"]), "--report", str(paths["html"]))
+    code, output = run("simulate", *files, *outputs, "--compare", "fifo,easy,conservative,sjf")
+    assert code == 0, output
+    assert [line.split()[0] for line in output.splitlines()] == [
+        "SCHEDULER", "dure", "fifo", "easy", "conservative", "sjf",
+    ]  # fmt: skip
+    figures = json.loads(paths["json"].read_text(encoding="utf-8"))
+    assert (figures["jobs"], figures["completed"]) == (20, 20)
+    assert set(figures["compared"]) == {"fifo", "easy", "conservative", "sjf"}
+    with paths["csv"].open(encoding="utf-8", newline="") as lines:
+        assert len(list(csv.DictReader(lines))) == 20
+    page = paths["html"].read_text(encoding="utf-8")
+    assert re.findall(r"(?:src|href)=|https?:|<script|@import|url\(", page) == []
+    assert page.count("<svg") == page.count("</svg>") == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "--trace FILE and --cluster FILE"),
+        (("--scenario", "mars"), "there is korea"),
+        (("--trace", "no.csv", "--cluster", "no.json"), "no.csv cannot be read"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_with_the_mend(arguments: tuple[str, ...], told: str) -> None:
+    code, output = run("simulate", *arguments)
+    assert code == 2
+    assert told in output
+
+
+def test_a_scenario_is_the_same_for_the_same_seed_and_runs(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        code, output = run("simulate", *TINY, "--seed", "3", "--decisions", str(tmp_path / name))
+        assert code == 0, output
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (
+        build_scenario("korea", Scale(nodes=0.0005, days=0.4), 4).rows
+        != build_scenario("korea", Scale(nodes=0.0005, days=0.4), 3).rows
+    )
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_sizes_have_the_published_mean(source: Source) -> None:
+    sizes, weights = sizes_of(source, 10**6)
+    assert sum(weights) == pytest.approx(1)
+    assert (sizes[0], sizes[-1]) == (source.gpus_min, source.gpus_max)
+    mean = sum(size * weight for size, weight in zip(sizes, weights, strict=True))
+    assert mean == pytest.approx(source.mean_gpus, rel=0.01)
+
+
+def test_a_scenario_is_loaded_as_asked_bursty_and_has_windows_recalls_and_failures() -> None:
+    made = build_scenario("korea", Scale(nodes=0.005, days=14, load=0.5), 1)
+    assert made.cluster.devices == pytest.approx(260_000 * 0.005, rel=0.05)
+    hours = Counter(each.submit_ms // 3_600_000 for each in made.rows)
+    counts = [hours[hour] for hour in range(14 * 24)]
+    assert statistics.variance(counts) > 5 * statistics.mean(counts)
+    assert made.policy.offers and made.policy.recalls and made.policy.failures
+    assert {each.group for each in made.rows} <= {group.path for group in made.policy.groups}
+
+
+def test_a_sweep_runs_every_policy_with_every_seed(files: tuple[str, ...], tmp_path: Path) -> None:
+    policy = tmp_path / "sjf.yaml"
+    policy.write_text("baseline: sjf\n", encoding="utf-8")
+    todo = tasks([policy], range(2), [*files, "--jitter", "0.01"])
+    documents = run_here(todo, 1)
+    (row,) = summary(todo, documents)
+    assert (row["policy"], row["seeds"]) == ("sjf.yaml", 2)
+    assert row["mean_jct_s_min"] < row["mean_jct_s"] < row["mean_jct_s_max"]
+
+
+def test_a_task_of_a_sweep_that_fails_is_told_with_its_own_words() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        run_here(tasks([], [0], ["--trace", "no.csv", "--cluster", "no.json"]), 1)
+
+
+def test_figures_are_found_behind_what_a_cluster_prints() -> None:
+    assert document_in('Running entrypoint\n{\n "jobs": 3\n}\nbye\n') == {"jobs": 3}
+    with pytest.raises(ConfigurationError, match="no figures"):
+        document_in("nothing")
