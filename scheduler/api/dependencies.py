@@ -50,13 +50,16 @@ async def authenticated(
     return caller
 
 
-async def keep_rate(runtime: Runtime, key: str) -> None:
-    """Refuse when ``key`` asks more often than it may. A limiter that is away lets everybody pass."""
+async def keep_rate(
+    runtime: Runtime, key: str, *, rate_per_second: float | None = None, burst: int | None = None
+) -> None:
+    """Refuse when ``key`` asks more often than it may, by the settings where nothing else is said. A limiter that is
+    away lets everybody pass."""
     ask = partial(
         runtime.limiter.retry_after_seconds,
         key,
-        rate_per_second=runtime.settings.rate_per_second,
-        burst=runtime.settings.rate_burst,
+        rate_per_second=rate_per_second or runtime.settings.rate_per_second,
+        burst=burst or runtime.settings.rate_burst,
         now_ms=runtime.clock.now_ms(),
     )
     wait_seconds = await run_in_threadpool(ask) if runtime.limiter.blocking else ask()

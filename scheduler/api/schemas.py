@@ -399,6 +399,7 @@ class TokenIn(Input):
     person: PersonName | None = None
     scopes: list[Literal["read", "submit", "manage"]] = Field(min_length=1, max_length=3)
     expires_in_seconds: Annotated[int, Field(ge=60, le=366 * 86_400)] = 90 * 86_400
+    why: Why = ""
 
 
 class TokenOut(BaseModel):
@@ -496,6 +497,15 @@ class SiteContractOut(SiteOut):
     agent: str | None
     operators: list[str]
     enrolled: bool
+
+
+class EnrolmentOut(BaseModel):
+    """A new one-time token for a site's agent, shown this once. The agent's old credential holds until it is used."""
+
+    site: str
+    enrolment_token: str
+    enrolment_expires_at: TimeText
+    agent_command: str
 
 
 class NewSiteOut(SiteContractOut):

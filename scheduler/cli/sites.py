@@ -10,6 +10,7 @@ from scheduler.cli.options import Output, Why, command, confirm, strip_none
 from scheduler.cli.output import Column, OutputFormat, field, time_field
 
 SiteName = Annotated[str, typer.Argument(help="Name of the site.")]
+NeededWhy = Annotated[str, typer.Option("--why", help="The reason, kept in the record and shown with the site.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -65,7 +66,7 @@ def site_register(
     """Register a site; the one-time enrolment token for its agent is shown this once."""
     from scheduler.cli.client import Client
     from scheduler.cli.language import say
-    from scheduler.cli.output import console, show_time, write_document
+    from scheduler.cli.output import console, write_document
 
     body = strip_none(
         {
@@ -86,18 +87,21 @@ def site_register(
     site = Client.from_profile().post("sites", body)
     if write_document(site, output):
         return
-    out = console()
-    out.print(say(f"Site {site['name']} is registered.", f"사이트 {site['name']}을(를) 등록했습니다."), markup=False)
-    out.print(
-        say(
-            f"Enrolment token (once, until {show_time(site['enrolment_expires_at'])}):",
-            f"등록 토큰(한 번만, {show_time(site['enrolment_expires_at'])}까지):",
-        ),
-        markup=False,
+    console().print(
+        say(f"Site {site['name']} is registered.", f"사이트 {site['name']}을(를) 등록했습니다."), markup=False
     )
-    out.print(f"  {site['enrolment_token']}", markup=False)
+    _write_enrolment(site)
+
+
+def _write_enrolment(answer: Any) -> None:
+    from scheduler.cli.language import say
+    from scheduler.cli.output import console, show_time
+
+    out, until = console(), show_time(answer["enrolment_expires_at"])
+    out.print(say(f"Enrolment token (once, until {until}):", f"등록 토큰(한 번만, {until}까지):"), markup=False)
+    out.print(f"  {answer['enrolment_token']}", markup=False)
     out.print(say("On the site, run:", "사이트에서 실행하십시오:"))
-    out.print(f"  {site['agent_command']}", markup=False)
+    out.print(f"  {answer['agent_command']}", markup=False)
 
 
 @site_app.command("list")
@@ -143,14 +147,14 @@ def _act(name: str, action: str, why: str, output: OutputFormat) -> None:
 
 @site_app.command("cordon")
 @command
-def site_cordon(name: SiteName, why: Why = "", output: Output = OutputFormat.TABLE) -> None:
+def site_cordon(name: SiteName, why: NeededWhy, output: Output = OutputFormat.TABLE) -> None:
     """Nothing new on the site; what runs goes on."""
     _act(name, "cordon", why, output)
 
 
 @site_app.command("drain")
 @command
-def site_drain(name: SiteName, why: Why = "", output: Output = OutputFormat.TABLE) -> None:
+def site_drain(name: SiteName, why: NeededWhy, output: Output = OutputFormat.TABLE) -> None:
     """Nothing new on the site, which is meant to become empty."""
     _act(name, "drain", why, output)
 
@@ -164,7 +168,7 @@ def site_resume(name: SiteName, why: Why = "", output: Output = OutputFormat.TAB
 
 @site_app.command("stop")
 @command
-def site_stop(name: SiteName, why: Why = "", yes: Yes = False, output: Output = OutputFormat.TABLE) -> None:
+def site_stop(name: SiteName, why: NeededWhy, yes: Yes = False, output: Output = OutputFormat.TABLE) -> None:
     """Emergency stop: end everything of Dure's on the site at once."""
     from scheduler.cli.language import say
 
@@ -174,7 +178,7 @@ def site_stop(name: SiteName, why: Why = "", yes: Yes = False, output: Output = 
 
 @site_app.command("declare-lost")
 @command
-def site_declare_lost(name: SiteName, why: Why = "", yes: Yes = False, output: Output = OutputFormat.TABLE) -> None:
+def site_declare_lost(name: SiteName, why: NeededWhy, yes: Yes = False, output: Output = OutputFormat.TABLE) -> None:
     """Answer for a silent site that is not supervised: none of its runs is alive any more."""
     from scheduler.cli.language import say
 
@@ -186,6 +190,18 @@ def site_declare_lost(name: SiteName, why: Why = "", yes: Yes = False, output: O
         yes,
     )
     _act(name, "declare-lost", why, output)
+
+
+@site_app.command("enrol")
+@command
+def site_enrol(name: SiteName, why: NeededWhy, output: Output = OutputFormat.TABLE) -> None:
+    """A new one-time token for the site's agent; its old credential is revoked when the token is used."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.output import write_document
+
+    answer = Client.from_profile().post(f"sites/{name}/enrolment", {"why": why})
+    if not write_document(answer, output):
+        _write_enrolment(answer)
 
 
 operator_app = typer.Typer(help="Who operates a site.", no_args_is_help=True)

@@ -35,6 +35,7 @@ class ReasonCode(StrEnum):
     INVALID_PRECONDITION = "InvalidPrecondition"
     # who you are and what you may
     UNAUTHENTICATED = "Unauthenticated"
+    ENROLMENT_REFUSED = "EnrolmentRefused"
     TOKEN_EXPIRED = "TokenExpired"
     TOKEN_REVOKED = "TokenRevoked"
     CSRF_FAILED = "CsrfFailed"

@@ -42,6 +42,11 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "로그인이 필요합니다. 유효한 토큰으로 `dure login`을 실행하십시오.",
         "Sign in first: run `dure login` with a valid token.",
     ),
+    _C.ENROLMENT_REFUSED: (
+        _K.UNAUTHENTICATED,
+        "등록 토큰이 올바르지 않거나 만료되었습니다. 운영자에게 `dure site enrol 사이트`로 새 토큰을 받으십시오.",
+        "The enrolment token is none of ours or has expired: have the site's operator run `dure site enrol SITE`.",
+    ),
     _C.TOKEN_EXPIRED: (
         _K.UNAUTHENTICATED,
         "토큰이 {expired_at}에 만료되었습니다. 새 토큰을 만드십시오.",

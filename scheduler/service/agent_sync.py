@@ -97,7 +97,7 @@ class AgentSync:
         heard = now_seconds - self._heard.get(site.id, float("-inf")) >= heard_lag_seconds(site.lease_seconds)
         if not (heard or request.runs or request.capacity is not None or request.complete):
             return Taken((), ())
-        settled = self._newest.settled(site.id, now_seconds)
+        settled = self._newest.settled(site.id, now_seconds, site.lease_seconds)
         told = Told(site.id, site.name, request, heard, settled_sequence=settled)
         weight = 1 + 3 * len(request.runs) + (len(request.capacity.nodes) if request.capacity else 0)
         taken = await self._runtime.writer.submit_items_async(take_reports, [told], weight=weight)

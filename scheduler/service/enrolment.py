@@ -6,9 +6,12 @@ import hashlib
 import hmac
 import threading
 
+from sqlalchemy import Connection
+
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.model.wire import PROTOCOL_VERSIONS_SPOKEN, EnrolRequest, EnrolResponse
 from scheduler.service.agent_sync import contract_of
+from scheduler.service.overtaken import ABOVE_ALL
 from scheduler.service.runtime import Runtime
 from scheduler.service.secret import SITE_PREFIX, derived_secret, hash_of
 from scheduler.store import sites
@@ -27,21 +30,38 @@ def enrol(
     if request.protocol not in PROTOCOL_VERSIONS_SPOKEN:
         spoken = ", ".join(map(str, PROTOCOL_VERSIONS_SPOKEN))
         return refuse(ReasonCode.PROTOCOL_UNSUPPORTED, protocol=request.protocol, spoken=spoken)
+    if not is_known(transaction.connection, token):
+        return refuse(ReasonCode.ENROLMENT_REFUSED)
     _ = transaction.change
     site = sites.by_enrolment_hash(transaction.connection, hash_of(token))
     if site is None:
-        return refuse(ReasonCode.UNAUTHENTICATED)
+        return refuse(ReasonCode.ENROLMENT_REFUSED)
     credential = derived_secret(SITE_PREFIX, token, key)
     hashed = hash_of(credential)
-    if site.credential_hash is not None:
-        if not hmac.compare_digest(site.credential_hash, hashed):
+    if site.enrolment_expires_ms is None:
+        if not hmac.compare_digest(site.credential_hash or "", hashed):
             return refuse(ReasonCode.ALREADY_ENROLLED)
-    elif site.enrolment_expires_ms is not None and site.enrolment_expires_ms <= transaction.now_ms:
-        return refuse(ReasonCode.UNAUTHENTICATED)
+    elif site.enrolment_expires_ms <= transaction.now_ms:
+        return refuse(ReasonCode.ENROLMENT_REFUSED)
     else:
-        sites.change(transaction, site.id, credential_hash=hashed, agent=request.agent, heard_ms=transaction.now_ms)
+        # Another agent knows nothing of what the one before it ran: for a while nothing that it leaves out is gone.
+        newest = None if site.credential_hash is None else ABOVE_ALL
+        sites.change(
+            transaction,
+            site.id,
+            credential_hash=hashed,
+            enrolment_expires_ms=None,
+            agent=request.agent,
+            heard_ms=transaction.now_ms,
+            heard_sequence=newest,
+        )
         transaction.event("site.enrolled", actor=f"agent:{site.name}", site_id=site.id, data={"agent": request.agent})
     return EnrolResponse(site=site.name, credential=credential, contract=contract_of(site, runtime.policy))
+
+
+def is_known(connection: Connection, token: str) -> bool:
+    """Whether ``token`` is some site's: anybody may ask, so that guessing must cost no write."""
+    return sites.by_enrolment_hash(connection, hash_of(token)) is not None
 
 
 class SiteCallers:

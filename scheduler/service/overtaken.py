@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 
+from scheduler.service.hearing import over_seconds
+
 #: No request is under way for longer.
 UNDER_WAY_SECONDS_MAX = 120.0
+#: No agent counts so far: a row that says this distrusts every request until it has stood still for long enough.
+ABOVE_ALL = 2**62
 
 
 def is_overtaken(sequence: int, newest: int | None, settled: int | None) -> bool:
@@ -31,7 +35,12 @@ class NewestSequences:
             if known is None or known[0] != newest:
                 self._seen[site_id] = newest, now_seconds
 
-    def settled(self, site_id: int, now_seconds: float) -> int | None:
-        """The newest number, if it has stood still for so long that nothing older can still be under way."""
+    def settled(self, site_id: int, now_seconds: float, lease_seconds: float = 0.0) -> int | None:
+        """The newest number, if it has stood still for so long that nothing older can still be under way, and that
+        what an agent before this one ran has ended with its lease."""
         newest, since_seconds = self._seen.get(site_id, (-1, now_seconds))
-        return newest if now_seconds - since_seconds >= UNDER_WAY_SECONDS_MAX else None
+        return (
+            newest
+            if now_seconds - since_seconds >= max(UNDER_WAY_SECONDS_MAX, over_seconds(lease_seconds, 0.0))
+            else None
+        )

@@ -119,6 +119,36 @@ def register_site(
     return NewSite(view=view, nonce=nonce, enrolment_expires_ms=expires_ms)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEnrolment:
+    """What gives a site's next agent its one-time token, as in ``NewSite``."""
+
+    site: str
+    nonce: str
+    enrolment_expires_ms: int
+
+
+def renew_enrolment(
+    transaction: WriteTransaction, runtime: Runtime, caller: Caller, presented: str, name: str, why: str
+) -> NewEnrolment | Refusal:
+    """A new one-time token, for an agent that lost its folder or whose credential has become known.
+
+    The credential in use holds until the token is used. Runs of the old agent are not its successor's: they end by
+    their leases, or are stopped where the new one finds them.
+    """
+    row = _operated(transaction, caller, name)
+    if isinstance(row, Refusal):
+        return row
+    if not why.strip():
+        return _without_reason()
+    nonce = secrets.token_urlsafe(16)
+    expires_ms = transaction.now_ms + runtime.settings.enrolment_lifetime_seconds * 1000
+    hashed = hash_of(enrolment_token(presented, nonce))
+    sites.change(transaction, row.id, enrolment_hash=hashed, enrolment_expires_ms=expires_ms)
+    transaction.event("site.enrolment_renewed", actor=caller.person, why=why, site_id=row.id)
+    return NewEnrolment(site=row.name, nonce=nonce, enrolment_expires_ms=expires_ms)
+
+
 def list_sites(runtime: Runtime, caller: Caller) -> list[SiteView]:
     """All sites, by name."""
     snapshot = runtime.world.snapshot()
@@ -215,6 +245,8 @@ def set_site_state(
     row = _operated(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
+    if state is not SiteState.ACTIVE and not why.strip():
+        return _without_reason()
     sites.change(transaction, row.id, state=state.value, state_reason=why)
     stopped = 0
     if state is SiteState.STOPPED:
@@ -252,6 +284,16 @@ def set_site_state(
     return replace(row, state=state.value, state_reason=why)
 
 
+def _without_reason() -> Refusal:
+    problem = "say why: those whose jobs it touches will ask"
+    return refuse(
+        ReasonCode.INVALID_FIELD,
+        field="why",
+        problem=problem,
+        problem_ko="사유를 쓰십시오. 영향을 받는 사람들이 묻습니다",
+    )
+
+
 def declare_lost(
     transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, why: str
 ) -> SiteRow | Refusal:
@@ -259,6 +301,8 @@ def declare_lost(
     row = _operated(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
+    if not why.strip():
+        return _without_reason()
     if _is_reachable(runtime.world.snapshot(), row):
         return refuse(ReasonCode.STATE_CONFLICT, state="reachable", action="declare-lost")
     if row.supervised:

@@ -156,9 +156,11 @@ def test_a_partner_registers_and_operates_a_site(administrator: Terminal) -> Non
     assert "dure_enrol_" in told and "dure agent" in told
     for action, state in (("cordon", "cordoned"), ("drain", "draining"), ("resume", "active")):
         assert state in administrator.dure("site", action, "company-1", "--why", "firmware")
-    administrator.dure("site", "stop", "company-1", exits=2)
+    administrator.dure("site", "stop", "company-1", "--yes", exits=2)  # without a reason
+    administrator.dure("site", "stop", "company-1", "--why", "smoke", exits=2)  # without an answer
     assert "stopped" in administrator.dure("site", "stop", "company-1", "--yes", "--why", "smoke")
-    administrator.dure("site", "declare-lost", "company-1", "--yes", exits=6)
+    administrator.dure("site", "declare-lost", "company-1", "--yes", "--why", "burnt down", exits=6)
+    assert "dure_enrol_" in administrator.dure("site", "enrol", "company-1", "--why", "a lost disk")
     administrator.dure("site", "operator", "add", "company-1", "lee")
     assert "company-1" in administrator.dure("site", "list")
     assert "lee" in administrator.dure("site", "show", "company-1", "-o", "yaml")

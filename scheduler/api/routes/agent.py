@@ -10,7 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import ValidationError
 
 from scheduler.api.content_stream import content_response
-from scheduler.api.dependencies import IdempotencyHeader, RuntimeHere, runtime_of
+from scheduler.api.dependencies import IdempotencyHeader, RuntimeHere, keep_rate, runtime_of
 from scheduler.api.problem import RefusedError, answered, refusal_of_validation
 from scheduler.api.schemas import DatabaseId
 from scheduler.model.job_spec import DIGEST_PATTERN
@@ -18,7 +18,7 @@ from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.model.wire import EnrolRequest, EnrolResponse, LogAnswer, SyncRequest, SyncResponse
 from scheduler.service import agent_files
 from scheduler.service.agent_sync import AgentSync
-from scheduler.service.enrolment import SiteCallers, enrol
+from scheduler.service.enrolment import SiteCallers, enrol, is_known
 from scheduler.store import content
 from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
@@ -26,6 +26,10 @@ from scheduler.store.transaction import WriteTransaction
 router = APIRouter(prefix="/agent", tags=["agent"])
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="Agent", description="The site's own credential: `dure_site_…`")
+
+#: Anybody may try an enrolment token, so that each address may only so often.
+ENROLMENTS_PER_SECOND = 1.0
+ENROLMENTS_BURST = 30
 
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
@@ -51,9 +55,22 @@ Epoch = Annotated[int, Query(ge=1, le=2**31)]
 
 @router.post("/enrol")
 async def enrol_agent(
-    body: EnrolRequest, runtime: RuntimeHere, secret: Annotated[str, Depends(secret_of)], key: IdempotencyHeader
+    request: Request,
+    body: EnrolRequest,
+    runtime: RuntimeHere,
+    secret: Annotated[str, Depends(secret_of)],
+    key: IdempotencyHeader,
 ) -> EnrolResponse:
     """Exchange the one-time token for the agent's own credential."""
+    address = "?" if request.client is None else request.client.host
+    await keep_rate(runtime, f"enrol:{address}", rate_per_second=ENROLMENTS_PER_SECOND, burst=ENROLMENTS_BURST)
+
+    def known() -> bool:
+        with runtime.database.read() as connection:
+            return is_known(connection, secret)
+
+    if not await asyncio.to_thread(known):
+        raise RefusedError(refuse(ReasonCode.ENROLMENT_REFUSED))
 
     def act(transaction: WriteTransaction) -> EnrolResponse | Refusal:
         return enrol(transaction, runtime, secret, key, body)

@@ -25,6 +25,7 @@ from scheduler.api.dependencies import (
 )
 from scheduler.api.problem import answered
 from scheduler.api.schemas import (
+    EnrolmentOut,
     NewSiteOut,
     OperatorIn,
     PersonName,
@@ -43,7 +44,7 @@ from scheduler.model.reason import Refusal
 from scheduler.service import sites as service
 from scheduler.service.caller import Caller
 from scheduler.service.runtime import Runtime
-from scheduler.service.sites import NewSite, SiteInput, SiteRun, SiteView
+from scheduler.service.sites import NewEnrolment, NewSite, SiteInput, SiteRun, SiteView
 from scheduler.service.time_text import time_text
 from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
@@ -120,14 +121,56 @@ async def register_site(
     answer = await perform(request, caller, key, act, _kept, status=201)
     kept = KeptSite.model_validate_json(bytes(answer.body))
     token = service.enrolment_token(presented, kept.nonce)
-    server = str(request.base_url).rstrip("/")
     document = NewSiteOut(
         **kept.site.model_dump(),
         enrolment_token=token,
         enrolment_expires_at=kept.enrolment_expires_at,
-        agent_command=f"DURE_ENROLMENT_TOKEN={token} dure agent --server {server} --connector ray --state ./dure-agent",
+        agent_command=_agent_command(request, token),
     )
     return with_body(answer, document)
+
+
+class KeptEnrolment(BaseModel):
+    """What is stored of the answer to a renewed enrolment, as in ``KeptSite``."""
+
+    site: str
+    nonce: str
+    enrolment_expires_at: str
+
+
+def _kept_enrolment(new: NewEnrolment) -> KeptEnrolment:
+    return KeptEnrolment(site=new.site, nonce=new.nonce, enrolment_expires_at=time_text(new.enrolment_expires_ms))
+
+
+@router.post("/sites/{name}/enrolment", status_code=201, response_model=EnrolmentOut)
+async def renew_enrolment(
+    request: Request, name: Slug, body: WhyIn, caller: Managing, key: IdempotencyHeader, runtime: RuntimeHere
+) -> Response:
+    """A new one-time token for the site's agent. The credential in use holds until the token is used."""
+    presented = request.headers["Authorization"].split(" ", 1)[1]
+
+    def act(transaction: WriteTransaction) -> NewEnrolment | Refusal:
+        return service.renew_enrolment(transaction, runtime, caller, presented, name, body.why)
+
+    answer = await perform(request, caller, key, act, _kept_enrolment, status=201)
+    kept = KeptEnrolment.model_validate_json(bytes(answer.body))
+    token = service.enrolment_token(presented, kept.nonce)
+    document = EnrolmentOut(
+        site=kept.site,
+        enrolment_token=token,
+        enrolment_expires_at=kept.enrolment_expires_at,
+        agent_command=_agent_command(request, token),
+    )
+    return with_body(answer, document)
+
+
+def _agent_command(request: Request, token: str) -> str:
+    """What to run on the site. Where its Ray is, only the site knows."""
+    server = str(request.base_url).rstrip("/")
+    return (
+        f"DURE_ENROLMENT_TOKEN={token} dure agent --server {server} --state ./dure-agent "
+        "--connector ray --ray-dashboard http://127.0.0.1:8265"
+    )
 
 
 @router.get("/sites")

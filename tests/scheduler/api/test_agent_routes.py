@@ -37,7 +37,7 @@ class Sites:
 
     def ask(self, method: str, path: str, secret: str | None = OWN, **arguments: Any) -> httpx.Response:
         """One request of an agent."""
-        headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+        headers = arguments.pop("headers", {}) | ({} if secret is None else {"Authorization": f"Bearer {secret}"})
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app)
@@ -165,3 +165,15 @@ def test_numbers_out_of_bounds_are_bad_requests(here: Sites, wrong: dict[str, ob
 def test_a_run_number_that_no_record_can_hold_is_a_bad_request(here: Sites) -> None:
     query = {"epoch": 1, "rank": 0, "offset": 0}
     assert here.ask("POST", f"runs/{2**70}/log", params=query).status_code == 400
+
+
+def test_an_address_may_not_guess_enrolment_tokens_for_ever(here: Sites) -> None:
+    body = {"protocol": 1, "agent": "a"}
+
+    def guess(number: int) -> httpx.Response:
+        return here.ask("POST", "enrol", f"guess-{number}", json=body, headers={"Idempotency-Key": "once"})
+
+    answers = [guess(number) for number in range(40)]
+    assert {answer.json()["code"] for answer in answers} == {"EnrolmentRefused", "RateLimited"}
+    assert answers[0].json()["code"] == "EnrolmentRefused"
+    assert answers[-1].status_code == 429

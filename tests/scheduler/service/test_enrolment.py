@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from runtime import Stage
+from runtime import Stage, runs_now
 
 from scheduler.clock import ManualClock
 from scheduler.model.reason import ReasonCode, Refusal
@@ -11,7 +13,14 @@ from scheduler.model.wire import EnrolRequest, EnrolResponse
 from scheduler.service.caller import Caller
 from scheduler.service.enrolment import SiteCallers, enrol
 from scheduler.service.runtime import Runtime
-from scheduler.service.sites import NewSite, SiteInput, enrolment_token, register_site
+from scheduler.service.sites import (
+    NewEnrolment,
+    NewSite,
+    SiteInput,
+    enrolment_token,
+    register_site,
+    renew_enrolment,
+)
 
 PRESENTED = "dure_of_the_administrator"
 ASKED = EnrolRequest(protocol=1, agent="agent-1")
@@ -77,9 +86,71 @@ def test_a_repeated_request_is_answered_even_after_the_token_has_expired(
 def test_a_token_that_is_wrong_or_was_not_used_in_time_is_no_token(
     runtime: Runtime, clock: ManualClock, token: str
 ) -> None:
-    assert code_of(enrolled(runtime, token + "x")) is ReasonCode.UNAUTHENTICATED
+    assert code_of(enrolled(runtime, token + "x")) is ReasonCode.ENROLMENT_REFUSED
     clock.advance(24 * 3600)
-    assert code_of(enrolled(runtime, token)) is ReasonCode.UNAUTHENTICATED
+    assert code_of(enrolled(runtime, token)) is ReasonCode.ENROLMENT_REFUSED
+
+
+def test_guessing_a_token_costs_no_change_number(runtime: Runtime, token: str) -> None:
+    def change() -> int:
+        return runtime.database.run(lambda transaction: transaction.change)
+
+    before = change()
+    for guess in range(3):
+        enrolled(runtime, f"{token}{guess}")
+    assert change() == before + 1
+
+
+def renewed(runtime: Runtime, caller: Caller, why: str = "a lost disk") -> NewEnrolment | Refusal:
+    """Ask for another one-time token."""
+    return runtime.database.run(
+        lambda transaction: renew_enrolment(transaction, runtime, caller, PRESENTED, "site-1", why)
+    )
+
+
+def test_a_site_enrols_anew_and_its_old_credential_holds_until_then(
+    runtime: Runtime, administrator: Caller, token: str
+) -> None:
+    old = enrolled(runtime, token)
+    assert isinstance(old, EnrolResponse)
+    again = renewed(runtime, administrator)
+    assert isinstance(again, NewEnrolment)
+    assert not isinstance(SiteCallers(runtime).find(old.credential), Refusal)
+    second = enrolment_token(PRESENTED, again.nonce)
+    new = enrolled(runtime, second, "new key")
+    assert isinstance(new, EnrolResponse)
+    assert enrolled(runtime, second, "new key") == new
+    assert code_of(enrolled(runtime, second, "a third key")) is ReasonCode.ALREADY_ENROLLED
+    assert code_of(enrolled(runtime, token)) is ReasonCode.ENROLMENT_REFUSED
+    assert not isinstance(SiteCallers(runtime).find(new.credential), Refusal)
+    assert code_of(SiteCallers(runtime).find(old.credential)) is ReasonCode.UNAUTHENTICATED
+
+
+def test_only_its_operators_enrol_a_site_anew_and_say_why(runtime: Runtime, administrator: Caller, token: str) -> None:
+    assert code_of(renewed(runtime, administrator, " ")) is ReasonCode.INVALID_FIELD
+    nobody = replace(administrator, person="nobody", administrator=False, roles={})
+    assert code_of(renewed(runtime, nobody)) is ReasonCode.FORBIDDEN
+
+
+def test_a_new_agent_that_knows_of_no_run_ends_none_before_their_leases_are_over(
+    stage: Stage, administrator: Caller
+) -> None:
+    agent = stage.agent(credential_hash="c" * 64)
+    (job,) = stage.submit(stage.group())
+    stage.turn()
+    agent.sync(runs_now(stage.run(job), 1))
+    again = stage.runtime.database.run(
+        lambda transaction: renew_enrolment(transaction, stage.runtime, administrator, PRESENTED, "site-1", "stolen")
+    )
+    assert isinstance(again, NewEnrolment)
+    assert isinstance(enrolled(stage.runtime, enrolment_token(PRESENTED, again.nonce)), EnrolResponse)
+    for _ in range(3):
+        agent.sync(complete=True)
+        stage.clock.advance(35)
+        assert stage.job(job).state == "running"
+    stage.clock.advance(20)
+    agent.sync(complete=True)
+    assert stage.run(job).cause == "vanished"
 
 
 def test_an_agent_that_speaks_another_protocol_uses_nothing_up(runtime: Runtime, token: str) -> None:

@@ -116,6 +116,24 @@ def test_a_stop_spares_no_run_that_is_being_stopped_already_and_no_later_word_gi
     assert (stop.cause, stop.grace_seconds) == (EndCause.CANCELLED, 0.0)
 
 
+@pytest.mark.parametrize("why", ["", "  "])
+def test_nothing_is_taken_from_others_without_saying_why(
+    stage: Stage, agent: ScriptedAgent, operator: Caller, why: str
+) -> None:
+    def act(state: SiteState) -> SiteRow | Refusal:
+        return stage.runtime.database.run(
+            lambda transaction: set_site_state(transaction, stage.runtime, operator, "site-1", state, why)
+        )
+
+    for state in (SiteState.CORDONED, SiteState.DRAINING, SiteState.STOPPED):
+        assert code_of(act(state)) is ReasonCode.INVALID_FIELD
+    with stage.runtime.database.write() as transaction:
+        lost = declare_lost(transaction, stage.runtime, operator, "site-1", why)
+    assert code_of(lost) is ReasonCode.INVALID_FIELD
+    assert agent.site.state == "active"
+    assert not isinstance(act(SiteState.ACTIVE), Refusal)
+
+
 def test_who_did_it_and_why_is_written_down(stage: Stage, agent: ScriptedAgent, operator: Caller) -> None:
     set_state(stage, operator, SiteState.CORDONED)
     assert (agent.site.state, agent.site.state_reason) == ("cordoned", "maintenance")

@@ -149,14 +149,14 @@ def test_a_site_changes_visibly_but_being_heard_is_no_change(database: Database)
     with database.write() as transaction:
         sites.change(transaction, site.id, state="cordoned", credential_hash="c" * 64, enrolment_hash="e" * 64)
     with database.write() as transaction:
-        sites.mark_heard(transaction, site.id, 123)
+        sites.mark_heard(transaction, [(site.id, 123, 7)])
     with database.read() as connection:
         now = sites.by_name(connection, "national-1")
         assert sites.by_id(connection, site.id) == sites.by_credential_hash(connection, "c" * 64) == now
         assert sites.by_enrolment_hash(connection, "e" * 64) == now
         assert sites.every(connection) == [now]
     assert now is not None
-    assert (now.state, now.heard_ms) == ("cordoned", 123)
+    assert (now.state, now.heard_ms, now.heard_sequence) == ("cordoned", 123, 7)
     assert now.change == site.change + 1
 
 
