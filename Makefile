@@ -22,6 +22,8 @@ $(RUN_STAMP): $(BIN)/python requirements.lock pyproject.toml hatch_build.py pack
 	@echo "Installing the locked packages (once; about two minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "Compiling the round (once; about ten seconds)"
+	@$(BIN)/python -m scheduler.cycle.warm_up
 	@touch $@
 
 $(TEST_STAMP): $(RUN_STAMP) requirements-test.lock

@@ -12,12 +12,14 @@ import json
 import random
 import resource
 import time
+from collections.abc import Sequence
 
 from quota.tree import Quota
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import GroupFacts, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.plan import Verdict
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
@@ -130,6 +132,16 @@ def fill(federation: Federation, nodes: int, group: GroupId) -> None:
         )
 
 
+def verdict_seconds(verdicts: Sequence[Verdict]) -> float:
+    """How long one reading of one verdict takes, in the middle of a sample."""
+    taken = []
+    for number in range(0, len(verdicts), max(1, len(verdicts) // 100)):
+        began = time.perf_counter()
+        _ = verdicts[number]
+        taken.append(time.perf_counter() - began)
+    return round(sorted(taken)[len(taken) // 2], 6) if taken else 0.0
+
+
 def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -167,6 +179,7 @@ def main() -> None:
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "started": len(plan.starts),
         "verdicts": len(plan.verdicts),
+        "verdict_seconds_p50": verdict_seconds(plan.verdicts),
     }
     print(json.dumps({"benchmark": "round", **vars(options), **measured}))
 

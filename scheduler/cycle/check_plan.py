@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from quota.admission import Usage
-from scheduler.cycle.plan import Plan, Start
+from scheduler.cycle.plan import Plan
+from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, MEMORY, WORKERS
 from scheduler.cycle.snapshot import Snapshot, takes_work
-from scheduler.model.ids import JobId, NodeId
+from scheduler.cycle.started import Started
+from scheduler.cycle.verdicts import Verdicts
+from scheduler.model.ids import NodeId
+from scheduler.placement.pool import IntArray
 
 
 class Law(StrEnum):
@@ -37,114 +43,126 @@ class Violation:
 
 def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
     """Everything that is wrong with a plan; empty for a lawful one."""
-    found: list[Violation] = []
-    waiting = {turn[2]: each for each in snapshot.waiting for turn in each.turns}
-    times = Counter(start.job for start in plan.starts)
-    for start in plan.starts:
-        known = waiting.get(start.job)
-        if known is None or times[start.job] > 1:
-            found.append(Violation(Law.NOT_WAITING, f"job {start.job}"))
-            continue
-        if (known.group, known.shape) != (start.group, start.shape):
-            found.append(Violation(Law.NOT_WAITING, f"job {start.job} is of another class"))
-            continue
-        found += _check_place(snapshot, start)
-        if known.bound_site not in (None, start.site):
-            found.append(Violation(Law.CHECKPOINT_SITE, f"job {start.job}"))
-    found += _check_nodes(snapshot, plan)
-    found += _check_quotas(snapshot, plan)
-    found += _check_verdicts(snapshot, plan, set(times))
-    return tuple(found)
+    started = Started.of(snapshot, plan.starts)
+    unknown = [Violation(Law.NOT_WAITING, f"job {job}") for job in started.job[started.row < 0].tolist()]
+    if unknown:  # of what else they would break nothing can be said
+        return tuple(unknown)
+    return (
+        *_check_places(snapshot, started),
+        *_check_nodes(snapshot, started),
+        *_check_quotas(snapshot, started),
+        *_check_verdicts(snapshot, plan, started),
+    )
 
 
-def _check_place(snapshot: Snapshot, start: Start) -> list[Violation]:
-    shape, site = snapshot.shapes[start.shape], snapshot.sites.get(start.site)
-    what = f"job {start.job}"
-    if site is None or not takes_work(site):
-        return [Violation(Law.SITE_CLOSED, what)]
-    found = []
-    if snapshot.rule_against(snapshot.clearance(start.group, shape), site) is not None:
-        found.append(Violation(Law.DATA_CLASS, what))
-    if start.gpu_class not in snapshot.candidates(shape):
-        found.append(Violation(Law.WRONG_GPU_CLASS, what))
-    rank = 0
-    for node_id, _, first_rank, workers in start.gang:
-        node = snapshot.nodes.get(node_id)
-        lies_well = node is not None and node.site_id == start.site and node.gpu_class == start.gpu_class
-        if not lies_well or first_rank != rank or workers < 1:
-            found.append(Violation(Law.WRONG_GANG, what))
-        rank += workers
-    if rank != shape.workers:
-        found.append(Violation(Law.WRONG_GANG, f"{what} has {rank} of {shape.workers} workers"))
-    return found
+def _shape_columns(snapshot: Snapshot, started: Started) -> IntArray:
+    return snapshot.shapes.columns[:, snapshot.shapes.indices(snapshot.table.shape[started.row])]
 
 
-def _check_nodes(snapshot: Snapshot, plan: Plan) -> list[Violation]:
-    use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
+def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
+    """Checkpoints; site, data class and GPU class once for each combination; then every gang."""
+    pools, table = tuple(snapshot.pools.values()), snapshot.table
+    sites = np.array([site for site, _ in snapshot.pools] + [0])[started.pool]
+    bound = table.bound_site[started.row]
+    for number in np.flatnonzero((bound != 0) & (bound != sites)).tolist():
+        yield Violation(Law.CHECKPOINT_SITE, f"job {started.job[number]}")
+    shapes = _shape_columns(snapshot, started)
+    for column, laws in ((table.venue[started.row], _laws_of_venue), (shapes[CHOICE], _laws_of_choice)):
+        kinds, which = np.unique(np.stack((column, started.pool)), axis=1, return_inverse=True)
+        for at, (kind, pool) in enumerate(kinds.T.tolist()):
+            for law in laws(snapshot, kind, pool):
+                yield from (Violation(law, f"job {job}") for job in started.job[which == at].tolist())
+    first = np.zeros(len(pools) + 1, np.int64)
+    np.cumsum([len(pool.node_ids) for pool in pools], out=first[1:])
+    pool = started.pool[started.start_of]
+    inside = (started.node >= first[pool]) & (started.node < first[pool + 1]) & (started.workers > 0)
+    workers = np.bincount(started.start_of, weights=started.workers, minlength=len(started)).astype(np.int64)
+    wrong = workers != shapes[WORKERS]
+    wrong[started.start_of[~inside]] = True
+    for number in np.flatnonzero(wrong).tolist():
+        asked = snapshot.shapes[table.key(int(started.row[number]))[1]].workers
+        yield Violation(Law.WRONG_GANG, f"job {started.job[number]} has {workers[number]} of {asked} workers")
 
-    def add(node_id: NodeId, workers: int, gpus: int, cpus: int, memory_mib: int) -> None:
-        for index, amount in enumerate((gpus, cpus, memory_mib)):
-            use[node_id][index] += workers * amount
 
-    touched: set[NodeId] = set()
-    for start in plan.starts:
-        shape = snapshot.shapes[start.shape]
-        for node_id, _, _, workers in start.gang:
-            touched.add(node_id)
-            add(node_id, workers, shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker)
+def _laws_of_venue(snapshot: Snapshot, venue: int, pool: int) -> Iterator[Law]:
+    """What a class of this venue breaks on this pool."""
+    if pool < 0:
+        return
+    clearance, _ = snapshot.table.venues[venue]
+    site = snapshot.sites[tuple(snapshot.pools)[pool][0]]
+    if not takes_work(site):
+        yield Law.SITE_CLOSED
+    if snapshot.rule_against(clearance, site) is not None:
+        yield Law.DATA_CLASS
+
+
+def _laws_of_choice(snapshot: Snapshot, choice: int, pool: int) -> Iterator[Law]:
+    names = snapshot.shapes.choices[choice] or snapshot.offered_classes
+    if pool < 0 or tuple(snapshot.pools)[pool][1] not in names:
+        yield Law.WRONG_GPU_CLASS
+
+
+def _check_nodes(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
+    """What starts and what runs, added up on every node that something starts on."""
+    node_ids: list[NodeId] = [each for pool in snapshot.pools.values() for each in pool.node_ids]
+    known = started.node >= 0
+    columns = _shape_columns(snapshot, started)[[GPUS, CPUS, MEMORY]][:, started.start_of[known]]
+    use = np.zeros((3, len(node_ids)), np.int64)
+    for amount in range(3):
+        np.add.at(use[amount], started.node[known], columns[amount] * started.workers[known])
+    touched = {node_ids[at]: use[:, at].tolist() for at in np.unique(started.node[known]).tolist()}
+    if not touched:
+        return
     for run in snapshot.runs.values():
         for node_id, workers in run.gang:
-            if node_id in touched:
-                add(node_id, workers, run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
-    found = []
-    for node_id in sorted(touched):
-        node = snapshot.nodes.get(node_id)
-        if node is None:
-            continue
-        gpus, cpus, memory_mib = use[node_id]
+            held = touched.get(node_id)
+            if held is not None:
+                held[0] += workers * run.gpus_per_worker
+                held[1] += workers * run.cpus_per_worker
+                held[2] += workers * run.memory_mib_per_worker
+    for node_id, (gpus, cpus, memory_mib) in touched.items():
+        node = snapshot.nodes[node_id]
         if not node.healthy or gpus > node.gpus or cpus > node.cpus or memory_mib > node.memory_mib:
-            found.append(Violation(Law.NODE_OVERFULL, f"node {node.name} would hold {use[node_id]}"))
-    return found
+            yield Violation(Law.NODE_OVERFULL, f"node {node.name} would hold {(gpus, cpus, memory_mib)}")
 
 
-def _check_quotas(snapshot: Snapshot, plan: Plan) -> list[Violation]:
+def _check_quotas(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     """Only what starts may not break a bound: a group that held too much before and starts nothing is no violation."""
-    found = []
-    for gpu_class in sorted({start.gpu_class for start in plan.starts}):
-        tree = snapshot.tree.of_class(gpu_class)
-        own = dict(snapshot.own_use.get(gpu_class, {}))
-        firm: Counter[int] = Counter()
-        started: Counter[int] = Counter()
-        for start in plan.starts:
-            if start.gpu_class == gpu_class:
-                shape = snapshot.shapes[start.shape]
-                own[start.group] = own.get(start.group, 0) + shape.gpus
-                started[start.group] += shape.gpus
-                if not shape.preemptible:
-                    firm[start.group] += shape.gpus
-        usage = Usage(tree, snapshot.capacity(gpu_class), tree.array({group: n for group, n in own.items() if n}))
-        held = usage.held()
-        on_path = {ancestor for group in started for ancestor in snapshot.tree.path(group)}
-        for group in sorted(on_path):
-            position = tree.position(group)
-            if int(held[position]) > int(usage.bound[position]):
-                found.append(Violation(Law.QUOTA, f"group {group} would hold {held[position]} of {gpu_class}"))
-        before = Usage(
-            tree,
-            snapshot.capacity(gpu_class),
-            tree.array({group: n for group, n in snapshot.own_use.get(gpu_class, {}).items() if n}),
-        )
-        for group, gpus in firm.items():
-            position = tree.position(group)
-            if int(before.used[position]) + gpus > int(usage.guaranteed[position]):
-                found.append(Violation(Law.GUARANTEE, f"group {group} would run {gpus} that cannot be preempted"))
-    return found
+    columns = _shape_columns(snapshot, started)
+    class_of = np.array([gpu_class for _, gpu_class in snapshot.pools] + [""])[started.pool]
+    for gpu_class in sorted(set(class_of.tolist()) - {""}):
+        here = class_of == gpu_class
+        tree, capacity = snapshot.tree.of_class(gpu_class), snapshot.capacity(gpu_class)
+        groups, which = np.unique(snapshot.table.group[started.row[here]], return_inverse=True)
+        position = np.array([tree.position(int(group)) for group in groups], np.int64)
+        gpus = (columns[WORKERS] * columns[GPUS])[here]
+        own = tree.array({group: used for group, used in snapshot.own_use.get(gpu_class, {}).items() if used})
+        before = Usage(tree, capacity, own)
+        np.add.at(own, position[which], gpus)
+        after = Usage(tree, capacity, own)
+        held = after.held()
+        path = set(position.tolist())
+        for each in position.tolist():
+            while (each := int(tree.parent[each])) >= 0:
+                path.add(each)
+        for each in sorted(path):
+            if int(held[each]) > int(after.bound[each]):
+                yield Violation(Law.QUOTA, f"group {tree.group_ids[each]} would hold {held[each]} of {gpu_class}")
+        firm = np.bincount(which, weights=gpus * columns[FIRM][here], minlength=len(groups)).astype(np.int64)
+        above = (firm > 0) & (before.used[position] + firm > before.guaranteed[position])
+        for at in np.flatnonzero(above).tolist():
+            yield Violation(Law.GUARANTEE, f"group {groups[at]} would run {firm[at]} that cannot be preempted")
 
 
-def _check_verdicts(snapshot: Snapshot, plan: Plan, started: set[JobId]) -> list[Violation]:
-    told = {(each.group, each.shape, each.bound_site) for each in plan.verdicts}
-    return [
-        Violation(Law.NO_VERDICT, f"class {each.group}, {each.shape}")
-        for each in snapshot.waiting
-        if (each.group, each.shape, each.bound_site) not in told and any(turn[2] not in started for turn in each.turns)
-    ]
+def _check_verdicts(snapshot: Snapshot, plan: Plan, started: Started) -> Iterator[Violation]:
+    table = snapshot.table
+    gone = np.bincount(started.row, minlength=len(table.start))
+    waits_on = np.flatnonzero(table.start + gone < table.stop)
+    if isinstance(plan.verdicts, Verdicts):
+        silent = np.setdiff1d(waits_on, plan.verdicts.rows).tolist()
+    else:
+        told = {(each.group, each.shape, each.bound_site) for each in plan.verdicts}
+        silent = [row for row in waits_on.tolist() if table.key(row) not in told]
+    for row in silent:
+        group, shape, _ = table.key(row)
+        yield Violation(Law.NO_VERDICT, f"class {group}, {shape}")

@@ -27,62 +27,63 @@ _CODE_OF_QUOTA = {
 
 
 def explain(round_: Round, queue: Queue) -> Verdict:
-    """The verdict on what is left of a class."""
+    """The verdict on what is left of a class. Where nothing is missing the next round will look at it."""
     per_site = tuple(_site_reason(round_, queue, pool) for pool in _considered(round_, queue))
+    wanted = counterfactual(round_, queue)
+    starts_now = wanted is not None and not wanted.asks_for_anything
     return Verdict(
-        group=queue.waiting.group,
-        shape=queue.waiting.shape,
-        bound_site=queue.waiting.bound_site,
-        reason=_reason(round_, queue, per_site),
-        counterfactual=counterfactual(round_, queue),
-        waiting=len(queue.waiting.turns) - queue.next,
+        group=queue.group,
+        shape=queue.shape_id,
+        bound_site=queue.bound_site,
+        reason=Reason(code=ReasonCode.NOT_YET_EVALUATED) if starts_now else _reason(round_, queue, per_site),
+        counterfactual=None if starts_now else wanted,
+        waiting=queue.waiting,
     )
 
 
-def _considered(round_: Round, queue: Queue) -> Iterator[SitePool]:
+def _considered(round_: Round, queue: Queue) -> Iterator[int]:
     """Every pool of a GPU class the job may run on, by site name."""
-    snapshot = round_.snapshot
-    pools = [pool for pool in snapshot.pools.values() if pool.gpu_class in queue.candidates]
-    yield from sorted(pools, key=lambda pool: (snapshot.sites[pool.site].name, pool.gpu_class))
+    snapshot, pools = round_.snapshot, round_.site_pools
+    numbers = [number for number, pool in enumerate(pools) if pool.gpu_class in queue.candidates]
+    yield from sorted(numbers, key=lambda each: (snapshot.sites[pools[each].site].name, pools[each].gpu_class))
 
 
-def _site_reason(round_: Round, queue: Queue, pool: SitePool) -> SiteReason:
-    snapshot = round_.snapshot
+def _site_reason(round_: Round, queue: Queue, number: int) -> SiteReason:
+    snapshot, pool = round_.snapshot, round_.site_pools[number]
     site = snapshot.sites[pool.site]
-    bound = queue.waiting.bound_site
-    shape = snapshot.shapes[queue.waiting.shape]
-    rule = snapshot.rule_against(snapshot.clearance(queue.waiting.group, shape), site)
+    bound = queue.bound_site
+    rule = snapshot.rule_against(snapshot.clearance(queue.group, queue.shape), site)
     if rule is not None:
-        numbers = {"data_class": shape.data_class.value, "rule": rule}
+        numbers = {"data_class": queue.shape.data_class.value, "rule": rule}
         return SiteReason(site=site.name, code=ReasonCode.DATA_CLASS_NOT_ALLOWED, numbers=numbers)
     if bound is not None and bound != site.id:
         where = {"site": _site_name(round_, bound)}
         return SiteReason(site=site.name, code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers=where)
     if not takes_work(site):
         state = site.state.value if site.reachable else "unreachable"
-        return SiteReason(site=site.name, code=ReasonCode.WAITING_FOR_SITE, numbers={"sites": 1, "state": state})
+        return SiteReason(site=site.name, code=ReasonCode.SITE_CLOSED, numbers={"site": site.name, "state": state})
     refusal = _refused(round_, queue, pool.gpu_class)
     if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
         reason = _quota_reason(round_, refusal)
         return SiteReason(site=site.name, code=reason.code, numbers=reason.numbers)
-    return _room(round_, queue, pool)
+    return _room(round_, queue, number)
 
 
-def _room(round_: Round, queue: Queue, pool: SitePool) -> SiteReason:
+def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
     """What is missing on an open site."""
-    free, request = round_.pools[pool.site, pool.gpu_class], queue.request
+    pool, free, request = round_.site_pools[number], round_.board.free_gpus(number), queue.request
     name = round_.snapshot.sites[pool.site].name
-    if free.free_gpus < request.gpus_in_all:
-        numbers: dict[str, Number] = {"asked": request.gpus_in_all, "free": free.free_gpus, "gpu_class": pool.gpu_class}
+    if free < request.gpus_in_all:
+        numbers: dict[str, Number] = {"asked": request.gpus_in_all, "free": free, "gpu_class": pool.gpu_class}
         return SiteReason(site=name, code=ReasonCode.WAITING_FOR_CAPACITY, numbers=numbers)
     return SiteReason(
         site=name,
         code=ReasonCode.WAITING_FOR_NODES,
         numbers={
-            "free": free.free_gpus,
+            "free": free,
             "workers": request.workers,
             "gpus_per_worker": request.gpus,
-            "workers_max": free.workers_max(request),
+            "workers_max": round_.board.workers_max(number, request),
             "gpu_class": pool.gpu_class,
         },
     )
@@ -90,27 +91,27 @@ def _room(round_: Round, queue: Queue, pool: SitePool) -> SiteReason:
 
 def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Reason:
     """The one reason in front: quota first, since it holds whatever the site; then the site that comes closest."""
-    bound = queue.waiting.bound_site
+    bound = queue.bound_site
     open_pools = [pool for name in queue.candidates for pool in queue.pools.get(name, ())]
     if not open_pools and bound is not None:
         numbers = {"site": _site_name(round_, bound)}
         return Reason(code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers=numbers, per_site=per_site)
     if not open_pools:
-        closed = sum(each.code is ReasonCode.WAITING_FOR_SITE for each in per_site)
+        closed = len({each.site for each in per_site if each.code is ReasonCode.SITE_CLOSED})
         return Reason(code=ReasonCode.WAITING_FOR_SITE, numbers={"sites": closed}, per_site=per_site)
-    refusal = _refused(round_, queue, open_pools[0].gpu_class)
+    refusal = _refused(round_, queue, round_.site_pools[open_pools[0]].gpu_class)
     if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
         quota = _quota_reason(round_, refusal)
         return Reason(code=quota.code, numbers=quota.numbers, per_site=per_site)
-    closest = max(open_pools, key=lambda pool: round_.pools[pool.site, pool.gpu_class].free_gpus)
+    closest = max(open_pools, key=round_.board.free_gpus)
     room = _room(round_, queue, closest)
     return Reason(code=room.code, numbers=room.numbers, per_site=per_site)
 
 
 def _refused(round_: Round, queue: Queue, gpu_class: str) -> QuotaRefusal | None:
     usage = round_.usages[gpu_class]
-    inside = not queue.preemptible
-    answer = admit(usage, queue.waiting.group, queue.request.gpus_in_all, inside_guarantee=inside)
+    inside = not queue.shape.preemptible
+    answer = admit(usage, queue.group, queue.request.gpus_in_all, inside_guarantee=inside)
     return answer if isinstance(answer, QuotaRefusal) else None
 
 
@@ -124,19 +125,18 @@ def _quota_reason(round_: Round, refusal: QuotaRefusal) -> Reason:
 def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
     """What would start the head, at the site that needs the least; None where no site may ever serve it."""
     snapshot, request = round_.snapshot, queue.request
-    shape = snapshot.shapes[queue.waiting.shape]
-    clearance = snapshot.clearance(queue.waiting.group, shape)
+    clearance = snapshot.clearance(queue.group, queue.shape)
     best: tuple[tuple[bool, int, int, str], Counterfactual] | None = None
-    for pool in _considered(round_, queue):
+    for number in _considered(round_, queue):
+        pool = round_.site_pools[number]
         site = snapshot.sites[pool.site]
-        if queue.waiting.bound_site not in (None, site.id) or snapshot.rule_against(clearance, site) is not None:
+        if queue.bound_site not in (None, site.id) or snapshot.rule_against(clearance, site) is not None:
             continue
         shut = not takes_work(site)
-        free = round_.pools[pool.site, pool.gpu_class]
-        missing = max(0, request.workers - free.workers_max(request))
+        missing = max(0, request.workers - round_.board.workers_max(number, request))
         raises = _raises(round_, queue, pool, missing)
-        left = guarantee_left(round_.usages[pool.gpu_class], queue.waiting.group)
-        inside = not queue.preemptible and left < request.gpus_in_all
+        left = guarantee_left(round_.usages[pool.gpu_class], queue.group)
+        inside = not queue.shape.preemptible and left < request.gpus_in_all
         answer = Counterfactual(
             site=site.name,
             gpu_class=pool.gpu_class,
@@ -167,7 +167,7 @@ def _raises(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> tuple[tu
     grows = bool(usage.tree.reserve.any())
     while True:
         trial = Usage(usage.tree, min(usage.capacity + added, GPUS_MAX), usage.own) if grows else usage
-        rooms = dict(_room_on_path(trial, queue.waiting.group))
+        rooms = dict(_room_on_path(trial, queue.group))
         if not grows and _capacity_binds(trial):
             rooms[0] += added
         short = asked - rooms[0]

@@ -14,20 +14,37 @@ def why_never(snapshot: Snapshot, group: GroupId, shape: Shape) -> Refusal | Non
 
     Looks at declared capacity, quotas and data classes alone: not at what is used, healthy, open or heard.
     """
-    known = snapshot.gpu_classes
-    unknown = [name for name in shape.gpu_classes if name not in known]
+    offered = snapshot.offered_classes
+    if not offered:
+        return refuse(ReasonCode.NO_GPUS, field="gpu_classes")
+    unknown = [name for name in shape.gpu_classes if name not in offered]
     if shape.gpu_classes and len(unknown) == len(shape.gpu_classes):
-        return refuse(
-            ReasonCode.UNKNOWN_GPU_CLASS,
-            field="gpu_classes",
-            gpu_class=", ".join(unknown),
-            known=", ".join(known) or "-",
-        )
-    answers = [_why_never_on(snapshot, group, shape, name) for name in snapshot.candidates(shape) if name in known]
-    refusals = [each for each in answers if each is not None]
-    if not answers:
-        return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_classes", gpu_class="-", known="-")
-    return None if len(refusals) < len(answers) else refusals[0]
+        names = ", ".join(unknown)
+        return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_classes", gpu_class=names, known=", ".join(offered))
+    refusals = []
+    for name in snapshot.candidates(shape):
+        refusal = _why_never_on(snapshot, group, shape, name) if name in offered else None
+        if refusal is None and name in offered:
+            return None
+        if refusal is not None:
+            refusals.append(refusal)
+    return max(refusals, key=_closeness)
+
+
+#: What is mended most easily comes last: the refusal of the class that came closest is the one that helps.
+_CLOSER = (
+    ReasonCode.EXCEEDS_CAPACITY,
+    ReasonCode.EXCEEDS_LIMIT,
+    ReasonCode.NO_SITE_FITS,
+    ReasonCode.NO_NODE_FITS,
+    ReasonCode.DATA_CLASS_NOT_ALLOWED,
+)
+
+
+def _closeness(refusal: Refusal) -> tuple[int, int]:
+    reason = refusal.reasons[0]
+    bound = next((reason.numbers[name] for name in ("capacity", "limit", "largest") if name in reason.numbers), 0)
+    return _CLOSER.index(reason.code), int(bound or 0)
 
 
 def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: str) -> Refusal | None:
@@ -56,6 +73,10 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
             ReasonCode.DATA_CLASS_NOT_ALLOWED, field="data_class", data_class=shape.data_class.value, rule=rule
         )
     workers_max = max(served.values(), default=0)
+    if workers_max == 0:
+        too_much = _too_much_for_a_node(snapshot, shape, gpu_class, frozenset(served))
+        if too_much is not None:
+            return too_much
     if workers_max < shape.workers:
         return refuse(
             ReasonCode.NO_SITE_FITS,
@@ -83,3 +104,24 @@ def _workers_by_site(snapshot: Snapshot, shape: Shape, gpu_class: str) -> dict[S
             for node in nodes
         )
     return found
+
+
+def _too_much_for_a_node(snapshot: Snapshot, shape: Shape, gpu_class: str, sites: frozenset[SiteId]) -> Refusal | None:
+    """The one resource of which no node has enough for a worker; None where each has been found somewhere."""
+    nodes = [each for each in snapshot.nodes.values() if each.gpu_class == gpu_class and each.site_id in sites]
+    asked_of = (
+        ("gpus_per_worker", "GPUs", shape.gpus_per_worker, max((node.gpus for node in nodes), default=0)),
+        ("cpus_per_worker", "CPUs", shape.cpus_per_worker, max((node.cpus for node in nodes), default=0)),
+        ("memory_per_worker", "MiB", shape.memory_mib_per_worker, max((node.memory_mib for node in nodes), default=0)),
+    )
+    for field, resource, asked, largest in asked_of:
+        if asked > largest:
+            return refuse(
+                ReasonCode.NO_NODE_FITS,
+                field=field,
+                resource=resource,
+                asked=asked,
+                largest=largest,
+                gpu_class=gpu_class,
+            )
+    return None

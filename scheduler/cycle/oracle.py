@@ -7,7 +7,8 @@ from quota.fair_share import fair_share
 from quota.order import turn_key
 from quota.refusal import Refusal as QuotaRefusal
 from scheduler.cycle.plan import GangPart, Start
-from scheduler.cycle.snapshot import Snapshot, Turn, WaitingClass, takes_work
+from scheduler.cycle.snapshot import Snapshot, takes_work
+from scheduler.cycle.waiting import Turn, WaitingClass
 from scheduler.model.ids import GroupId, JobId, SiteId
 from scheduler.model.shape import Shape, Topology
 from scheduler.model.site import Node

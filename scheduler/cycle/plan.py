@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,11 @@ class Counterfactual:
     preemptible: bool = False
     open_site: bool = False
 
+    @property
+    def asks_for_anything(self) -> bool:
+        """Whether something would have to be other than it is."""
+        return bool(self.nodes or self.raises or self.preemptible or self.open_site)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
@@ -65,25 +71,12 @@ class Verdict:
     counterfactual: Counterfactual | None
     waiting: int
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, as they are stored."""
-        other = self.counterfactual
-        return {
-            "code": self.reason.code.value,
-            "numbers": dict(self.reason.numbers),
-            "per_site": [
-                {"site": each.site, "code": each.code.value, "numbers": dict(each.numbers)}
-                for each in self.reason.per_site
-            ],
-            "counterfactual": None if other is None else other.as_json(),
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One decision."""
 
-    starts: tuple[Start, ...]
-    verdicts: tuple[Verdict, ...]
+    starts: Sequence[Start]
+    verdicts: Sequence[Verdict]
     now_ms: int
     seed: int

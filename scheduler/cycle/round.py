@@ -1,112 +1,164 @@
-"""The state of one round: queues, use and free nodes; steps 1 and 2 fill it, the later ones hand out from it."""
+"""The state of one round: use and free nodes; steps 1 and 2 fill it, the later ones hand out from it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from quota.admission import Usage
 from quota.fair_share import FairShares, fair_share
-from scheduler.cycle.plan import Start
-from scheduler.cycle.snapshot import SitePool, Snapshot, Turn, WaitingClass, takes_work
-from scheduler.model.data_class import Clearance
-from scheduler.model.ids import SiteId
-from scheduler.placement.pool import Pool
-from scheduler.placement.request import Placement, Request
+from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, MEMORY, WORKERS
+from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
+from scheduler.cycle.waiting import Venue
+from scheduler.model.ids import GroupId, ShapeId, SiteId
+from scheduler.model.shape import Shape
+from scheduler.placement.arrays import Classes, Starts
+from scheduler.placement.board import Board, new_starts
+from scheduler.placement.pool import IntArray
+from scheduler.placement.request import Request
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Queue:
-    """A class of waiting jobs during a round; ``next`` is the first that has not started."""
+    """A class of jobs that wait on, as verdicts speak of it."""
 
-    waiting: WaitingClass
+    group: GroupId
+    shape_id: ShapeId
+    bound_site: SiteId | None
+    shape: Shape
     request: Request
-    preemptible: bool
     candidates: tuple[str, ...]
-    pools: Mapping[str, tuple[SitePool, ...]]  #: where it may start, by GPU class
-    next: int = 0
-
-    @property
-    def head(self) -> Turn:
-        """The job whose turn it is."""
-        return self.waiting.turns[self.next]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether every job of the class has started."""
-        return self.next == len(self.waiting.turns)
+    pools: Mapping[str, tuple[int, ...]]  #: where it may start now, by GPU class: numbers on the board
+    waiting: int
 
 
-@dataclass(slots=True)
 class Round:
-    """The state of one round: what is used and free while it hands out."""
+    """What is used and free while a round hands out."""
 
-    snapshot: Snapshot
-    usages: dict[str, Usage] = field(default_factory=dict)
-    shares: dict[str, FairShares] = field(default_factory=dict)
-    pools: dict[tuple[SiteId, str], Pool] = field(default_factory=dict)
-    queues: list[Queue] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
-    _open: dict[tuple[Clearance, SiteId | None], dict[str, tuple[SitePool, ...]]] = field(default_factory=dict)
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.site_pools: tuple[SitePool, ...] = tuple(snapshot.pools.values())
+        self.board = Board([each.pool for each in self.site_pools])
+        self.gpu_classes = snapshot.gpu_classes
+        self.usages: dict[str, Usage] = {}
+        self.shares: dict[str, FairShares] = {}
+        self._share()
 
+    @cached_property
+    def starts(self) -> Starts:
+        """Room for all that can start."""
+        table = self.snapshot.table
+        free = int(self.board.nodes.pool_free.sum())
+        return new_starts(min(free, int((table.stop - table.start).sum())), free + self._workers_max)
 
-def begin(snapshot: Snapshot) -> Round:
-    """Steps 1 and 2: effective capacity and fair shares of every GPU class."""
-    round_ = Round(snapshot)
-    round_.pools = {key: each.pool.copy() for key, each in snapshot.pools.items()}
-    round_.queues = [_queue(round_, waiting) for waiting in sorted(snapshot.waiting, key=_class_key)]
-    asked: defaultdict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for queue in round_.queues:
-        if queue.candidates:
-            gpus = queue.request.gpus_in_all * len(queue.waiting.turns)
-            asked[queue.candidates[0]][queue.waiting.group] += gpus
-    for gpu_class in snapshot.gpu_classes:
-        tree = snapshot.tree.of_class(gpu_class)
-        capacity = snapshot.capacity(gpu_class)
-        own = tree.array({group: gpus for group, gpus in snapshot.own_use.get(gpu_class, {}).items() if gpus})
-        round_.usages[gpu_class] = Usage(tree, capacity, own)
-        round_.shares[gpu_class] = fair_share(tree, own + tree.array(asked[gpu_class]), capacity)
-    return round_
+    @cached_property
+    def classes(self) -> Classes:
+        """The waiting classes' columns, by the table's row."""
+        table, shapes = self.snapshot.table, self.snapshot.shapes
+        index = shapes.indices(table.shape)
+        columns = shapes.columns[:, index]
+        return Classes(
+            position=self._positions(table.group),
+            next=table.start.copy(),
+            stop=table.stop,
+            shape=index,
+            venue=table.venue,
+            workers=columns[WORKERS],
+            gpus=columns[GPUS],
+            cpus=columns[CPUS],
+            memory=columns[MEMORY],
+            level=columns[LEVEL],
+            firm=columns[FIRM],
+            minus_priority=table.turns[0],
+            submitted=table.turns[1],
+            job=table.turns[2],
+        )
 
+    @cached_property
+    def choices(self) -> IntArray:
+        """Each row's candidates as numbers of ``gpu_classes``, (row, choice); -1 where it has no more, or nobody has it."""
+        shapes = self.snapshot.shapes
+        number = {name: at for at, name in enumerate(self.gpu_classes)}
+        offered = self.snapshot.offered_classes
+        every = [[number.get(name, -1) for name in names or offered] for names in shapes.choices]
+        width = max((len(each) for each in every), default=0)
+        padded = np.array([each + [-1] * (width - len(each)) for each in every], np.int64).reshape(len(every), width)
+        chosen: IntArray = padded[shapes.columns[CHOICE, self.classes.shape]]
+        return chosen
 
-def _class_key(waiting: WaitingClass) -> tuple[int, int, int]:
-    return waiting.group, waiting.shape, waiting.bound_site or 0
+    @cached_property
+    def venue_pools(self) -> Mapping[str, tuple[IntArray, IntArray]]:
+        """By GPU class: the pools of every venue one after the other, by site name, and where each venue's begin."""
+        venues = self.snapshot.table.venues
+        found = {}
+        opened = [self.open_pools(venue) for venue in venues]
+        for gpu_class in self.gpu_classes:
+            lists = [each.get(gpu_class, ()) for each in opened]
+            first = np.zeros(len(venues) + 1, np.int64)
+            np.cumsum([len(each) for each in lists], out=first[1:])
+            found[gpu_class] = (first, np.array([pool for each in lists for pool in each], np.int64))
+        return found
 
+    def open_pools(self, venue: Venue) -> dict[str, tuple[int, ...]]:
+        """Where jobs of a venue may start now, by GPU class; pools by site name."""
+        clearance, bound_site = venue
+        snapshot = self.snapshot
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for number, pool in self._pools_by_name:
+            site = snapshot.sites[pool.site]
+            if bound_site not in (None, pool.site) or not takes_work(site):
+                continue
+            if snapshot.rule_against(clearance, site) is None:
+                found[pool.gpu_class].append(number)
+        return {gpu_class: tuple(pools) for gpu_class, pools in found.items()}
 
-def _queue(round_: Round, waiting: WaitingClass) -> Queue:
-    snapshot = round_.snapshot
-    shape = snapshot.shapes[waiting.shape]
-    key = (snapshot.clearance(waiting.group, shape), waiting.bound_site)
-    pools = round_._open.get(key)
-    if pools is None:
-        pools = round_._open[key] = _open_pools(snapshot, *key)
-    return Queue(waiting, Request.of(shape), shape.preemptible, snapshot.candidates(shape), pools)
+    def queue(self, row: int) -> Queue:
+        """A row as verdicts speak of it."""
+        snapshot, table = self.snapshot, self.snapshot.table
+        group, shape_id, bound_site = table.key(row)
+        shape = snapshot.shapes[shape_id]
+        return Queue(
+            group=group,
+            shape_id=shape_id,
+            bound_site=bound_site,
+            shape=shape,
+            request=Request.of(shape),
+            candidates=snapshot.candidates(shape),
+            pools=self.open_pools(table.venues[int(table.venue[row])]),
+            waiting=int(table.stop[row] - self.classes.next[row]),
+        )
 
+    @cached_property
+    def _pools_by_name(self) -> Sequence[tuple[int, SitePool]]:
+        sites = self.snapshot.sites
+        return sorted(enumerate(self.site_pools), key=lambda each: sites[each[1].site].name)
 
-def _open_pools(snapshot: Snapshot, clearance: Clearance, bound_site: SiteId | None) -> dict[str, tuple[SitePool, ...]]:
-    """Where jobs of a clearance may start now, by GPU class."""
-    found: defaultdict[str, list[SitePool]] = defaultdict(list)
-    for (site_id, gpu_class), pool in snapshot.pools.items():
-        site = snapshot.sites[site_id]
-        if bound_site not in (None, site_id) or not takes_work(site):
-            continue
-        if snapshot.rule_against(clearance, site) is None:
-            found[gpu_class].append(pool)
-    return {
-        gpu_class: tuple(sorted(pools, key=lambda pool: snapshot.sites[pool.site].name))
-        for gpu_class, pools in found.items()
-    }
+    @cached_property
+    def _workers_max(self) -> int:
+        return int(self.classes.workers.max(initial=0))
 
+    def _positions(self, groups: IntArray) -> IntArray:
+        positions = self.snapshot.tree.positions
+        numbers = np.zeros(max(positions, default=0) + 1, np.int64)
+        numbers[list(positions)] = list(positions.values())
+        found: IntArray = numbers[groups]
+        return found
 
-def find_place(round_: Round, pools: Sequence[SitePool], request: Request) -> tuple[SitePool, Placement] | None:
-    """The place of the tightest level that any site has; of equals the site with the fewest free GPUs, then by name."""
-    free_pools = round_.pools
-    if len(pools) > 1:
-        pools = sorted(pools, key=lambda each: free_pools[each.site, each.gpu_class].free_gpus)
-    for level in request.levels():
-        for site_pool in pools:
-            placement = free_pools[site_pool.site, site_pool.gpu_class].place(request, level)
-            if placement is not None:
-                return site_pool, placement
-    return None
+    def _share(self) -> None:
+        """Steps 1 and 2: effective capacity and fair shares of every GPU class."""
+        snapshot, table = self.snapshot, self.snapshot.table
+        rows = table.rows
+        classes = self.classes
+        gpus = (classes.workers * classes.gpus)[rows] * (table.stop - table.start)[rows]
+        first = self.choices[rows, 0] if self.choices.shape[1] else np.full(len(rows), -1)
+        for number, gpu_class in enumerate(self.gpu_classes):
+            tree = snapshot.tree.of_class(gpu_class)
+            capacity = snapshot.capacity(gpu_class)
+            own = tree.array({group: used for group, used in snapshot.own_use.get(gpu_class, {}).items() if used})
+            asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
+            self.usages[gpu_class] = Usage(tree, capacity, own)
+            self.shares[gpu_class] = fair_share(tree, own + asked.astype(np.int64), capacity)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
 
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import GroupFacts, LiveRun
+from scheduler.cycle.shape_table import ShapeTable
+from scheduler.cycle.waiting import WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
-from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
+from scheduler.model.ids import GroupId, NodeId, RunId, SiteId
 from scheduler.model.shape import Shape
-from scheduler.model.site import Node, Site, SiteState
+from scheduler.model.site import Node, SecurityGrade, Site, SiteState
 from scheduler.placement.pool import Pool
-
-#: A waiting job as its class orders it: (-priority, submitted, id).
-Turn = tuple[int, int, JobId]
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingClass:
-    """Jobs of one group and shape that may start at the same sites, the first in front."""
-
-    group: GroupId
-    shape: ShapeId
-    bound_site: SiteId | None
-    turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +23,7 @@ class SitePool:
     site: SiteId
     gpu_class: str
     node_ids: tuple[NodeId, ...]
-    pool: Pool  #: never taken from; a round copies it
+    pool: Pool
     gpus: int  #: of healthy nodes, free or not
 
 
@@ -47,32 +36,44 @@ class Snapshot:
     policy: DataClassPolicy
     sites: Mapping[SiteId, Site]
     nodes: Mapping[NodeId, Node]
-    shapes: Mapping[ShapeId, Shape]
+    shapes: ShapeTable
     pools: Mapping[tuple[SiteId, str], SitePool]
     own_use: Mapping[str, Mapping[GroupId, int]]  #: by class and group: GPUs of its own runs
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
-    waiting: tuple[WaitingClass, ...]
+    table: WaitingTable
+    #: what the policy said before, by whose data and which grade; a policy never changes its mind
+    rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
+
+    @property
+    def waiting(self) -> tuple[WaitingClass, ...]:
+        """Every class of waiting jobs as an object: for what reads them all, and is slow anyway."""
+        return tuple(self.table.classes())
 
     @property
     def gpu_classes(self) -> tuple[str, ...]:
         """Every class that a site has or a quota names."""
         return tuple(sorted({gpu_class for _, gpu_class in self.pools} | set(self.tree.classes)))
 
+    @property
+    def offered_classes(self) -> tuple[str, ...]:
+        """Every class that a site has."""
+        return tuple(sorted({gpu_class for _, gpu_class in self.pools}))
+
     def candidates(self, shape: Shape) -> tuple[str, ...]:
-        """The classes a shape may run on, in its order of preference."""
-        return shape.gpu_classes or self.gpu_classes
+        """The classes a shape may run on, in its order of preference; without one, those that sites have, by name."""
+        return shape.gpu_classes or self.offered_classes
 
     def clearance(self, group: GroupId, shape: Shape) -> Clearance:
         """Whose data a job of ``group`` carries."""
-        facts = self.groups[group]
-        return Clearance(
-            data_class=shape.data_class, public_sector=facts.public_sector, trust_domain=facts.trust_domain
-        )
+        return clearance_of(self.groups[group], shape)
 
     def rule_against(self, clearance: Clearance, site: Site) -> str | None:
         """The rule by which ``site`` may not serve ``clearance``; None where it may."""
-        return why_not_served(self.policy, clearance, site.security)
+        key = (clearance, site.security)
+        if key not in self.rules:
+            self.rules[key] = why_not_served(self.policy, clearance, site.security)
+        return self.rules[key]
 
     def capacity(self, gpu_class: str) -> int:
         """What quotas are measured against: GPUs that may take work, and those in use where nothing new starts."""
@@ -83,6 +84,11 @@ class Snapshot:
                     pool.gpus if takes_work(self.sites[site]) else min(pool.gpus, self.site_use.get((site, each), 0))
                 )
         return total
+
+
+def clearance_of(group: GroupFacts, shape: Shape) -> Clearance:
+    """Whose data a job of ``group`` carries."""
+    return Clearance(data_class=shape.data_class, public_sector=group.public_sector, trust_domain=group.trust_domain)
 
 
 def takes_work(site: Site) -> bool:

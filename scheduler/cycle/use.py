@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
+
 from quota.admission import available
-from scheduler.cycle.round import begin
+from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import DataClass, Shape, Topology
@@ -37,20 +39,20 @@ class FreeGpus:
 
 def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
     """How ``group`` uses every GPU class."""
-    round_ = begin(snapshot)
+    round_ = Round(snapshot)
     below = {group}
     for each in snapshot.tree.groups:  # parents stand before their children
         if each.parent in below:
             below.add(GroupId(each.id))
+    classes, rows = round_.classes, snapshot.table.rows
+    rows = rows[np.isin(snapshot.table.group[rows], list(below))]
+    asked = (classes.workers * classes.gpus)[rows] * (classes.stop - classes.next)[rows]
+    first = round_.choices[rows, 0] if round_.choices.shape[1] else np.full(len(rows), -1)
     found = []
     for gpu_class, usage in round_.usages.items():
         position = usage.tree.position(group)
         used, guaranteed = int(usage.used[position]), int(usage.guaranteed[position])
-        queued = sum(
-            queue.request.gpus_in_all * len(queue.waiting.turns)
-            for queue in round_.queues
-            if queue.waiting.group in below and queue.candidates[:1] == (gpu_class,)
-        )
+        queued = int(asked[first == round_.gpu_classes.index(gpu_class)].sum())
         found.append(
             ClassUse(
                 gpu_class=gpu_class,
@@ -66,11 +68,11 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
 
 def free_gpus(snapshot: Snapshot, groups: Collection[GroupId]) -> tuple[FreeGpus, ...]:
     """What is free at every site, and how much of it some one of ``groups`` could start on now with open data."""
-    round_ = begin(snapshot)
+    round_ = Round(snapshot)
     found = []
-    for (site_id, gpu_class), pool in snapshot.pools.items():
+    for number, ((site_id, gpu_class), pool) in enumerate(snapshot.pools.items()):
         site = snapshot.sites[site_id]
-        free = round_.pools[site_id, gpu_class].free_gpus if takes_work(site) else 0
+        free = round_.board.free_gpus(number) if takes_work(site) else 0
         for_me = 0
         for group in groups:
             clearance = snapshot.clearance(group, _OPEN)

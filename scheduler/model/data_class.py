@@ -14,6 +14,20 @@ from scheduler.model.site import Csap, SecurityGrade
 _CSAP_ORDER = {Csap.NONE: 0, Csap.LOW: 1, Csap.MID: 2, Csap.HIGH: 3}
 
 
+#: From the least to the most protected.
+_PROTECTION = {DataClass.OPEN: 0, DataClass.SENSITIVE: 1, DataClass.CLASSIFIED: 2}
+
+
+def is_less_protected(own: DataClass, other: DataClass) -> bool:
+    """Whether ``own`` protects less than ``other``."""
+    return _PROTECTION[own] < _PROTECTION[other]
+
+
+def effective_data_class(own: DataClass | None, of_group: DataClass) -> DataClass:
+    """What a job's data is treated as: its own class where it names one, and never less than its group's."""
+    return of_group if own is None or is_less_protected(own, of_group) else own
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataClassRule:
     """What a site must offer to serve one data class."""

@@ -80,6 +80,17 @@ INFRASTRUCTURE_CAUSES = frozenset(
 #: A job whose runs keep dying under it is given up after so many of them, so that no retry is without bound.
 INFRASTRUCTURE_FAILURES_MAX = 20
 
+#: After its first lost run a job is placed again at once; after each further one it waits twice as long, up to this.
+RETRY_SECONDS_MAX = 300
+
+
+def retry_seconds(infrastructure_failures: int) -> int:
+    """How long a job waits in the queue after so many runs were lost to the infrastructure: 0, 2, 4, 8 … 300 s."""
+    if infrastructure_failures < 2:
+        return 0
+    return min(RETRY_SECONDS_MAX, 1 << min(infrastructure_failures - 1, 30))
+
+
 _Q, _H, _L, _S, _R = JobState.QUEUED, JobState.HELD, JobState.LEASED, JobState.STARTING, JobState.RUNNING
 _P, _C, _U = JobState.PREEMPTING, JobState.CANCELLING, JobState.UNREACHABLE
 _ENDS = TERMINAL_STATES

@@ -68,6 +68,8 @@ class ReasonCode(StrEnum):
     EXCEEDS_CAPACITY = "ExceedsCapacity"
     UNKNOWN_GPU_CLASS = "UnknownGpuClass"
     NO_SITE_FITS = "NoSiteFits"
+    NO_NODE_FITS = "NoNodeFits"  #: one worker asks for more of something than any node has
+    NO_GPUS = "NoGpus"  #: no site has reported a GPU yet
     DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
     GUARANTEE_EXCEEDED = "GuaranteeExceeded"  #: Σ children's guarantees above the parent's
     QUOTA_INCONSISTENT = "QuotaInconsistent"
@@ -82,7 +84,9 @@ class ReasonCode(StrEnum):
     WAITING_FOR_GUARANTEE = "WaitingForGuarantee"  #: non-preemptible work starts only inside the guarantee
     WAITING_BEHIND_OTHERS = "WaitingBehindOthers"
     WAITING_FOR_SITE = "WaitingForSite"  #: every site that could serve it is cordoned, stopped or silent
+    SITE_CLOSED = "SiteClosed"  #: one site that takes nothing now
     WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
+    WAITING_FOR_RETRY = "WaitingForRetry"  #: runs were lost to the infrastructure; a while, then it is placed again
     WAITING_FOR_AGENT = "WaitingForAgent"
     SITE_UNREACHABLE = "SiteUnreachable"
     STOPPING = "Stopping"

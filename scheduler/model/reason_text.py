@@ -174,6 +174,16 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "No site could hold this gang ({workers} workers of {gpus_per_worker} GPUs) even when empty; "
         "the largest holds {workers_max} such workers.",
     ),
+    _C.NO_NODE_FITS: (
+        _K.REFUSED,
+        "작업자 하나가 {resource} {asked}을(를) 요청했지만 {gpu_class} 노드는 많아야 {largest}입니다. 더 적게 요청하십시오.",
+        "One worker asks for {asked} {resource}, but the largest node of {gpu_class} has {largest}: ask for less a worker.",
+    ),
+    _C.NO_GPUS: (
+        _K.REFUSED,
+        "아직 GPU를 알린 사이트가 없습니다. 관리자에게 사이트를 등록해 달라고 하십시오.",
+        "No site has reported a GPU yet: ask an administrator to register one.",
+    ),
     _C.DATA_CLASS_NOT_ALLOWED: (
         _K.REFUSED,
         "자료 등급 {data_class}을(를) 처리할 수 있는 사이트가 없습니다(걸린 규칙: {rule}).",
@@ -242,12 +252,24 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "이 작업을 맡을 수 있는 사이트가 모두 쉬고 있습니다({sites}곳).",
         "Every site that could serve it is cordoned, stopped or silent ({sites}).",
     ),
+    _C.SITE_CLOSED: (
+        _K.WAITING,
+        "{site} 사이트는 지금 새 작업을 받지 않습니다(상태: {state}).",
+        "{site} takes nothing new now: it is {state}.",
+    ),
     _C.WAITING_FOR_CHECKPOINT_SITE: (
         _K.WAITING,
         "체크포인트가 있는 사이트 {site}를 기다립니다. 다른 곳에서 새로 시작하려면 "
         "`dure requeue --start-over`를 쓰십시오.",
         "It waits for the site {site}, which holds its checkpoint; `dure requeue --start-over` lets it begin again "
         "elsewhere.",
+    ),
+    _C.WAITING_FOR_RETRY: (
+        _K.WAITING,
+        "기반 시설 문제로 실행이 {failures}번 중단되어 {not_before}까지 기다린 뒤 다시 배치합니다"
+        "(마지막 원인: {cause}. {message}).",
+        "Its runs were lost {failures} times to the infrastructure: it is placed again after {not_before} "
+        "(the last one: {cause}. {message}).",
     ),
     _C.WAITING_FOR_AGENT: (
         _K.WAITING,
@@ -277,8 +299,8 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     _C.CANCELLED_BY: (_K.ENDED, "{person} 님이 취소했습니다.", "Cancelled by {person}."),
     _C.INFRASTRUCTURE_FAILED: (
         _K.ENDED,
-        "기반 시설 문제로 {failures}번 중단되어 포기했습니다(마지막 원인: {cause}).",
-        "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}).",
+        "기반 시설 문제로 {failures}번 중단되어 포기했습니다(마지막 원인: {cause}. {message}).",
+        "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}. {message}).",
     ),
 }
 

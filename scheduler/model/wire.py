@@ -5,14 +5,41 @@ The server speaks this protocol version and the one before it. Either side may r
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from scheduler.model.job_state import EndCause, RunPhase
 
 PROTOCOL_VERSION = 1
 PROTOCOL_VERSIONS_SPOKEN = (0, 1)
+
+INTEGER_MAX = 2**31 - 1
+#: Beyond any time that is meant, and exact in every number that a browser or a database keeps.
+TIME_MS_MAX = 2**53 - 1
+ID_MAX = 2**63 - 1
+MESSAGE_CHARACTERS_MAX = 2000
+
+
+def _clipped(lowest: int, highest: int) -> Callable[[Any], Any]:
+    def clip(value: Any) -> Any:
+        return min(max(value, lowest), highest) if isinstance(value, int) else value
+
+    return clip
+
+
+def _storable(text: Any) -> Any:
+    """What databases take of ``text``: no NUL, nothing that is no character, and not too much of it."""
+    if not isinstance(text, str):
+        return text
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:MESSAGE_CHARACTERS_MAX]
+
+
+#: One odd number of one run must not silence its whole site: it is brought into bounds instead of refused.
+TimeMs = Annotated[int, BeforeValidator(_clipped(0, TIME_MS_MAX))]
+ExitCode = Annotated[int, BeforeValidator(_clipped(-INTEGER_MAX - 1, INTEGER_MAX))]
+MessageText = Annotated[str, BeforeValidator(_storable)]
 
 Name = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 
@@ -43,7 +70,7 @@ class CapacityReport(Message):
     ``since_version`` and ``removed`` the names that went.
     """
 
-    version: int = Field(ge=0)
+    version: int = Field(ge=0, le=ID_MAX)
     complete: bool
     since_version: int = 0
     nodes: tuple[NodeReport, ...] = ()
@@ -53,14 +80,14 @@ class CapacityReport(Message):
 class RunReport(Message):
     """What the agent saw of one run. Times are the agent's, in ms since the epoch UTC, never guessed by the server."""
 
-    run_id: int = Field(ge=1)
-    epoch: int = Field(ge=1)
+    run_id: int = Field(ge=1, le=ID_MAX)
+    epoch: int = Field(ge=1, le=INTEGER_MAX)
     phase: RunPhase
-    started_ms: int | None = None
-    ended_ms: int | None = None
-    exit_code: int | None = None
+    started_ms: TimeMs | None = None
+    ended_ms: TimeMs | None = None
+    exit_code: ExitCode | None = None
     cause: EndCause | None = None
-    message: str = Field(default="", max_length=2000)
+    message: MessageText = ""
 
 
 class SyncRequest(Message):
@@ -74,7 +101,7 @@ class SyncRequest(Message):
 
     protocol: int
     agent: Name
-    sequence: int = Field(ge=0)
+    sequence: int = Field(ge=0, le=ID_MAX)
     complete: bool
     capacity: CapacityReport | None = None
     capacity_version: int = 0

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
-from scheduler.model.data_class import DataClassPolicy
+from scheduler.model.data_class import DataClassPolicy, effective_data_class
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause
 from scheduler.model.reason import ReasonCode, Refusal, refuse
@@ -23,9 +23,10 @@ from scheduler.model.wire import (
     SyncResponse,
 )
 from scheduler.service.directory import Directory
-from scheduler.service.follow import heard_lag_seconds
+from scheduler.service.hearing import heard_lag_seconds
 from scheduler.service.log_wants import wants_topic
-from scheduler.service.run_report import Taken, Told, take_reports
+from scheduler.service.overtaken import NewestSequences
+from scheduler.service.run_report import PARTIAL, Taken, Told, take_reports
 from scheduler.service.runtime import Runtime
 from scheduler.service.site_view import SiteView
 from scheduler.store import jobs, logs
@@ -36,9 +37,6 @@ from scheduler.store.sites import SiteRow
 STARTS_A_RESPONSE_MAX = 1_000
 #: How often a waiting request looks at the store, in case a wake-up was lost.
 LOOK_SECONDS = 1.0
-#: No request is under way for longer.
-OVERTAKEN_SECONDS = 120.0
-SEQUENCES_A_START = 1 << 32
 STOPPED_BY_US_GRACE_SECONDS = 10.0
 
 
@@ -64,14 +62,13 @@ class AgentSync:
         self._lock = threading.Lock()
         self._views: dict[int, tuple[threading.Lock, SiteView]] = {}
         self._heard: dict[int, float] = {}
-        self._newest_told: dict[int, tuple[int, float]] = {}
+        self._newest = NewestSequences()
 
     async def sync(self, site: SiteRow, request: SyncRequest) -> SyncResponse | Refusal:
         """Answer one request; after news, or when it has waited long enough."""
         if request.protocol not in PROTOCOL_VERSIONS_SPOKEN:
             spoken = ", ".join(map(str, PROTOCOL_VERSIONS_SPOKEN))
             return refuse(ReasonCode.PROTOCOL_UNSUPPORTED, protocol=request.protocol, spoken=spoken)
-        request = self._without_overtaken(site, request)
         clock = self._runtime.clock
         topics = (f"site:{site.id}", wants_topic(site.id))
         with self._runtime.bus.subscribe(*topics) as news:
@@ -79,6 +76,8 @@ class AgentSync:
             taken = await self._take(site, request)
             if isinstance(taken, Refusal):
                 return taken
+            if taken.overtaken:
+                request = request.model_copy(update=PARTIAL)
             wait_seconds = min(request.wait_seconds_max, self._runtime.settings.sync_wait_seconds_max)
             first = True
             while True:
@@ -98,24 +97,17 @@ class AgentSync:
         heard = now_seconds - self._heard.get(site.id, float("-inf")) >= heard_lag_seconds(site.lease_seconds)
         if not (heard or request.runs or request.capacity is not None or request.complete):
             return Taken((), ())
-        told = Told(site.id, site.name, request, heard)
+        settled = self._newest.settled(site.id, now_seconds)
+        told = Told(site.id, site.name, request, heard, settled_sequence=settled)
         weight = 1 + 3 * len(request.runs) + (len(request.capacity.nodes) if request.capacity else 0)
         taken = await self._runtime.writer.submit_items_async(take_reports, [told], weight=weight)
         if isinstance(taken, Refusal):
             return taken
         if heard:
             self._heard[site.id] = now_seconds
+        if taken[0].newest_sequence is not None:
+            self._newest.note(site.id, taken[0].newest_sequence, now_seconds)
         return taken[0]
-
-    def _without_overtaken(self, site: SiteRow, request: SyncRequest) -> SyncRequest:
-        """A complete report that arrives after a later one knows nothing of runs that began in between: it must not
-        say that they are gone. An agent whose folder was restored counts anew; it is believed after a while."""
-        now_seconds = self._runtime.clock.monotonic_seconds()
-        newest, told_seconds = self._newest_told.get(site.id, (-1, 0.0))
-        if request.sequence < newest and now_seconds - told_seconds < OVERTAKEN_SECONDS:
-            return request.model_copy(update={"complete": False, "capacity": None})
-        self._newest_told[site.id] = request.sequence, now_seconds
-        return request
 
     def _answer(self, site: SiteRow, request: SyncRequest, taken: Taken, first: bool) -> SyncResponse:
         lock, view = self._view(site.id)
@@ -123,7 +115,7 @@ class AgentSync:
         with lock, self._runtime.database.read() as connection:
             view.catch_up(connection)
             if first:
-                view.hear(request.sequence // SEQUENCES_A_START, complete=request.complete)
+                view.hear(request.sequence, complete=request.complete)
             differs = first and not request.complete and request.live_digest not in ("", view.digest())
             starts = view.starts_due(now_seconds, STARTS_A_RESPONSE_MAX)
             stops = view.stops_due(now_seconds)
@@ -139,7 +131,9 @@ class AgentSync:
                 for run_id, rank in self._runtime.log_wants.due(site.id, now_seconds)
                 if run_id in view.live
             ]
-            view.tell(starts, stops, now_seconds)
+            if view.is_newest(request.sequence):
+                # The agent leaves the orders of an older request's answer alone, so they do not count as told.
+                view.tell(starts, stops, now_seconds)
             change = view.change
         return SyncResponse(
             protocol=min(request.protocol, PROTOCOL_VERSION),
@@ -216,7 +210,7 @@ def order_of(run: RunRow, job: JobRow, directory: Directory, runtime: Runtime) -
         checkpoint_signal=None if checkpoint is None else checkpoint.signal,
         grace_seconds=10.0 if checkpoint is None else float(checkpoint.grace_seconds),
         walltime_seconds=spec.walltime,
-        data_class=(spec.data_class or group.data_class).value,
+        data_class=effective_data_class(spec.data_class, group.data_class).value,
         trust_domain=group.trust_domain,
         public_sector=group.public_sector,
     )

@@ -15,17 +15,16 @@ from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
+from scheduler.service.hearing import Hearing
+from scheduler.service.retries import Retries
 from scheduler.store import quotas as quota_rows
 from scheduler.store import shapes as shape_rows
 from scheduler.store import sites as site_rows
 from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
+from scheduler.store.rows import chunks
 from scheduler.store.sites import SiteRow
 from scheduler.store.tables import groups, jobs, nodes, quotas, runs
-
-#: A site is silent when it was not heard for so many of its leases.
-SILENT_LEASES = 2
-HEARD_SECONDS = 2.0
 
 _JOB_COLUMNS = (
     jobs.c.id,
@@ -35,17 +34,8 @@ _JOB_COLUMNS = (
     jobs.c.priority,
     jobs.c.submitted_ms,
     jobs.c.bound_site_id,
+    jobs.c.not_before_ms,
 )
-
-
-def is_heard(site: SiteRow, now_ms: int) -> bool:
-    """Whether the site's agent was heard so lately that its runs count as alive."""
-    return site.heard_ms is not None and now_ms - site.heard_ms <= SILENT_LEASES * site.lease_seconds * 1000
-
-
-def heard_lag_seconds(lease_seconds: float) -> float:
-    """How much later than ``heard_ms`` the last answered sync may have been: not each one is written down."""
-    return min(HEARD_SECONDS, lease_seconds / 4)
 
 
 def security_of(site: SiteRow) -> SecurityGrade:
@@ -75,8 +65,9 @@ class Follower:
 
     def __init__(self, database: Database, clock: Clock, policy: DataClassPolicy) -> None:
         self._database = database
-        self._clock = clock
+        self.hearing = Hearing(clock)
         self.federation = Federation(policy)
+        self._retries = Retries(clock)
         self.sites: dict[int, SiteRow] = {}
         #: grows whenever groups, quotas, sites' contracts or nodes changed
         self.version = 0
@@ -111,16 +102,16 @@ class Follower:
         self.version += 1
 
     def _follow_sites(self, connection: Connection) -> None:
-        now_ms = self._clock.now_ms()
         for row in site_rows.every(connection):
             known = self.sites.get(row.id)
             self.sites[row.id] = row
+            self.hearing.note(row)
             site = Site(
                 id=SiteId(row.id),
                 name=row.name,
                 state=SiteState(row.state),
                 security=security_of(row),
-                reachable=is_heard(row, now_ms),
+                reachable=self.hearing.is_heard(row),
             )
             if self._seen_sites.get(row.id) != site:
                 self._seen_sites[row.id] = site
@@ -165,7 +156,9 @@ class Follower:
             )
             waiting: list[WaitingJob] = []
             for row in page.rows:
-                if row.state == JobState.QUEUED.value:
+                is_queued = row.state == JobState.QUEUED.value
+                waits_on = self._retries.holds(row.id, row.not_before_ms if is_queued else None)
+                if is_queued and not waits_on:
                     waiting.append(_waiting(row))
                 else:
                     self.federation.drop_waiting(JobId(row.id))
@@ -173,7 +166,15 @@ class Follower:
             self.federation.put_waiting(waiting)
             self._jobs_change = page.change
             if not page.more:
-                return
+                break
+        self._follow_retries(connection)
+
+    def _follow_retries(self, connection: Connection) -> None:
+        for part in chunks(self._retries.due()):
+            mine = jobs.c.id.in_(part) & (jobs.c.state == JobState.QUEUED.value)
+            waiting = [_waiting(row) for row in connection.execute(select(*_JOB_COLUMNS).where(mine))]
+            self._learn_shapes(connection, {each.shape for each in waiting})
+            self.federation.put_waiting(waiting)
 
     def _learn_shapes(self, connection: Connection, wanted: set[ShapeId]) -> None:
         unknown = sorted(each for each in wanted if not self.federation.has_shape(each))

@@ -16,6 +16,7 @@ from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import group_for, holds, sees
 from scheduler.service.caller import Caller, Role
 from scheduler.service.directory import Directory, GroupView, read_directory
+from scheduler.service.protection import protect_jobs
 from scheduler.service.runtime import Runtime, access_changed
 from scheduler.store import groups, quotas
 from scheduler.store.groups import ROOT_PATH, NewGroup
@@ -133,7 +134,10 @@ def move_group(
     data = {"from": path, "to": path_below(parent, group.row.name)}
     transaction.event("group.moved", actor=caller.person, why=why, group_id=group.id, data=data)
     _tree_changed(transaction, runtime)
-    return read_directory(transaction.connection).by_id[group.id]
+    after = read_directory(transaction.connection)
+    if after.by_id[group.id].data_class is not group.data_class:
+        protect_jobs(transaction, [after.by_id[each] for each in after.subtree_ids[group.id]])
+    return after.by_id[group.id]
 
 
 def _tree_changed(transaction: WriteTransaction, runtime: Runtime) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
+from scheduler.cycle.waiting import ClassKey
+from scheduler.model.ids import GroupId, ShapeId, SiteId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import TERMINAL_STATES, JobState
 from scheduler.model.reason import Number, Reason, ReasonCode
 from scheduler.service.directory import Directory
+from scheduler.service.world import Told
 from scheduler.store import runs as run_rows
-from scheduler.store import verdicts
 from scheduler.store.jobs import JobRow
 from scheduler.store.rows import chunks
 from scheduler.store.runs import RunRow
@@ -53,14 +55,18 @@ class JobDetail:
     bound_site: str | None
 
 
-def views_of(connection: Connection, directory: Directory, rows: Sequence[JobRow], now_ms: int) -> list[JobView]:
+#: Why the jobs of a class wait; None where that is not known.
+VerdictOf = Callable[[ClassKey], Told | None]
+
+
+def views_of(
+    connection: Connection, directory: Directory, rows: Sequence[JobRow], now_ms: int, verdict_of: VerdictOf
+) -> list[JobView]:
     """Views of ``rows``, in order, with a few statements however many they are."""
     names = _names(connection, people, {row.person_id for row in rows})
     site_names = _names(connection, sites, {row.site_id for row in rows if row.site_id is not None})
     classes = _gpu_classes(connection, [row.run_id for row in rows if row.run_id is not None])
-    queued = [row for row in rows if row.state == JobState.QUEUED.value]
-    told = verdicts.find(connection, (_class_of(row) for row in queued))
-    return [_view(row, directory, names, site_names, classes, told.get(_class_of(row)), now_ms) for row in rows]
+    return [_view(row, directory, names, site_names, classes, verdict_of, now_ms) for row in rows]
 
 
 def _view(
@@ -69,7 +75,7 @@ def _view(
     names: Mapping[int, str],
     site_names: Mapping[int, str],
     classes: Mapping[int, str],
-    verdict: Mapping[str, Any] | None,
+    verdict_of: VerdictOf,
     now_ms: int,
 ) -> JobView:
     spec = JobSpec.model_validate_json(row.spec)
@@ -86,22 +92,23 @@ def _view(
         site=site if at_site else None,
         gpu_class=None if row.run_id is None or not at_site else classes.get(row.run_id),
         data_class=own_class.value if own_class is not None else "?",
-        elapsed_ms=None if row.started_ms is None else max(0, end_ms - row.started_ms),
-        reason=reason_of(row, site, verdict),
+        elapsed_ms=None if row.started_ms is None or not at_site else max(0, end_ms - row.started_ms),
+        reason=retry_reason(row, now_ms)
+        or reason_of(row, site, verdict_of(class_of(row)) if row.state == JobState.QUEUED.value else None),
     )
 
 
-def _class_of(row: JobRow) -> verdicts.VerdictKey:
-    return row.group_id, row.shape_id, row.bound_site_id or 0
+def class_of(row: JobRow) -> ClassKey:
+    """The class with which a waiting job waits."""
+    bound = None if row.bound_site_id is None else SiteId(row.bound_site_id)
+    return GroupId(row.group_id), ShapeId(row.shape_id), bound
 
 
-def reason_of(row: JobRow, site: str | None, verdict: Mapping[str, Any] | None) -> Reason | None:
-    """Why a job stands where it does; a waiting one inherits what the round said of its class."""
+def reason_of(row: JobRow, site: str | None, told: Told | None) -> Reason | None:
+    """Why a job stands where it does; a waiting one inherits what is said of its class."""
     state = JobState(row.state)
     if state is JobState.QUEUED:
-        if verdict is None:
-            return Reason(code=ReasonCode.NOT_YET_EVALUATED)
-        return Reason(code=ReasonCode(verdict["code"]), numbers=verdict["numbers"])
+        return Reason(code=ReasonCode.NOT_YET_EVALUATED) if told is None else told.verdict.reason
     if state is JobState.HELD:
         return Reason(code=ReasonCode.HELD_BY_OWNER, numbers={"job": row.id})
     if state is JobState.LEASED:
@@ -115,9 +122,20 @@ def reason_of(row: JobRow, site: str | None, verdict: Mapping[str, Any] | None) 
     return None
 
 
-def detail_of(connection: Connection, directory: Directory, row: JobRow, now_ms: int) -> JobDetail:
+def retry_reason(row: JobRow, now_ms: int) -> Reason | None:
+    """Why a queued job is not looked at by rounds yet, if its runs were lost a moment ago."""
+    reason = row.reason or {}
+    waits = row.state == JobState.QUEUED.value and now_ms < (row.not_before_ms or 0)
+    if not waits or reason.get("code") != ReasonCode.WAITING_FOR_RETRY:
+        return None
+    return Reason(code=ReasonCode.WAITING_FOR_RETRY, numbers=dict(reason.get("numbers") or {}))
+
+
+def detail_of(
+    connection: Connection, directory: Directory, row: JobRow, now_ms: int, verdict_of: VerdictOf
+) -> JobDetail:
     """Everything about one job."""
-    (view,) = views_of(connection, directory, [row], now_ms)
+    (view,) = views_of(connection, directory, [row], now_ms, verdict_of)
     attempts = run_rows.of_job(connection, row.id)
     wanted = {run.site_id for run in attempts} | ({row.bound_site_id} if row.bound_site_id is not None else set())
     names = _names(connection, sites, wanted)

@@ -14,10 +14,10 @@ from scheduler.model.reason import ReasonCode, Refusal, SiteReason, refuse
 from scheduler.service.access import group_for, holds, visible_group_ids
 from scheduler.service.caller import Caller, Role
 from scheduler.service.directory import Directory
-from scheduler.service.job_view import JobDetail, JobView, detail_of, views_of
+from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, views_of
 from scheduler.service.reconcile import grace_seconds_of
 from scheduler.service.runtime import Runtime
-from scheduler.store import events, jobs, runs, verdicts
+from scheduler.store import events, jobs, runs
 from scheduler.store.events import Event
 from scheduler.store.jobs import JobFilter, JobRow
 from scheduler.store.tables import jobs as job_table
@@ -77,7 +77,7 @@ def list_jobs(runtime: Runtime, caller: Caller, query: JobQuery) -> list[JobView
     )
     with runtime.database.read() as connection:
         rows = jobs.newest(connection, wanted, limit=query.limit)
-        return views_of(connection, directory, rows, runtime.clock.now_ms())
+        return views_of(connection, directory, rows, runtime.clock.now_ms(), runtime.world.verdict)
 
 
 def find_job(connection: Connection, directory: Directory, caller: Caller, job_id: int) -> JobRow | Refusal:
@@ -96,7 +96,7 @@ def show_job(runtime: Runtime, caller: Caller, job_id: int) -> JobDetail | Refus
         row = find_job(connection, directory, caller, job_id)
         if isinstance(row, Refusal):
             return row
-        return detail_of(connection, directory, row, runtime.clock.now_ms())
+        return detail_of(connection, directory, row, runtime.clock.now_ms(), runtime.world.verdict)
 
 
 def job_events(runtime: Runtime, caller: Caller, job_id: int, after_change: int, limit: int) -> list[Event] | Refusal:
@@ -115,20 +115,21 @@ def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
         row = find_job(connection, directory, caller, job_id)
         if isinstance(row, Refusal):
             return row
-        (view,) = views_of(connection, directory, [row], runtime.clock.now_ms())
-        if row.state != JobState.QUEUED.value:
+        (view,) = views_of(connection, directory, [row], runtime.clock.now_ms(), runtime.world.verdict)
+        retries = view.reason is not None and view.reason.code is ReasonCode.WAITING_FOR_RETRY
+        if row.state != JobState.QUEUED.value or retries:
             return JobWhy(job=view, sites=(), counterfactual=None, ahead=None, evaluated_ms=None)
-        key = (row.group_id, row.shape_id, row.bound_site_id or 0)
-        told = verdicts.find(connection, [key]).get(key)
+        told = runtime.world.verdict(class_of(row))
         ahead = _ahead(connection, row)
     if told is None:
         return JobWhy(job=view, sites=(), counterfactual=None, ahead=ahead, evaluated_ms=None)
-    per_site = [
-        SiteReason(site=each["site"], code=ReasonCode(each["code"]), numbers=each["numbers"])
-        for each in told["per_site"]
-    ]
+    verdict = told.verdict
     return JobWhy(
-        job=view, sites=per_site, counterfactual=told["counterfactual"], ahead=ahead, evaluated_ms=told["at_ms"]
+        job=view,
+        sites=verdict.reason.per_site,
+        counterfactual=None if verdict.counterfactual is None else verdict.counterfactual.as_json(),
+        ahead=ahead,
+        evaluated_ms=told.at_ms,
     )
 
 
@@ -173,7 +174,7 @@ def act_on_job(
         _apply(transaction, row, values, caller, action, why)
     after = jobs.by_id(transaction.connection, job_id)
     assert after is not None
-    (view,) = views_of(transaction.connection, directory, [after], transaction.now_ms)
+    (view,) = views_of(transaction.connection, directory, [after], transaction.now_ms, lambda _: None)
     return view
 
 
@@ -229,15 +230,20 @@ def _apply(
 
 
 def _stop_run(transaction: WriteTransaction, row: JobRow, action: JobAction) -> None:
-    """Have the agent end the run. It is never taken for ended before the agent says so."""
-    if row.run_id is None or row.site_id is None:
+    """Have the agent end the run, within its grace or what is left of one that it was given before. It is never taken
+    for ended before the agent says so."""
+    run = None if row.run_id is None else runs.by_id(transaction.connection, row.run_id)
+    if run is None:
         return
+    grace_ms = round(grace_seconds_of(row) * 1000)
+    if run.stop_grace_ms is not None:
+        grace_ms = min(grace_ms, run.stop_grace_ms)
     cause = EndCause.CANCELLED if action is JobAction.CANCEL else EndCause.REQUEUED
     runs.change(
         transaction,
-        row.run_id,
+        run.id,
         stop_cause=cause.value,
-        stop_grace_ms=round(grace_seconds_of(row) * 1000),
+        stop_grace_ms=grace_ms,
         stop_requested_ms=transaction.now_ms,
     )
-    transaction.after_commit(f"site:{row.site_id}")
+    transaction.after_commit(f"site:{run.site_id}")

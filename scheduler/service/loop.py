@@ -5,28 +5,20 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.plan import Plan, Verdict
+from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.warm_up import warm_up
 from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
-from scheduler.service.follow import Follower, is_heard
-from scheduler.service.reconcile import forget_old_answers, is_due, reconcile_site, revive_site
-from scheduler.service.round_commit import (
-    STARTS_A_TRANSACTION,
-    VERDICTS_A_TRANSACTION,
-    VerdictKey,
-    commit_starts,
-    commit_verdicts,
-    key_of,
-)
+from scheduler.service.follow import Follower
+from scheduler.service.reconcile import forget_old_answers, reconcile_site, revive_site
+from scheduler.service.round_commit import STARTS_A_TRANSACTION, commit_starts
 from scheduler.service.runtime import Runtime
 from scheduler.store import leadership
 from scheduler.store.fence import Fence
@@ -52,7 +44,6 @@ class SchedulerLoop:
         self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
         self._stopping = threading.Event()
         self._log = structlog.get_logger("dure.scheduler")
-        self._told: dict[VerdictKey, Verdict] = {}
         self._forgot_seconds = float("-inf")
         self._silent: set[int] = set()
 
@@ -63,6 +54,7 @@ class SchedulerLoop:
 
     def run(self) -> None:
         """Lead whenever nobody else does, until ``stop``."""
+        warm_up()
         while not self._stopping.is_set():
             try:
                 fence = self._acquire()
@@ -99,7 +91,6 @@ class SchedulerLoop:
     def _lead(self, fence: Fence) -> None:
         runtime = self._runtime
         follower = Follower(runtime.database, runtime.clock, runtime.policy)
-        self._told = {}
         follower.catch_up()
         # Who led before may have gone while sites were silent: each is looked at once.
         self._silent = set(follower.sites)
@@ -139,17 +130,17 @@ class SchedulerLoop:
     def _reconcile(self, follower: Follower, fence: Fence) -> bool:
         """Look at silent sites and at those that came back. Whether anything changed."""
         runtime, changed = self._runtime, 0
-        now_ms = runtime.clock.now_ms()
         busy = {run.site for run in follower.federation.live_runs.values()}
         for site in list(follower.sites.values()):
             if site.id not in busy:
                 continue
-            site_id = site.id
-            if is_due(site, now_ms):
-                done = runtime.database.run(partial(reconcile_site, site_id=site_id), fence)
+            site_id, heard = site.id, follower.hearing.is_heard(site)
+            if not heard and site.credential_hash is not None:
+                silence = follower.hearing.silence(site)
+                done = runtime.database.run(partial(reconcile_site, seen=site, silence=silence), fence)
                 changed += done.unreachable + done.freed
                 self._silent.add(site_id)
-            elif site_id in self._silent and is_heard(site, now_ms):
+            elif site_id in self._silent and heard:
                 changed += runtime.database.run(partial(revive_site, site_id=site_id), fence)
                 self._silent.discard(site_id)
         now_seconds = runtime.clock.monotonic_seconds()
@@ -164,22 +155,4 @@ class SchedulerLoop:
         for first in range(0, len(plan.starts), STARTS_A_TRANSACTION):
             part = plan.starts[first : first + STARTS_A_TRANSACTION]
             started += database.run(partial(commit_starts, starts=part, shapes=snapshot.shapes), fence)
-        told = {key_of(verdict): verdict for verdict in plan.verdicts}
-        changed = [(key, each.as_json()) for key, each in told.items() if self._differs(key, each)]
-        gone = [key for key in self._told if key not in told]
-        for part_changed, part_gone in _parts(changed, gone):
-            database.run(partial(commit_verdicts, changed=part_changed, gone=part_gone, at_ms=plan.now_ms), fence)
-        self._told = told
         return started
-
-    def _differs(self, key: VerdictKey, verdict: Verdict) -> bool:
-        before = self._told.get(key)
-        return before is None or (before.reason, before.counterfactual) != (verdict.reason, verdict.counterfactual)
-
-
-def _parts(
-    changed: Sequence[tuple[VerdictKey, dict[str, Any]]], gone: Sequence[VerdictKey]
-) -> list[tuple[Sequence[tuple[VerdictKey, dict[str, Any]]], Sequence[VerdictKey]]]:
-    count = max(len(changed), len(gone))
-    size = VERDICTS_A_TRANSACTION
-    return [(changed[first : first + size], gone[first : first + size]) for first in range(0, count, size)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause, JobState
 from scheduler.model.reason import ReasonCode
-from scheduler.service.follow import heard_lag_seconds, is_heard
+from scheduler.service.hearing import Silence, over_seconds
 from scheduler.service.run_end import RunEnd, RunEnds
 from scheduler.service.run_report import reason_when_heard
 from scheduler.store import idempotency, jobs, runs, sites
@@ -18,12 +19,13 @@ from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
 
 ACTOR = "scheduler"
-DRIFT_SECONDS_MIN = 5.0
-DRIFT_PART = 0.1
 #: Grace of a job that keeps no checkpoint.
 GRACE_SECONDS = 10.0
 
-_UNREACHABLE_FROM = (JobState.LEASED, JobState.STARTING, JobState.RUNNING, JobState.PREEMPTING, JobState.CANCELLING)
+_UNREACHABLE_FROM = frozenset({
+    JobState.LEASED.value, JobState.STARTING.value, JobState.RUNNING.value, JobState.PREEMPTING.value,
+    JobState.CANCELLING.value,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,43 +36,50 @@ class Reconciled:
     freed: int = 0
 
 
-def is_due(site: SiteRow, now_ms: int) -> bool:
-    """Whether a site is so silent that ``reconcile_site`` has something to look at."""
-    return not is_heard(site, now_ms) and site.credential_hash is not None
+def reconcile_site(transaction: WriteTransaction, seen: SiteRow, silence: Silence) -> Reconciled:
+    """Mark a silent site's jobs unreachable; free those whose supervisors must have ended them.
 
-
-def over_ms(site: SiteRow, grace_seconds: float) -> int:
-    """When a silent, supervised site's run must have ended: lease, drift and grace after the last answered sync."""
-    drift_seconds = max(DRIFT_SECONDS_MIN, DRIFT_PART * site.lease_seconds)
-    answered_ms = (site.heard_ms or 0) + round(heard_lag_seconds(site.lease_seconds) * 1000)
-    return answered_ms + round((site.lease_seconds + drift_seconds + grace_seconds) * 1000)
-
-
-def reconcile_site(transaction: WriteTransaction, site_id: int) -> Reconciled:
-    """Mark a silent site's jobs unreachable; free those whose supervisors must have ended them."""
-    _ = transaction.change
-    site = sites.by_id(transaction.connection, site_id)
-    now_ms = transaction.now_ms
-    if site is None or is_heard(site, now_ms):
+    ``seen`` is the site whose ``silence`` the leader measured: nothing happens if it was heard meanwhile. Most turns
+    find nothing to do, and then nothing is written, not even a number taken.
+    """
+    if not any(_to_do(transaction, seen, silence)):
         return Reconciled()
-    live = runs.live_at(transaction.connection, site_id)
+    _ = transaction.change
+    site = sites.by_id(transaction.connection, seen.id)
+    if site is None or (site.heard_ms, site.heard_sequence) != (seen.heard_ms, seen.heard_sequence):
+        return Reconciled()
+    live = runs.live_at(transaction.connection, site.id)
     known = jobs.by_ids(transaction.connection, (run.job_id for run in live))
+    now_ms = transaction.now_ms
     ends = RunEnds(transaction)
     unreachable = freed = 0
     for run in live:
         job = known[run.job_id]
-        if site.supervised and now_ms >= over_ms(site, grace_seconds_of(job)):
+        if is_over(site, job, silence):
             # Ended at the latest when the lease was; charged until the agent was heard last. Its own report corrects.
-            message = f"the site was silent for {(now_ms - (site.heard_ms or 0)) // 1000} s"
+            message = f"the site was silent for {int(silence.likely_seconds)} s"
             ended_ms = max(site.heard_ms or now_ms, run.started_ms or 0)
             end = RunEnd(cause=EndCause.LEASE_EXPIRED, started_ms=run.started_ms, ended_ms=ended_ms, message=message)
             ends.end(run, job, end, actor=ACTOR)
             freed += 1
-        elif job.state in {state.value for state in _UNREACHABLE_FROM}:
-            _mark_unreachable(transaction, site, run, job)
+        elif job.state in _UNREACHABLE_FROM:
+            _mark_unreachable(transaction, site, run, job, silence)
             unreachable += 1
     ends.write()
     return Reconciled(unreachable=unreachable, freed=freed)
+
+
+def is_over(site: SiteRow, job: JobRow, silence: Silence) -> bool:
+    """Whether the supervisors at a silent site must have ended the job's run."""
+    return site.supervised and silence.certain_seconds >= over_seconds(site.lease_seconds, grace_seconds_of(job))
+
+
+def _to_do(transaction: WriteTransaction, site: SiteRow, silence: Silence) -> Iterator[bool]:
+    """For each live run of the site, whether it or its job would change."""
+    live = runs.live_at(transaction.connection, site.id)
+    known = jobs.by_ids(transaction.connection, (run.job_id for run in live))
+    for job in known.values():
+        yield job.state in _UNREACHABLE_FROM or is_over(site, job, silence)
 
 
 def grace_seconds_of(job: JobRow) -> float:
@@ -79,8 +88,8 @@ def grace_seconds_of(job: JobRow) -> float:
     return GRACE_SECONDS if checkpoint is None else float(checkpoint.grace_seconds)
 
 
-def _mark_unreachable(transaction: WriteTransaction, site: SiteRow, run: RunRow, job: JobRow) -> None:
-    numbers = {"site": site.name, "silent_seconds": (transaction.now_ms - (site.heard_ms or 0)) // 1000}
+def _mark_unreachable(transaction: WriteTransaction, site: SiteRow, run: RunRow, job: JobRow, silence: Silence) -> None:
+    numbers = {"site": site.name, "silent_seconds": int(silence.likely_seconds)}
     # Who cancelled it stays written down: that is why it ends.
     reason = job.reason if job.cancel_requested else {"code": ReasonCode.SITE_UNREACHABLE.value, "numbers": numbers}
     jobs.change(transaction, job.id, state=JobState.UNREACHABLE.value, reason=reason)

@@ -1,25 +1,21 @@
-"""A plan's starts and verdicts, written under the leader's fencing number. What changed meanwhile is skipped."""
+"""A plan's starts, written under the leader's fencing number. What changed meanwhile is skipped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from scheduler.cycle.plan import Start, Verdict
+from scheduler.cycle.plan import Start
 from scheduler.model.ids import ShapeId
 from scheduler.model.job_state import JobState
 from scheduler.model.shape import Shape
 from scheduler.model.site import SiteState
-from scheduler.store import jobs, runs, sites, verdicts
+from scheduler.store import jobs, runs, sites
 from scheduler.store.dialect import encode_json
 from scheduler.store.runs import NewRun
 from scheduler.store.transaction import EventRow, WriteTransaction
 
 ACTOR = "scheduler"
 STARTS_A_TRANSACTION = 2_000
-VERDICTS_A_TRANSACTION = 2_000
-
-VerdictKey = tuple[int, int, int]
 
 
 def commit_starts(transaction: WriteTransaction, starts: Sequence[Start], shapes: Mapping[ShapeId, Shape]) -> int:
@@ -69,20 +65,3 @@ def commit_starts(transaction: WriteTransaction, starts: Sequence[Start], shapes
     for site_id in {start.site for start in valid}:
         transaction.after_commit(f"site:{site_id}")
     return len(valid)
-
-
-def key_of(verdict: Verdict) -> VerdictKey:
-    """How a verdict's class is named in the store."""
-    return verdict.group, verdict.shape, verdict.bound_site or 0
-
-
-def commit_verdicts(
-    transaction: WriteTransaction,
-    changed: Sequence[tuple[VerdictKey, dict[str, Any]]],
-    gone: Sequence[VerdictKey],
-    at_ms: int,
-) -> None:
-    """Write verdicts that differ from those of the round before, and drop those of classes that wait no more."""
-    _ = transaction.change
-    verdicts.put_many(transaction, at_ms, changed)
-    verdicts.remove_many(transaction, gone)

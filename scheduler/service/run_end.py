@@ -13,9 +13,11 @@ from scheduler.model.job_state import (
     EndCause,
     JobState,
     RunPhase,
+    retry_seconds,
     state_after_run,
 )
 from scheduler.model.reason import ReasonCode
+from scheduler.service.time_text import time_text
 from scheduler.store import jobs, ledger, runs
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
@@ -40,7 +42,7 @@ _RUN_COLUMNS = (
 )  # fmt: skip
 _JOB_COLUMNS = (
     "state", "failures", "infrastructure_failures", "bound_site_id", "requeue_requested", "started_ms", "ended_ms",
-    "exit_code", "reason",
+    "exit_code", "reason", "not_before_ms",
 )  # fmt: skip
 
 
@@ -76,10 +78,13 @@ class RunEnds:
             retries_left=job.retries - job.failures,
             infrastructure_failures=lost_runs,
         )
-        reason = _reason(job, run, end, state, lost_runs)
+        waits_ms = retry_seconds(lost_runs) * 1000 if lost and state is JobState.QUEUED else 0
+        not_before_ms = self._transaction.now_ms + waits_ms if waits_ms else None
+        reason = _reason(job, run, end, state, lost_runs, not_before_ms)
         self._job_rows.append((
             job.id, state.value, failures, lost_runs, _bound_site(job, run, started_ms), False, started_ms,
             ended_ms if state in TERMINAL_STATES else None, end.exit_code, reason,
+            not_before_ms,
         ))  # fmt: skip
         data = {"state": state.value, "cause": end.cause.value, "exit_code": end.exit_code, "run": run.id}
         data |= {"epoch": run.epoch}
@@ -93,20 +98,20 @@ class RunEnds:
     def correct(self, run: RunRow, end: RunEnd, *, actor: str) -> None:
         """A run that was ended by a guess has better times now: reverse what was charged, and charge what is true."""
         started_ms, ended_ms = end.started_ms, end.ended_ms
-        known = None if started_ms is None else (started_ms, max(ended_ms, started_ms))
+        if started_ms is None:
+            # It was charged for what its agent had reported: a later word that it never ran takes nothing back.
+            return
+        known = started_ms, max(ended_ms, started_ms)
         entered = None if run.charged_start_ms is None else (run.charged_start_ms, run.charged_end_ms or 0)
         if known == entered:
             return
-        if entered is not None and known is not None:
+        if entered is not None:
             for posting in correction(_interval(run, *entered), _interval(run, *known)):
                 self._charge(posting[0].gpu_milliseconds, run, posting[0].start_ms, posting[0].end_ms)
-        elif entered is not None:
-            self._charge(-charge(_interval(run, *entered))[0].gpu_milliseconds, run, *entered)
-        elif known is not None:
+        else:
             self._charge(charge(_interval(run, *known))[0].gpu_milliseconds, run, *known)
-        charged = known or (None, None)
         self._run_rows.append((
-            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, run.cause, run.message, *charged,
+            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, run.cause, run.message, *known,
         ))  # fmt: skip
         data = {"run": run.id, "epoch": run.epoch, "started_ms": started_ms, "ended_ms": ended_ms}
         self._events.append(("run.corrected", run.job_id, run.group_id, run.site_id, actor, "", encode_json(data)))
@@ -154,10 +159,16 @@ def _bound_site(job: JobRow, run: RunRow, started_ms: int | None) -> int | None:
     return run.site_id if JobSpec.model_validate_json(job.spec).checkpoint_binds_to_site else job.bound_site_id
 
 
-def _reason(job: JobRow, run: RunRow, end: RunEnd, state: JobState, lost_runs: int) -> dict[str, Any] | None:
+def _reason(
+    job: JobRow, run: RunRow, end: RunEnd, state: JobState, lost_runs: int, not_before_ms: int | None
+) -> dict[str, Any] | None:
     """Why a job stands where it does after its run; None where the state says all."""
     if state is JobState.CANCELLED:
         return job.reason if (job.reason or {}).get("code") == ReasonCode.CANCELLED_BY else None
+    lost = {"failures": lost_runs, "cause": end.cause.value, "run": run.id, "message": end.message[:300] or None}
+    if not_before_ms is not None:
+        numbers = lost | {"not_before": time_text(not_before_ms)}
+        return {"code": ReasonCode.WAITING_FOR_RETRY.value, "numbers": numbers}
     if state is not JobState.FAILED:
         return None
     if end.cause is EndCause.EXITED:
@@ -165,5 +176,4 @@ def _reason(job: JobRow, run: RunRow, end: RunEnd, state: JobState, lost_runs: i
     if end.cause is EndCause.WALLTIME:
         walltime = JobSpec.model_validate_json(job.spec).walltime
         return {"code": ReasonCode.WALLTIME_EXCEEDED.value, "numbers": {"walltime_seconds": walltime}}
-    numbers = {"failures": lost_runs, "cause": end.cause.value, "run": run.id}
-    return {"code": ReasonCode.INFRASTRUCTURE_FAILED.value, "numbers": numbers}
+    return {"code": ReasonCode.INFRASTRUCTURE_FAILED.value, "numbers": lost}

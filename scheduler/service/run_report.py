@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scheduler.model.job_state import EndCause, JobState, RunPhase
 from scheduler.model.reason import ReasonCode
 from scheduler.model.wire import CapacityReport, NodeReport, RunReport, SyncRequest
+from scheduler.service.overtaken import is_overtaken
 from scheduler.service.run_end import RunEnd, RunEnds
 from scheduler.store import jobs, nodes, runs, sites
 from scheduler.store.dialect import encode_json
@@ -16,6 +17,8 @@ from scheduler.store.jobs import JobRow
 from scheduler.store.runs import RunRow
 from scheduler.store.transaction import EventRow, WriteTransaction
 
+#: What is left of a request that was overtaken: what it tells of single runs is true whenever it comes.
+PARTIAL = {"complete": False, "capacity": None}
 _STATE_OF_PHASE = {RunPhase.STARTING: JobState.STARTING, RunPhase.RUNNING: JobState.RUNNING}
 _PHASE_ORDER = {RunPhase.LEASED: 0, RunPhase.STARTING: 1, RunPhase.RUNNING: 2, RunPhase.ENDED: 3}
 #: States of a job whose run goes on: they follow the run's phase.
@@ -32,6 +35,8 @@ class Told:
     site: str
     request: SyncRequest
     heard: bool  #: write down that the agent was heard now
+    settled_sequence: int | None = None  #: see ``overtaken.is_overtaken``
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Taken:
 
     forget: tuple[int, ...]
     unwanted: tuple[tuple[int, int], ...]
+    overtaken: bool = False  #: it came after a later request: what it leaves out was not believed
+    newest_sequence: int | None = None  #: the highest request of the site that is written down now
 
 
 @dataclass(slots=True)
@@ -55,6 +62,7 @@ def take_reports(transaction: WriteTransaction, told: Sequence[Told]) -> list[Ta
     """Take requests in, in order; one answer each."""
     _ = transaction.change
     known = runs.by_ids(transaction.connection, {run.run_id for each in told for run in each.request.runs})
+    told, newest = _hear(transaction, told)
     complete = {each.site_id for each in told if each.request.complete}
     missing = {site_id: runs.live_at(transaction.connection, site_id) for site_id in complete}
     wanted_jobs = {run.job_id for run in known.values()} | {run.job_id for each in missing.values() for run in each}
@@ -62,12 +70,11 @@ def take_reports(transaction: WriteTransaction, told: Sequence[Told]) -> list[Ta
     ends, rows = RunEnds(transaction), _Rows([], [], [])
     taken: list[Taken] = []
     ended: set[int] = set()
-    for each in told:
-        if each.heard:
-            sites.mark_heard(transaction, each.site_id, transaction.now_ms)
+    for each, newest_sequence in zip(told, newest, strict=True):
         if each.request.capacity is not None:
             _take_capacity(transaction, each, each.request.capacity)
         answer = _take_runs(transaction, each, known, known_jobs, ends, rows, ended)
+        answer = replace(answer, overtaken=each.overtaken, newest_sequence=newest_sequence)
         if each.request.complete:
             _end_vanished(transaction, each, missing[each.site_id], known_jobs, ends, ended)
         taken.append(answer)
@@ -76,6 +83,28 @@ def take_reports(transaction: WriteTransaction, told: Sequence[Told]) -> list[Ta
     transaction.add_events(rows.events)
     ends.write()
     return taken
+
+
+def _hear(transaction: WriteTransaction, told: Sequence[Told]) -> tuple[list[Told], list[int | None]]:
+    """Note which agents were heard and how far they have counted; answer what is believed, and how far after each.
+
+    A complete report that comes after a later request knows nothing of runs that began in between: it must not say
+    that they are gone. The row decides, so that it holds whichever server the requests reached.
+    """
+    known = sites.by_ids(transaction.connection, {each.site_id for each in told})
+    marks = {site.id: (site.heard_ms, site.heard_sequence) for site in known.values()}
+    believed: list[Told] = []
+    newest_after: list[int | None] = []
+    for each in told:
+        heard_ms, newest = marks[each.site_id]
+        overtaken = is_overtaken(each.request.sequence, newest, each.settled_sequence)
+        request = each.request.model_copy(update=PARTIAL) if overtaken else each.request
+        newest = newest if overtaken else request.sequence
+        marks[each.site_id] = transaction.now_ms if each.heard else heard_ms, newest
+        believed.append(replace(each, overtaken=overtaken, request=request))
+        newest_after.append(newest)
+    sites.mark_heard(transaction, [(site_id, *mark) for site_id, mark in marks.items()])
+    return believed, newest_after
 
 
 def _take_runs(

@@ -12,6 +12,8 @@ from scheduler.store.tables import runs
 
 #: An order that was told is told again after so long, in case its answer was lost.
 REPEAT_SECONDS = 2.0
+#: An agent that was started anew counts on from the next multiple.
+SEQUENCES_A_START = 1 << 32
 
 
 class SiteView:
@@ -26,7 +28,7 @@ class SiteView:
         self._reported_sum = 0
         self._reported_count = 0
         self._told: dict[tuple[int, int | None], float] = {}
-        self._incarnation = -1
+        self._newest_sequence = -1
 
     @property
     def change(self) -> int:
@@ -53,11 +55,16 @@ class SiteView:
         """Runs that the agent has reported and that have not ended."""
         return [run for run in self.live.values() if run.phase != RunPhase.LEASED.value]
 
-    def hear(self, incarnation: int, *, complete: bool) -> None:
+    def hear(self, sequence: int, *, complete: bool) -> None:
         """A request came; an agent that was started anew, or that repeats everything, is told everything again."""
-        if incarnation != self._incarnation or complete:
-            self._incarnation = incarnation
+        anew = sequence // SEQUENCES_A_START != self._newest_sequence // SEQUENCES_A_START
+        if anew or complete:
             self._told.clear()
+        self._newest_sequence = sequence if anew else max(sequence, self._newest_sequence)
+
+    def is_newest(self, sequence: int) -> bool:
+        """Whether no later request of the agent was heard here."""
+        return sequence >= self._newest_sequence
 
     def starts_due(self, now_seconds: float, count_max: int) -> list[RunRow]:
         """Runs to order now: leased, not being stopped, and not told a moment ago."""

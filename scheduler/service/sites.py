@@ -19,7 +19,7 @@ from scheduler.model.site import SiteState
 from scheduler.service.access import inspects, operates, require_administrator
 from scheduler.service.caller import Caller
 from scheduler.service.directory import Directory
-from scheduler.service.follow import is_heard, security_of
+from scheduler.service.follow import security_of
 from scheduler.service.run_end import RunEnd, RunEnds
 from scheduler.service.runtime import Runtime, access_changed
 from scheduler.service.secret import ENROLMENT_PREFIX, derived_secret, hash_of
@@ -169,13 +169,18 @@ def _view(runtime: Runtime, connection: Connection, caller: Caller, row: SiteRow
         operators = tuple(sorted(person.name for person in found if person is not None))
     return SiteView(
         row=row,
-        reachable=is_heard(row, runtime.clock.now_ms()),
+        reachable=_is_reachable(snapshot, row),
         gpu_classes=tuple((name, total, free) for name, (total, free) in sorted(totals.items())),
         nodes=count,
         data_classes=_data_classes(runtime, row),
         operators=operators,
         inspected=inspected,
     )
+
+
+def _is_reachable(snapshot: Snapshot, row: SiteRow) -> bool:
+    site = snapshot.sites.get(SiteId(row.id))
+    return site is not None and site.reachable
 
 
 def _data_classes(runtime: Runtime, row: SiteRow) -> tuple[str, ...]:
@@ -213,12 +218,13 @@ def set_site_state(
     sites.change(transaction, row.id, state=state.value, state_reason=why)
     stopped = 0
     if state is SiteState.STOPPED:
-        live = [run for run in runs.live_at(transaction.connection, row.id) if run.stop_cause is None]
+        # Who is being stopped already, with a grace, is stopped at once too; what it is stopped for stays.
+        live = [run for run in runs.live_at(transaction.connection, row.id) if run.stop_grace_ms != 0]
         now_ms = transaction.now_ms
         runs.change_many(
             transaction,
             ("stop_cause", "stop_grace_ms", "stop_requested_ms"),
-            [(run.id, EndCause.SITE_STOPPED.value, 0, now_ms) for run in live],
+            [(run.id, run.stop_cause or EndCause.SITE_STOPPED.value, 0, now_ms) for run in live],
         )
         known = jobs.by_ids(transaction.connection, (run.job_id for run in live))
         following = {JobState.LEASED.value, JobState.STARTING.value, JobState.RUNNING.value}
@@ -253,7 +259,7 @@ def declare_lost(
     row = _operated(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
-    if is_heard(row, transaction.now_ms):
+    if _is_reachable(runtime.world.snapshot(), row):
         return refuse(ReasonCode.STATE_CONFLICT, state="reachable", action="declare-lost")
     if row.supervised:
         return refuse(ReasonCode.STATE_CONFLICT, state="supervised", action="declare-lost")

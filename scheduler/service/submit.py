@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from scheduler.cycle.feasible import why_never
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.data_class import is_less_protected
 from scheduler.model.ids import GroupId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import JobState
 from scheduler.model.reason import ReasonCode, Refusal, refuse
-from scheduler.model.shape import DataClass, Shape
+from scheduler.model.shape import Shape
 from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
 from scheduler.service.directory import Directory, GroupView
@@ -22,8 +23,6 @@ from scheduler.store.idempotency import Answer, IdempotencyKey
 from scheduler.store.submissions import NewJob, Submission
 
 REMEMBERED_MAX = 200_000
-#: From the most to the least protected.
-_PROTECTION = {DataClass.CLASSIFIED: 2, DataClass.SENSITIVE: 1, DataClass.OPEN: 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Judge:
         group = group_for(directory, caller, spec.group, Role.SUBMITTER)
         if isinstance(group, Refusal):
             return group
-        if spec.data_class is not None and _PROTECTION[spec.data_class] < _PROTECTION[group.data_class]:
+        if spec.data_class is not None and is_less_protected(spec.data_class, group.data_class):
             return refuse(
                 ReasonCode.QUOTA_INCONSISTENT,
                 field="data_class",

@@ -39,8 +39,15 @@ def token_secret(presented: str, nonce: str) -> str:
     return derived_secret(PERSON_PREFIX, presented, nonce)
 
 
-def create_token(transaction: WriteTransaction, caller: Caller, presented: str, new: TokenInput) -> TokenView | Refusal:
-    """Make a token: one's own within the scopes in hand; somebody else's as an administrator."""
+def create_token(
+    transaction: WriteTransaction, caller: Caller, presented: str, new: TokenInput, why: str = ""
+) -> TokenView | Refusal:
+    """Make a token: one's own within the scopes in hand; somebody else's, who is known here, as an administrator.
+
+    Only who manages makes tokens: one that may do less could live on for ever through its successors.
+    """
+    if not caller.may(Scope.MANAGE):
+        return refuse(ReasonCode.SCOPE_MISSING, needed=Scope.MANAGE.value)
     if new.person is not None and new.person != caller.person:
         refusal = require_administrator(caller)
         if refusal is not None:
@@ -49,7 +56,10 @@ def create_token(transaction: WriteTransaction, caller: Caller, presented: str, 
         if not caller.may(scope):
             return refuse(ReasonCode.SCOPE_MISSING, field="scopes", needed=scope.value)
     _ = transaction.change
-    person = people.ensure(transaction, new.person or caller.person)
+    name = new.person or caller.person
+    person = people.by_name(transaction.connection, name)
+    if person is None:
+        return refuse(ReasonCode.PERSON_NOT_FOUND, field="person", person=name)
     nonce = secrets.token_urlsafe(16)
     secret = token_secret(presented, nonce)
     token = tokens.add(
@@ -62,7 +72,7 @@ def create_token(transaction: WriteTransaction, caller: Caller, presented: str, 
         expires_ms=transaction.now_ms + new.lifetime_seconds * 1000,
     )
     data = {"token": token.id, "person": person.name, "name": new.name, "scopes": token.scopes}
-    transaction.event("token.created", actor=caller.person, data=data)
+    transaction.event("token.created", actor=caller.person, why=why, data=data)
     return TokenView(token=token, person=person.name, nonce=nonce)
 
 
@@ -89,6 +99,8 @@ def revoke_token(
     token = tokens.by_id(transaction.connection, token_id)
     if token is None or (token.person_id != caller.person_id and not caller.administrator):
         return refuse(ReasonCode.TOKEN_NOT_FOUND, field="token", token=token_id)
+    if token.person_id != caller.person_id and not caller.may(Scope.MANAGE):
+        return refuse(ReasonCode.SCOPE_MISSING, needed=Scope.MANAGE.value)
     if tokens.revoke(transaction, token_id):
         transaction.event("token.revoked", actor=caller.person, why=why, data={"token": token_id})
         access_changed(transaction, runtime)

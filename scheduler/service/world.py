@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from scheduler.clock import Clock
+from scheduler.cycle.plan import Verdict
+from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.verdicts import Verdicts
+from scheduler.cycle.waiting import ClassKey
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.service.follow import Follower
 from scheduler.store.database import Database
 from scheduler.store.sites import SiteRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A verdict, and the moment of which it speaks."""
+
+    verdict: Verdict
+    at_ms: int
 
 
 class World:
@@ -24,6 +37,9 @@ class World:
         self._snapshot: Snapshot | None = None
         self._version = 0
         self._read_seconds = 0.0
+        self._read_ms = 0
+        self._verdicts: Verdicts | None = None
+        self._told: dict[ClassKey, Told | None] = {}
 
     def remembered(self) -> tuple[Snapshot, int] | None:
         """The snapshot and its version while they are fresh enough; without I/O."""
@@ -42,12 +58,24 @@ class World:
             self._follower.catch_up()
             self._snapshot = self._follower.federation.snapshot()
             self._version = self._follower.version
-            self._read_seconds = now_seconds
+            self._read_seconds, self._read_ms = now_seconds, self._clock.now_ms()
+            self._verdicts, self._told = None, {}
             return self._snapshot, self._version
 
     def snapshot(self) -> Snapshot:
         """The federation now."""
         return self.read()[0]
+
+    def verdict(self, key: ClassKey) -> Told | None:
+        """Why the jobs of a class wait, as things stand; None where none waits."""
+        snapshot, _ = self.read()
+        with self._lock:
+            if self._verdicts is None:
+                self._verdicts = Verdicts(Round(snapshot if self._snapshot is None else self._snapshot))
+            if key not in self._told:
+                verdict = self._verdicts.of(key)
+                self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=self._read_ms)
+            return self._told[key]
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""

@@ -35,6 +35,7 @@ class JobRow:
     requeue_requested: bool
     failures: int
     infrastructure_failures: int
+    not_before_ms: int | None
     retries: int
     started_ms: int | None
     ended_ms: int | None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
-from scheduler.store.rows import all_of, first_of
+from scheduler.store.rows import all_of, chunks, first_of
 from scheduler.store.tables import sites
 from scheduler.store.transaction import WriteTransaction
 
@@ -35,6 +36,7 @@ class SiteRow:
     credential_hash: str | None
     agent: str | None
     heard_ms: int | None
+    heard_sequence: int | None
     created_ms: int
     change: int
 
@@ -42,6 +44,15 @@ class SiteRow:
 def by_id(connection: Connection, site_id: int) -> SiteRow | None:
     """Return one site."""
     return first_of(SiteRow, connection, select(sites).where(sites.c.id == site_id))
+
+
+def by_ids(connection: Connection, site_ids: Iterable[int]) -> dict[int, SiteRow]:
+    """Return the sites of ``site_ids``; ids that do not exist are left out."""
+    found: dict[int, SiteRow] = {}
+    for part in chunks(site_ids):
+        for site in all_of(SiteRow, connection, select(sites).where(sites.c.id.in_(part))):
+            found[site.id] = site
+    return found
 
 
 def by_name(connection: Connection, name: str) -> SiteRow | None:
@@ -78,7 +89,14 @@ def change(transaction: WriteTransaction, site_id: int, **values: Any) -> None:
     transaction.connection.execute(statement)
 
 
-def mark_heard(transaction: WriteTransaction, site_id: int, heard_ms: int) -> None:
-    """Note when the agent was heard last. Not a change: nobody follows it, and it is judged with the server's
-    memory."""
-    transaction.connection.execute(update(sites).where(sites.c.id == site_id).values(heard_ms=heard_ms))
+def mark_heard(transaction: WriteTransaction, rows: Sequence[tuple[int, int | None, int | None]]) -> None:
+    """Note for each (site, when, highest request) that its agent was heard. Not a change: nobody follows it by number."""
+    if not rows:
+        return
+    statement = (
+        update(sites)
+        .where(sites.c.id == bindparam("row_id"))
+        .values(heard_ms=bindparam("new_ms"), heard_sequence=bindparam("new_sequence"))
+    )
+    names = ("row_id", "new_ms", "new_sequence")
+    transaction.connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])

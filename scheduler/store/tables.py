@@ -158,6 +158,7 @@ sites = Table(
     Column("credential_hash", String(64), nullable=True, unique=True),
     Column("agent", String(253), nullable=True),
     Column("heard_ms", BigInteger, nullable=True),  # last sync; written at most once a few seconds
+    Column("heard_sequence", BigInteger, nullable=True),  # highest of the agent's requests that was written down
     Column("created_ms", BigInteger, nullable=False),
     Column("change", BigInteger, nullable=False, index=True),
 )
@@ -209,6 +210,7 @@ jobs = Table(
     Column("requeue_requested", Boolean, nullable=False, default=False),
     Column("failures", Integer, nullable=False, default=0),  # runs that ended by the job's own fault
     Column("infrastructure_failures", Integer, nullable=False, default=0),
+    Column("not_before_ms", BigInteger, nullable=True),  # queued after lost runs: not placed again before then
     Column("retries", Integer, nullable=False, default=0),
     Column("started_ms", BigInteger, nullable=True),  # of the newest run
     Column("ended_ms", BigInteger, nullable=True),  # set in a terminal state
@@ -286,17 +288,6 @@ ledger = Table(
     Column("end_ms", BigInteger, nullable=False),
     Column("entered_ms", BigInteger, nullable=False),
     Index("ix_ledger_account_kind_account_id", "account_kind", "account_id"),
-)
-
-verdicts = Table(
-    "verdicts",
-    metadata,
-    # One row a class of waiting jobs: a job inherits it when it is read. bound_site_id 0: not bound.
-    Column("group_id", Id, primary_key=True),
-    Column("shape_id", Id, primary_key=True),
-    Column("bound_site_id", Id, primary_key=True),
-    Column("at_ms", BigInteger, nullable=False),
-    Column("verdict", JSON, nullable=False),  # {code, numbers, per_site: [...], counterfactual}
 )
 
 idempotency = Table(

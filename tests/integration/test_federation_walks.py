@@ -169,7 +169,7 @@ def test_what_can_never_run_is_refused_at_once_with_its_numbers(federation: Live
         return answer.status_code, answer.json()["code"]
 
     assert refused(workers=3, gpus_per_worker=4) == (422, "ExceedsCapacity")
-    assert refused(gpus_per_worker=8, cpus_per_worker=4096) == (422, "NoSiteFits")
+    assert refused(gpus_per_worker=8, cpus_per_worker=4096) == (422, "NoNodeFits")
     assert refused(gpu_classes=["tpu"]) == (422, "UnknownGpuClass")
     assert refused(data_class="C") == (422, "DataClassNotAllowed")
     assert refused(group="research.elsewhere") == (404, "GroupNotFound")

@@ -10,6 +10,7 @@ from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunReport, SyncResponse
 
 INCARNATION = 1 << 32
+FIRST_MS = 1_800_000_000_000
 
 
 @dataclass
@@ -48,9 +49,13 @@ class SiteModel:
         self.runs: dict[int, TrueRun] = {}
         self._complete_due = True
 
+    def _now_ms(self) -> int:
+        """The site's own time, which goes on evenly whatever becomes of the server's wall clock."""
+        return FIRST_MS + round(self._stage.clock.monotonic_seconds() * 1000)
+
     def alive(self) -> list[TrueRun]:
         """The runs that are alive now; those whose lease is over have been ended by their supervisors."""
-        now_ms = self._stage.clock.now_ms()
+        now_ms = self._now_ms()
         for run in self.runs.values():
             if run.ended_ms is None and run.lease_until_ms <= now_ms:
                 run.ended_ms, run.cause = run.lease_until_ms, EndCause.LEASE_EXPIRED
@@ -60,7 +65,7 @@ class SiteModel:
         """One of the live runs ends by itself, and well."""
         alive = self.alive()
         if alive:
-            alive[number % len(alive)].ended_ms = self._stage.clock.now_ms()
+            alive[number % len(alive)].ended_ms = self._now_ms()
 
     def restart_agent(self) -> None:
         """The agent starts anew; the processes go on."""
@@ -70,7 +75,7 @@ class SiteModel:
     def sync(self, *, answer_lost: bool = False) -> None:
         """One request about all that is not forgotten; its answer is applied unless it is lost."""
         self.alive()
-        sent_ms = self._stage.clock.now_ms()
+        sent_ms = self._now_ms()
         reports = [run.report() for run in self.runs.values() if not run.forgotten]
         answer = self.agent.sync(*reports, complete=self._complete_due)
         if not answer_lost:
@@ -78,7 +83,7 @@ class SiteModel:
             self._apply(answer, sent_ms)
 
     def _apply(self, answer: SyncResponse, sent_ms: int) -> None:
-        now_ms = self._stage.clock.now_ms()
+        now_ms = self._now_ms()
         until_ms = sent_ms + round(answer.lease_seconds * 1000)
         stopped = {stop.run_id: stop for stop in answer.stop}
         for run in self.alive():

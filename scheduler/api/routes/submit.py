@@ -174,7 +174,7 @@ def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
             reasons=[],
             counterfactual=None,
         )
-    told = answer.as_json()
+    wanted = answer.counterfactual
     return DryRunOut(
         would_start=False,
         site=None,
@@ -182,7 +182,7 @@ def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
         nodes=[],
         cost=_cost(runtime, job, _first_class(snapshot, job)),
         reasons=[reason_document(Reason(code=answer.reason.code, numbers=answer.reason.numbers))],
-        counterfactual=counterfactual_document(told["counterfactual"]),
+        counterfactual=counterfactual_document(None if wanted is None else wanted.as_json()),
     )
 
 

@@ -44,14 +44,14 @@ def _kept(view: TokenView) -> KeptToken:
 
 
 @router.post("/tokens", status_code=201, response_model=NewTokenOut)
-async def create_token(request: Request, body: TokenIn, caller: Reading, key: IdempotencyHeader) -> Response:
+async def create_token(request: Request, body: TokenIn, caller: Managing, key: IdempotencyHeader) -> Response:
     """Make a token, within the scopes of the one in hand. Its secret is shown to whoever sent this very request."""
     presented = request.headers["Authorization"].split(" ", 1)[1]
     scopes = tuple(Scope(each) for each in body.scopes)
     new = TokenInput(name=body.name, person=body.person, scopes=scopes, lifetime_seconds=body.expires_in_seconds)
 
     def act(transaction: WriteTransaction) -> TokenView | Refusal:
-        return service.create_token(transaction, caller, presented, new)
+        return service.create_token(transaction, caller, presented, new, body.why)
 
     answer = await perform(request, caller, key, act, _kept, status=201)
     kept = KeptToken.model_validate_json(bytes(answer.body))
@@ -77,9 +77,9 @@ def list_tokens(
 
 @router.delete("/tokens/{token}", status_code=204)
 async def revoke_token(
-    request: Request, token: DatabaseId, runtime: RuntimeHere, caller: Managing, why: Annotated[Why, Query()] = ""
+    request: Request, token: DatabaseId, runtime: RuntimeHere, caller: Reading, why: Annotated[Why, Query()] = ""
 ) -> Response:
-    """Make a token useless at once."""
+    """Make a token useless at once: one's own with any token, somebody else's with one that manages."""
 
     def act(transaction: WriteTransaction) -> TokenView | Refusal:
         return service.revoke_token(transaction, runtime, caller, token, why)

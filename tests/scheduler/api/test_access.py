@@ -49,19 +49,20 @@ ALLOWED: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/gpu-classes"): EVERYBODY,
     ("PUT", "/gpu-classes/{name}"): ADMINISTRATOR,
     ("GET", "/tokens"): EVERYBODY,
-    ("POST", "/tokens"): EVERYBODY,
+    ("POST", "/tokens"): WRITERS,
     ("GET", "/events"): frozenset({"administrator", "auditor"}),
     ("GET", "/sites"): EVERYBODY,
     ("POST", "/sites"): ADMINISTRATOR,
     ("GET", "/sites/{name}"): EVERYBODY,
     ("GET", "/sites/{name}/runs"): frozenset({"administrator", "auditor", "operator"}),
     ("POST", "/sites/{name}/{action}"): frozenset({"administrator", "operator"}),
+    ("POST", "/sites/{name}/enrolment"): frozenset({"administrator", "operator"}),
     ("POST", "/sites/{name}/operators"): frozenset({"administrator", "operator"}),
     ("DELETE", "/sites/{name}/operators/{person}"): frozenset({"administrator", "operator"}),
     ("HEAD", "/content/{digest}"): WRITERS,
     ("GET", "/content/{digest}"): WRITERS,
     ("PUT", "/content/{digest}"): WRITERS,
-    ("DELETE", "/tokens/{token}"): WRITERS,
+    ("DELETE", "/tokens/{token}"): EVERYBODY,
 }
 #: Answered item by item, by another credential, or the same for everybody.
 ELSEWHERE = {("POST", "/jobs/batch"), ("POST", "/agent/enrol"), ("POST", "/agent/sync")}
@@ -175,6 +176,28 @@ def test_a_revoked_token_is_useless_at_once(cast: Cast) -> None:
 def test_a_token_makes_no_token_with_more_than_its_own_scopes(cast: Cast) -> None:
     answer = cast.people["reader"].ask("POST", "tokens", json={"name": "more", "scopes": ["manage"]})
     assert (answer.status_code, answer.json()["code"]) == (403, "ScopeMissing")
+
+
+def test_a_token_that_does_not_manage_has_no_successors_and_its_owner_can_end_it(cast: Cast) -> None:
+    submitter = cast.federation.person("passer-by", {cast.own: "submitter"}, scope="submit")
+    answer = submitter.ask("POST", "tokens", json={"name": "next", "scopes": ["read"]})
+    assert (answer.status_code, answer.json()["code"]) == (403, "ScopeMissing")
+    token = submitter.get("whoami")["token"]["id"]
+    assert submitter.ask("DELETE", f"tokens/{token}").status_code == 204
+    assert submitter.ask("GET", "whoami").status_code == 401
+
+
+def test_a_token_that_only_reads_ends_nobody_else_s(cast: Cast) -> None:
+    reader = cast.federation.person("administrator", scope="read")
+    token = cast.people["viewer"].get("whoami")["token"]["id"]
+    answer = reader.ask("DELETE", f"tokens/{token}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "ScopeMissing")
+
+
+def test_a_token_is_made_for_nobody_who_is_not_known(cast: Cast) -> None:
+    body = {"name": "test", "person": "a-typing-error", "scopes": ["read"]}
+    answer = cast.federation.administrator.ask("POST", "tokens", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (404, "PersonNotFound")
 
 
 def test_a_secret_is_shown_again_to_the_same_request_and_stands_nowhere_in_the_store(cast: Cast) -> None:

@@ -15,6 +15,7 @@ from scheduler.model.job_state import (
     WAITING_STATES,
     EndCause,
     JobState,
+    retry_seconds,
     state_after_run,
 )
 
@@ -88,3 +89,8 @@ def test_the_end_of_a_run_is_always_an_allowed_move_of_its_job(
     )
     assert after in ALLOWED_MOVES[JobState.RUNNING]
     assert after in TERMINAL_STATES or after is JobState.QUEUED
+
+
+def test_a_job_waits_twice_as_long_after_each_further_lost_run_up_to_a_bound() -> None:
+    assert [retry_seconds(lost) for lost in range(1, 11)] == [0, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    assert retry_seconds(10**6) == 300

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scheduler.model.wire import NodeReport, SyncRequest, digest_of_runs
+from scheduler.model.wire import NodeReport, RunReport, SyncRequest, digest_of_runs
 
 runs = st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 1000)), unique=True, max_size=50)
 
@@ -35,3 +35,25 @@ def test_fields_of_a_later_version_are_ignored() -> None:
 def test_a_node_name_that_could_leave_its_place_is_refused() -> None:
     with pytest.raises(ValidationError):
         NodeReport(name="../n", pool="p", gpu_class="h100", gpus=8, cpus=1, memory_mib=1)
+
+
+@given(
+    st.sampled_from(("exit_code", "started_ms", "ended_ms")),
+    st.integers(-(10**30), 10**30),
+    st.text(st.characters(categories=None), max_size=3000),
+)
+def test_whatever_a_report_holds_can_be_stored(field: str, number: int, message: str) -> None:
+    told = {"run_id": 1, "epoch": 1, "phase": "ended", field: number, "message": message}
+    report = RunReport.model_validate(told)
+    stored = getattr(report, field)
+    assert stored == number or abs(stored) >= 2**31 - 1 or stored == 0
+    assert abs(stored) < 2**63
+    assert "\0" not in report.message
+    assert len(report.message) <= 2000
+    assert RunReport.model_validate_json(report.model_dump_json()) == report
+
+
+def test_a_text_that_can_be_stored_stays_as_it_is() -> None:
+    told = {"run_id": 1, "epoch": 1, "phase": "ended", "exit_code": 137, "message": "메모리 부족\n"}
+    report = RunReport.model_validate(told)
+    assert (report.exit_code, report.message) == (137, "메모리 부족\n")

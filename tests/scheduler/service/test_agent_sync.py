@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from eventually import eventually
-from runtime import ScriptedAgent, Stage, ended, ids_of, node, runs_now
+from runtime import ScriptedAgent, Stage, accepted, ended, ids_of, node, runs_now
 
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.reason import ReasonCode, Refusal
@@ -93,6 +93,17 @@ def test_all_that_happens_to_a_run_may_come_in_one_request(stage: Stage, agent: 
     steps = runs_now(run, now_ms, RunPhase.STARTING), runs_now(run, now_ms), ended(run, now_ms, now_ms + 1)
     agent.sync(*steps)
     assert (stage.job(job).state, stage.run(job).phase, stage.charged(run.id)) == ("succeeded", "ended", [1])
+
+
+def test_a_report_of_numbers_that_no_database_takes_does_not_silence_its_site(
+    stage: Stage, agent: ScriptedAgent
+) -> None:
+    job = running(stage, agent)
+    run = stage.run(job)
+    report = {"run_id": run.id, "epoch": 1, "phase": "ended", "started_ms": 1, "ended_ms": 2, "cause": "exited"}
+    odd = RunReport.model_validate(report | {"exit_code": 10**20, "message": "a\0b\udcff"})
+    assert agent.sync(odd).forget == (run.id,)
+    assert (stage.run(job).exit_code, stage.run(job).message) == (2**31 - 1, "ab?")
 
 
 def test_a_phase_that_comes_late_changes_nothing(stage: Stage, agent: ScriptedAgent) -> None:
@@ -183,6 +194,27 @@ def test_a_complete_report_that_was_overtaken_says_of_no_run_that_it_is_gone(
     job = running(stage, agent)
     agent.send(overtaken)
     assert (stage.job(job).state, stage.run(job).phase) == ("running", "running")
+
+
+def test_a_report_that_was_overtaken_by_way_of_another_server_says_of_no_run_that_it_is_gone(
+    stage: Stage, agent: ScriptedAgent
+) -> None:
+    overtaken = agent.request(complete=True, capacity=CapacityReport(version=9, complete=True))
+    job = running(stage, agent)
+    stage.restart_server()  # as good as another one: it has heard nothing
+    answer = accepted(agent.send(overtaken))
+    assert (stage.job(job).state, stage.run(job).phase) == ("running", "running")
+    assert answer.capacity_version == 0
+    with stage.runtime.database.read() as connection:
+        assert [row.removed for row in nodes.of_site(connection, agent.site_id, removed=True)] == [False]
+
+
+def test_an_overtaken_report_still_tells_of_the_runs_that_it_names(stage: Stage, agent: ScriptedAgent) -> None:
+    job = running(stage, agent)
+    late = agent.request(ended(stage.run(job), 1, 2))
+    agent.sync(complete=False, capacity=CapacityReport(version=2, complete=False))
+    assert accepted(agent.send(late)).forget == (stage.run(job).id,)
+    assert stage.job(job).state == "succeeded"
 
 
 def test_an_agent_that_counts_anew_is_believed_after_a_while(stage: Stage, agent: ScriptedAgent) -> None:
@@ -284,6 +316,21 @@ def test_a_waiting_request_is_answered_when_there_is_a_lease_a_stop_or_a_reader(
         waiting = threads.submit(agent.sync, wait_seconds_max=20.0)
         stage.change_run(run.id, stop_cause="cancelled", stop_grace_ms=0)
         assert ids_of(waiting.result(10).stop) == [run.id]
+
+
+def test_orders_in_an_answer_that_the_agent_leaves_alone_do_not_count_as_told(
+    stage: Stage, agent: ScriptedAgent
+) -> None:
+    (job,) = stage.submit(stage.group())
+    waits = agent.request(wait_seconds_max=20.0)
+    with ThreadPoolExecutor() as threads:
+        listening = threads.submit(agent.send, waits)
+        agent.sync(capacity=CapacityReport(version=2, complete=False))  # later than the one that waits
+        stage.turn()
+        run_id = stage.run(job).id
+        assert ids_of(accepted(listening.result(10)).start) == [run_id]
+    assert ids_of(agent.sync().start) == [run_id]
+    assert ids_of(agent.sync().start) == []
 
 
 def test_a_waiting_request_without_news_is_answered_when_it_has_waited_long_enough(

@@ -9,11 +9,13 @@ import pytest
 from eventually import eventually
 from runtime import ScriptedAgent, Stage, ended, ids_of, runs_now
 
+from scheduler.model.data_class import DEFAULT_POLICY
 from scheduler.model.job_state import EndCause
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.service.caller import Caller
+from scheduler.service.follow import Follower
+from scheduler.service.hearing import over_seconds
 from scheduler.service.loop import SchedulerLoop
-from scheduler.service.reconcile import over_ms
 from scheduler.service.sites import declare_lost
 from scheduler.store import events
 from scheduler.store.sites import SiteRow
@@ -29,6 +31,7 @@ def running(stage: Stage, agent: ScriptedAgent, **spec: Any) -> int:
     agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
     stage.clock.advance(3.5)
     agent.sync()
+    stage.turn()  # the leader sees that it was heard: silence counts from here
     return job
 
 
@@ -71,7 +74,7 @@ def test_a_supervised_run_is_given_elsewhere_only_after_lease_drift_and_grace(st
     other = stage.agent("site-2")
     heard_ms = agent.site.heard_ms
     assert heard_ms is not None
-    assert over_ms(agent.site, 10.0) == heard_ms + OVER_SECONDS * 1000
+    assert over_seconds(30, 10.0) == OVER_SECONDS
     # The site counts as silent after two leases only: that is later here.
     for seconds in (46.0, 13.9):
         stage.clock.advance(seconds)
@@ -84,6 +87,54 @@ def test_a_supervised_run_is_given_elsewhere_only_after_lease_drift_and_grace(st
     first, second = stage.runs(job)
     assert (first.cause, first.ended_ms, first.site_id) == ("lease_expired", heard_ms, agent.site_id)
     assert (second.epoch, second.site_id, stage.job(job).state) == (2, other.site_id, "leased")
+
+
+@pytest.mark.parametrize("seconds", [120.0, -120.0])
+def test_a_wall_clock_that_jumps_ends_no_run_and_holds_no_job(stage: Stage, seconds: float) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    stage.clock.advance(2.5)
+    agent.sync()
+    stage.clock.jump(seconds)
+    stage.turn()
+    assert (stage.job(job).state, len(stage.runs(job))) == ("running", 1)
+    stage.clock.advance(2.5)
+    agent.sync()
+    stage.turn()
+    stage.clock.advance(61)
+    stage.turn()
+    assert stage.run(job).cause == "lease_expired"
+
+
+def test_a_leader_that_takes_over_waits_until_it_has_watched_the_silence_itself(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    stage.clock.jump(3600)
+    stage.follower = Follower(stage.runtime.database, stage.clock, DEFAULT_POLICY)  # it knows of no time before
+    stage.turn()
+    assert stage.job(job).state == "unreachable"
+    stage.clock.advance(OVER_SECONDS - 0.1)
+    stage.turn()
+    assert stage.job(job).state == "unreachable"
+    stage.clock.advance(0.1)
+    stage.turn()
+    assert stage.runs(job)[0].cause == "lease_expired"
+
+
+def test_a_site_that_stays_silent_costs_no_change_numbers(stage: Stage) -> None:
+    agent = stage.agent(supervised=False)
+    running(stage, agent)
+    stage.clock.advance(100)
+    stage.turn()
+
+    def change() -> int:
+        return stage.runtime.database.run(lambda transaction: transaction.change)
+
+    before = change()
+    for _ in range(3):
+        stage.clock.advance(1)
+        stage.turn()
+    assert change() == before + 1
 
 
 def test_a_long_grace_is_waited_for(stage: Stage) -> None:
@@ -166,6 +217,18 @@ def test_a_late_report_corrects_the_ledger_and_leaves_the_job_alone(stage: Stage
     with stage.runtime.database.read() as connection:
         assert [each.kind for each in events.of_job(connection, job)].count("run.corrected") == 1
     assert stage.job(job) == before
+
+
+def test_a_late_word_that_it_never_ran_takes_no_charge_back(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    run = stage.run(job)
+    stage.clock.advance(100)
+    stage.turn()
+    charged = stage.charged(run.id)
+    assert len(charged) == 1
+    agent.sync(ended(run, None, stage.clock.now_ms(), cause=EndCause.START_FAILED))
+    assert stage.charged(run.id) == charged
 
 
 def test_a_run_that_outlived_the_guess_is_stopped_when_its_site_is_back(stage: Stage) -> None:

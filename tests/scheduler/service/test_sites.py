@@ -9,6 +9,7 @@ from scheduler.model.job_state import EndCause
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.model.site import SiteState
 from scheduler.service.caller import Caller
+from scheduler.service.jobs import JobAction, act_on_job
 from scheduler.service.sites import (
     change_operator,
     declare_lost,
@@ -89,6 +90,30 @@ def test_a_stop_ends_every_run_at_once_and_jobs_queue_only_after_each_end_is_con
     assert stage.turn() == 1
     assert (stage.run(jobs[0]).site_id, stage.run(jobs[0]).epoch) == (other.site_id, 2)
     assert [stage.job(job).state for job in jobs[1:]] == ["preempting", "preempting"]
+
+
+def test_a_stop_spares_no_run_that_is_being_stopped_already_and_no_later_word_gives_time_back(
+    stage: Stage, agent: ScriptedAgent, operator: Caller, administrator: Caller
+) -> None:
+    (job,) = stage.submit(stage.group(), checkpoint={"grace": "10m"})
+    stage.turn()
+    agent.sync(runs_now(stage.run(job), 1))
+
+    def act(action: JobAction) -> None:
+        acted = stage.runtime.database.run(
+            lambda transaction: act_on_job(transaction, stage.runtime, administrator, job, action)
+        )
+        assert not isinstance(acted, Refusal)
+
+    act(JobAction.REQUEUE)
+    assert agent.sync().stop[0].grace_seconds == 600.0
+    set_state(stage, operator, SiteState.STOPPED)
+    (stop,) = agent.sync().stop
+    assert (stop.cause, stop.grace_seconds) == (EndCause.REQUEUED, 0.0)
+    act(JobAction.CANCEL)
+    stage.clock.advance(3)
+    (stop,) = agent.sync().stop
+    assert (stop.cause, stop.grace_seconds) == (EndCause.CANCELLED, 0.0)
 
 
 def test_who_did_it_and_why_is_written_down(stage: Stage, agent: ScriptedAgent, operator: Caller) -> None:

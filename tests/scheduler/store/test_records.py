@@ -20,7 +20,6 @@ from scheduler.store import (
     shapes,
     sites,
     tokens,
-    verdicts,
 )
 from scheduler.store.database import Database
 from scheduler.store.jobs import JobFilter
@@ -264,19 +263,3 @@ def test_the_ledger_balances_and_corrections_are_new_entries(database: Database)
     assert sum(entry.gpu_milliseconds for entry in entries) == 0
     assert [entry.gpu_milliseconds for entry in entries] == [5_000, -5_000, -500, 500]
     assert (used, owed, early) == ({(1, "h100"): 4_500}, {(site.id, "h100"): -4_500}, {(1, "h100"): 5_000})
-
-
-def test_verdicts_are_kept_by_class_and_replaced(database: Database) -> None:
-    keys = [(1, 1, 0), (1, 1, 5), (1, 2, 0)]
-    with database.write() as transaction:
-        verdicts.put_many(transaction, 10, [(key, {"code": "WaitingForQuota"}) for key in keys])
-    with database.write() as transaction:
-        verdicts.put_many(transaction, 20, [(keys[0], {"code": "WaitingForNodes"})])
-        verdicts.remove_many(transaction, [keys[2]])
-    with database.read() as connection:
-        found = verdicts.find(connection, keys)
-        assert verdicts.find(connection, []) == {}
-    assert found == {
-        keys[0]: {"code": "WaitingForNodes", "at_ms": 20},
-        keys[1]: {"code": "WaitingForQuota", "at_ms": 10},
-    }

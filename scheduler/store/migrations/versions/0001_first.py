@@ -17,7 +17,7 @@ FIRST_COUNTS = {"change": 1, "job": 0, "run": 0}
 #: In the order of their references.
 TABLES = (
     "people", "tokens", "groups", "quotas", "memberships", "gpu_classes", "sites", "nodes",
-    "operators", "shapes", "jobs", "runs", "ledger", "events", "verdicts", "counters", "leadership",
+    "operators", "shapes", "jobs", "runs", "ledger", "events", "counters", "leadership",
     "idempotency", "contents", "content_parts", "content_grants", "log_parts",
 )  # fmt: skip
 
@@ -313,15 +313,6 @@ def _create_accounts() -> None:
     op.create_index("ix_events_group_id_change", "events", ["group_id", "change"])
     op.create_index("ix_events_job_id_change", "events", ["job_id", "change"])
     op.create_index("ix_events_site_id_change", "events", ["site_id", "change"])
-    op.create_table(
-        "verdicts",
-        _column("group_id", ID),
-        _column("shape_id", ID),
-        _column("bound_site_id", ID),
-        _column("at_ms", sa.BigInteger()),
-        _column("verdict", sa.JSON()),
-        sa.PrimaryKeyConstraint("group_id", "shape_id", "bound_site_id", name="pk_verdicts"),
-    )
 
 
 def _create_counters_and_contents() -> None:

@@ -1,0 +1,171 @@
+"""Waiting jobs that come and go, kept in columns so that a round need not look at each.
+
+A class's jobs lie sorted in one segment of a large array. A segment is never changed once a table has shown it: what
+joins behind its last job is written after it, anything else writes a new one. So a table is a few small copies, and
+a million jobs that do not move cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.waiting import ClassKey, Turn, Venue, WaitingTable
+from scheduler.model.ids import JobId
+from scheduler.placement.pool import IntArray
+
+_GROUP, _SHAPE, _BOUND, _VENUE, _START, _STOP, _ROOM = range(7)
+_UNKNOWN = -1
+
+
+class Queues:
+    """Not thread-safe. ``table`` shows the moment; later changes do not reach what it has shown."""
+
+    def __init__(self) -> None:
+        self._rows: dict[ClassKey, int] = {}
+        self._row_of: dict[JobId, int] = {}
+        self._unused: list[int] = []
+        self._columns = np.zeros((7, 16), np.int64)
+        self._live: list[int] = []
+        self._added: dict[int, dict[JobId, Turn]] = {}
+        self._removed: dict[int, set[JobId]] = {}
+        self._turns = np.empty((3, 64), np.int64)
+        self._end = 0
+        self._venues: dict[Venue, int] = {}
+        self._shown: WaitingTable | None = None
+
+    def __contains__(self, job_id: JobId) -> bool:
+        return job_id in self._row_of
+
+    def put(self, jobs: Sequence[WaitingJob]) -> None:
+        """Have jobs wait; one that waits already is put anew."""
+        for job in jobs:
+            if job.id in self._row_of:
+                self.drop(job.id)
+            row = self._row((job.group, job.shape, job.bound_site))
+            added = self._added.get(row)
+            if added is None:
+                added = self._added[row] = {}
+            added[job.id] = (-job.priority, job.submitted_ms, job.id)
+            self._live[row] += 1
+            self._row_of[job.id] = row
+        self._shown = None
+
+    def drop(self, job_id: JobId) -> None:
+        """A job waits no more; nothing happens where it does not wait."""
+        row = self._row_of.pop(job_id, None)
+        if row is None:
+            return
+        self._shown = None
+        self._live[row] -= 1
+        if self._live[row] == 0:
+            self._forget(row)
+            return
+        added = self._added.get(row)
+        if added is not None and added.pop(job_id, None) is not None:
+            return
+        start = self._columns[_START, row]
+        if row not in self._removed and start < self._columns[_STOP, row] and self._turns[2, start] == job_id:
+            self._columns[_START, row] += 1
+        else:
+            self._removed.setdefault(row, set()).add(job_id)
+
+    def forget_venues(self) -> None:
+        """Groups have changed: who may serve a class is asked anew."""
+        self._columns[_VENUE] = _UNKNOWN
+        self._venues = {}
+        self._shown = None
+
+    def table(self, venue_of: Callable[[ClassKey], Venue]) -> WaitingTable:
+        """This moment. ``venue_of`` is asked once a class."""
+        if self._shown is not None:
+            return self._shown
+        for row in self._added.keys() | self._removed.keys():
+            self._settle(row)
+        self._added, self._removed = {}, {}
+        count = len(self._live)
+        for row in np.flatnonzero(self._columns[_VENUE, :count] == _UNKNOWN).tolist():
+            if self._live[row]:
+                venue = venue_of(self._key(row))
+                self._columns[_VENUE, row] = self._venues.setdefault(venue, len(self._venues))
+        columns = self._columns[:, :count].copy()
+        self._shown = WaitingTable(
+            group=columns[_GROUP],
+            shape=columns[_SHAPE],
+            bound_site=columns[_BOUND],
+            venue=columns[_VENUE],
+            start=columns[_START],
+            stop=columns[_STOP],
+            turns=self._turns,
+            venues=tuple(self._venues),
+        )
+        return self._shown
+
+    def _key(self, row: int) -> ClassKey:
+        group, shape, bound = self._columns[:_VENUE, row].tolist()
+        return group, shape, bound or None
+
+    def _row(self, key: ClassKey) -> int:
+        row = self._rows.get(key)
+        if row is not None:
+            return row
+        if self._unused:
+            row = self._unused.pop()
+        else:
+            row = len(self._live)
+            self._live.append(0)
+            if row == self._columns.shape[1]:
+                self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
+        self._rows[key] = row
+        self._columns[:, row] = (key[0], key[1], key[2] or 0, _UNKNOWN, 0, 0, 0)
+        return row
+
+    def _forget(self, row: int) -> None:
+        del self._rows[self._key(row)]
+        self._added.pop(row, None)
+        self._removed.pop(row, None)
+        self._columns[_START : _ROOM + 1, row] = 0
+        self._unused.append(row)
+
+    def _settle(self, row: int) -> None:
+        """Bring what joined and left into the segment of a class."""
+        start, stop, room = self._columns[_START : _ROOM + 1, row].tolist()
+        segment = self._turns[:, start:stop]
+        joined = np.array(sorted(self._added.get(row, {}).values()), np.int64).reshape(-1, 3).T
+        gone = self._removed.get(row)
+        behind = not len(segment[0]) or not len(joined[0]) or tuple(segment[:, -1]) < tuple(joined[:, 0])
+        if gone is None and behind and start < stop and stop + len(joined[0]) <= room:
+            self._turns[:, stop : stop + len(joined[0])] = joined
+            self._columns[_STOP, row] = stop + len(joined[0])
+            return
+        if gone is not None:
+            segment = segment[:, ~np.isin(segment[2], list(gone))]
+        merged = np.concatenate([segment, joined], axis=1)
+        if not behind:
+            merged = merged[:, np.lexsort(merged[::-1])]
+        self._write(row, merged)
+
+    def _write(self, row: int, segment: IntArray) -> None:
+        size = segment.shape[1]
+        wanted = size + size // 4 + 2
+        if self._end + wanted > self._turns.shape[1]:
+            self._grow(wanted)
+        self._turns[:, self._end : self._end + size] = segment
+        self._columns[_START : _ROOM + 1, row] = (self._end, self._end + size, self._end + wanted)
+        self._end += wanted
+
+    def _grow(self, wanted: int) -> None:
+        """A larger array, in which segments lie close together again. Tables that were shown keep the old one."""
+        start, stop = self._columns[_START], self._columns[_STOP]
+        sizes = stop - start
+        rooms = sizes + sizes // 4
+        ends = np.cumsum(rooms)
+        begins = ends - rooms
+        within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        kept = int(ends[-1]) if len(ends) else 0
+        turns = np.empty((3, 2 * (kept + wanted) + 64), np.int64)
+        turns[:, np.repeat(begins, sizes) + within] = self._turns[:, np.repeat(start, sizes) + within]
+        self._columns[_START], self._columns[_STOP], self._columns[_ROOM] = begins, begins + sizes, ends
+        self._turns, self._end = turns, kept

@@ -1,0 +1,60 @@
+"""Step 7: why each class that waits on does not start, worked out when it is read, as things stand after the starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+
+from scheduler.cycle.explain import explain
+from scheduler.cycle.plan import Verdict
+from scheduler.cycle.round import Round
+from scheduler.cycle.waiting import ClassKey
+from scheduler.placement.pool import IntArray
+
+
+class Verdicts(Sequence[Verdict]):
+    """One verdict a class, by group, shape and bound site. A million waiting jobs cost a round nothing until one asks."""
+
+    def __init__(self, round_: Round) -> None:
+        self._round = round_
+        table, classes = round_.snapshot.table, round_.classes
+        rows = np.flatnonzero(classes.next < classes.stop)
+        self._rows = rows[np.lexsort((table.bound_site[rows], table.shape[rows], table.group[rows]))]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Verdict: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Verdict, ...]: ...
+    def __getitem__(self, index: int | slice) -> Verdict | tuple[Verdict, ...]:
+        rows = self._rows[index]
+        if isinstance(index, slice):
+            return tuple(map(self._verdict, rows.tolist()))
+        return self._verdict(int(rows))
+
+    def __iter__(self) -> Iterator[Verdict]:
+        return map(self._verdict, self._rows.tolist())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def of(self, key: ClassKey) -> Verdict | None:
+        """The verdict on one class; None where none of its jobs waits on."""
+        row = self._round.snapshot.table.row_of(key)
+        if row is None or self._round.classes.next[row] >= self._round.classes.stop[row]:
+            return None
+        return self._verdict(row)
+
+    @property
+    def rows(self) -> IntArray:
+        """The waiting table's rows that wait on."""
+        return self._rows
+
+    def _verdict(self, row: int) -> Verdict:
+        return explain(self._round, self._round.queue(row))

@@ -1,0 +1,123 @@
+"""Waiting jobs as columns: what a round reads of them costs by class, not by job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scheduler.model.data_class import Clearance
+from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
+from scheduler.placement.pool import IntArray
+
+#: A waiting job as its class orders it: (-priority, submitted, id).
+Turn = tuple[int, int, JobId]
+#: (group, shape, bound site or None)
+ClassKey = tuple[GroupId, ShapeId, SiteId | None]
+#: Who may serve a class: whose data it carries, and the site that holds its checkpoint.
+Venue = tuple[Clearance, SiteId | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingClass:
+    """Jobs of one group and shape that may start at the same sites, the first in front."""
+
+    group: GroupId
+    shape: ShapeId
+    bound_site: SiteId | None
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WaitingTable:
+    """Classes by row, of which some are empty. Nothing that is read here is ever changed.
+
+    ``start`` and ``stop`` bound a class's jobs in ``turns``, (3, job): minus priority, submitted, id; sorted inside a class.
+    ``bound_site`` is 0 where there is none; ``venue`` counts in ``venues``.
+    """
+
+    group: IntArray
+    shape: IntArray
+    bound_site: IntArray
+    venue: IntArray
+    start: IntArray
+    stop: IntArray
+    turns: IntArray
+    venues: tuple[Venue, ...]
+
+    @property
+    def rows(self) -> IntArray:
+        """Rows in which jobs wait."""
+        return np.flatnonzero(self.start < self.stop)
+
+    def key(self, row: int) -> ClassKey:
+        """Group, shape and bound site of a row."""
+        bound = int(self.bound_site[row])
+        return GroupId(int(self.group[row])), ShapeId(int(self.shape[row])), SiteId(bound) if bound else None
+
+    def head(self, row: int, number: int = 0) -> Turn:
+        """The first job of a class, or the one ``number`` behind it."""
+        priority, submitted, job = self.turns[:, self.start[row] + number].tolist()
+        return priority, submitted, JobId(job)
+
+    def class_at(self, row: int) -> WaitingClass:
+        """A row as an object, with all its jobs."""
+        columns = self.turns[:, self.start[row] : self.stop[row]].tolist()
+        return WaitingClass(*self.key(row), turns=tuple((a, b, JobId(c)) for a, b, c in zip(*columns, strict=True)))
+
+    def classes(self) -> Iterator[WaitingClass]:
+        """Every class in which jobs wait."""
+        return (self.class_at(row) for row in self.rows.tolist())
+
+    def row_of(self, key: ClassKey) -> int | None:
+        """The row of a class in which jobs wait."""
+        group, shape, bound = key
+        same = (self.group == group) & (self.shape == shape) & (self.bound_site == (bound or 0))
+        found = np.flatnonzero(same & (self.start < self.stop))
+        return int(found[0]) if len(found) else None
+
+    def moved_on(self, start: IntArray) -> WaitingTable:
+        """The table when the jobs before ``start`` (row) wait no more."""
+        return replace(self, start=start)
+
+    def adding(self, key: ClassKey, clearance: Clearance, turn: Turn) -> WaitingTable:
+        """The table with a class of one more job, in the last row."""
+        group, shape, bound = key
+        venue, count = (clearance, bound), self.turns.shape[1]
+        known = venue in self.venues
+        values = {
+            "group": group,
+            "shape": shape,
+            "bound_site": bound or 0,
+            "venue": self.venues.index(venue) if known else len(self.venues),
+            "start": count,
+            "stop": count + 1,
+        }
+        columns = {name: np.append(getattr(self, name), value) for name, value in values.items()}
+        turns = np.concatenate([self.turns, np.array([turn], np.int64).T], axis=1)
+        return replace(self, turns=turns, venues=self.venues if known else (*self.venues, venue), **columns)
+
+
+def table_of(classes: Mapping[ClassKey, tuple[Clearance, tuple[Turn, ...]]]) -> WaitingTable:
+    """A table made of classes at once."""
+    empty = np.empty(0, np.int64)
+    venues: dict[Venue, int] = {}
+    rows = [
+        (group, shape, bound or 0, venues.setdefault((clearance, bound), len(venues)))
+        for (group, shape, bound), (clearance, _) in classes.items()
+    ]
+    columns = np.array(rows, np.int64).reshape(len(rows), 4).T
+    lengths = [len(turns) for _, turns in classes.values()]
+    ends = np.cumsum(lengths) if lengths else empty
+    flat = [turn for _, turns in classes.values() for turn in sorted(turns)]
+    return WaitingTable(
+        group=columns[0],
+        shape=columns[1],
+        bound_site=columns[2],
+        venue=columns[3],
+        start=ends - np.array(lengths, np.int64),
+        stop=ends,
+        turns=np.array(flat, np.int64).reshape(len(flat), 3).T,
+        venues=tuple(venues),
+    )

@@ -1,0 +1,123 @@
+"""All pools of a round at once, and which nodes a gang gets.
+
+The published rule (``oracle.place`` is the same as a loop):
+
+1. The gang goes into one domain of the preferred level; of the domains that hold it, the one with the fewest free GPUs,
+   ties by name. Where none does, the next looser level is tried, up to the whole site.
+2. Inside, it takes as few nodes as it can: nodes with room for most workers first; ties go to fewer free GPUs, then the
+   name. What remains for the last node goes to the node with the fewest free GPUs that holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scheduler.model.shape import Topology
+from scheduler.placement import kernel
+from scheduler.placement.arrays import DOMAIN_LEVELS, HALL, LEAF, NODE, SITE, SPINE, Nodes, Starts
+from scheduler.placement.pool import IntArray, Pool
+from scheduler.placement.request import Placement, Request
+
+LEVEL_NUMBERS = {
+    Topology.NODE: NODE,
+    Topology.LEAF: LEAF,
+    Topology.SPINE: SPINE,
+    Topology.HALL: HALL,
+    Topology.SITE: SITE,
+    Topology.ANY: SITE,
+}
+
+
+class Board:
+    """Pools by number. Mutable: a round makes one and takes from it."""
+
+    def __init__(self, pools: Sequence[Pool]) -> None:
+        self.pools = tuple(pools)
+        self.nodes = _nodes_of(self.pools)
+
+    def free_gpus(self, pool: int) -> int:
+        """Free GPUs of a pool."""
+        return int(self.nodes.pool_free[pool])
+
+    def free_of(self, pool: int, index: int) -> tuple[int, int, int]:
+        """Free GPUs, CPUs and memory (MiB) of one node, by its index in the pool."""
+        at = int(self.nodes.first[pool]) + index
+        return int(self.nodes.gpus[at]), int(self.nodes.cpus[at]), int(self.nodes.memory[at])
+
+    def workers_max(self, pool: int, request: Request) -> int:
+        """How many workers like the request's would fit in a pool now."""
+        here = slice(self.nodes.first[pool], self.nodes.first[pool + 1])
+        room = self.nodes.gpus[here] // request.gpus
+        if request.cpus:
+            room = np.minimum(room, self.nodes.cpus[here] // request.cpus)
+        if request.memory_mib:
+            room = np.minimum(room, self.nodes.memory[here] // request.memory_mib)
+        return int(np.maximum(room, 0).sum())
+
+    def place(self, pool: int, request: Request, level: Topology) -> Placement | None:
+        """Find nodes of a pool for the gang inside one domain of ``level``, or None. Takes nothing."""
+        found = new_starts(1, request.workers)
+        asked = (request.workers, request.gpus, request.cpus, request.memory_mib)
+        parts = kernel.place(self.nodes, pool, LEVEL_NUMBERS[level], *asked, found)
+        if parts == 0:
+            return None
+        indices = found.node[:parts] - self.nodes.first[pool]
+        return tuple(zip(indices.tolist(), found.workers[:parts].tolist(), strict=True))
+
+    def take(self, pool: int, request: Request, placement: Placement) -> None:
+        """Hold what a placed gang asks for."""
+        for index, workers in placement:
+            node = int(self.nodes.first[pool]) + index
+            amounts = (workers * request.gpus, workers * request.cpus, workers * request.memory_mib)
+            kernel.take(self.nodes, pool, node, *amounts)
+
+
+def new_starts(starts_max: int, parts_max: int) -> Starts:
+    """Room for so many starts with so many parts in all."""
+    row, job, pool, first_part = (np.empty(starts_max, np.int64) for _ in range(4))
+    node, workers = (np.empty(parts_max, np.int64) for _ in range(2))
+    return Starts(row, job, pool, first_part, node, workers, np.zeros(2, np.int64))
+
+
+def _nodes_of(pools: Sequence[Pool]) -> Nodes:
+    first = _firsts([len(pool.layout) for pool in pools])
+    gpus = _joined([pool.gpus for pool in pools])
+    pool_of = np.repeat(np.arange(len(pools)), np.diff(first))
+    width = int(gpus.max(initial=0)) + 1
+    count = np.bincount(pool_of * width + gpus, minlength=len(pools) * width).reshape(len(pools), width)
+    hint = np.repeat(first[:-1, None], width, axis=1)
+    counts = np.array([pool.layout.domain_counts for pool in pools], np.int64).reshape(len(pools), DOMAIN_LEVELS).T
+    starts = _firsts(counts.ravel().tolist())
+    domains_of = np.stack([starts[level * len(pools) : (level + 1) * len(pools) + 1] for level in range(DOMAIN_LEVELS)])
+    within = _joined([pool.layout.domains for pool in pools], (DOMAIN_LEVELS, 0))
+    domain = within + domains_of[:, pool_of]
+    members = np.concatenate([np.argsort(numbers, kind="stable") for numbers in domain])
+    sizes = np.bincount(domain.ravel(), minlength=int(starts[-1]))
+    free = np.bincount(domain.ravel(), weights=np.tile(gpus, DOMAIN_LEVELS), minlength=int(starts[-1]))
+    return Nodes(
+        first=first,
+        gpus=gpus,
+        cpus=_joined([pool.cpus for pool in pools]),
+        memory=_joined([pool.memory_mib for pool in pools]),
+        pool_free=np.bincount(pool_of, weights=gpus, minlength=len(pools)).astype(np.int64),
+        count=count,
+        hint=hint,
+        domain=domain,
+        domains_of=domains_of,
+        member_first=_firsts(sizes.tolist()),
+        members=members,
+        domain_free=free.astype(np.int64),
+    )
+
+
+def _firsts(sizes: Sequence[int]) -> IntArray:
+    firsts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=firsts[1:])
+    return firsts
+
+
+def _joined(arrays: Sequence[IntArray], shape: tuple[int, ...] = (0,)) -> IntArray:
+    """One after the other along the last axis; always a copy."""
+    return np.concatenate([np.empty(shape, np.int64), *arrays], axis=-1)

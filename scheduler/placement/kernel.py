@@ -1,0 +1,365 @@
+"""The round's inner loop, compiled: whose turn it is, whether its quota allows it, and which nodes it gets.
+
+Arrays in, arrays out. What each part computes is said, as plain Python, by ``quota.order`` and ``quota.admission`` (turns and
+quotas) and by ``placement.oracle`` (nodes); property tests hold them together. Everything is one file because compiled
+code that is kept is told stale by its file.
+
+Nodes of all pools stand one pool after the other, inside a pool by name. Nodes with the same number of free GPUs are
+found by a count and a hint, the lowest index where one may stand, so that one worker is placed without looking at the others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from quota.compiled import compiled
+from scheduler.placement.arrays import DOMAIN_LEVELS, LEAF, NODE, SITE, Classes, Nodes, Quotas, Starts
+
+
+@compiled
+def room_on(nodes: Nodes, node: int, gpus: int, cpus: int, memory: int) -> int:
+    """Workers that fit on a node."""
+    room = nodes.gpus[node] // gpus
+    if cpus > 0:
+        room = min(room, nodes.cpus[node] // cpus)
+    if memory > 0:
+        room = min(room, nodes.memory[node] // memory)
+    return int(max(room, 0))
+
+
+@compiled
+def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int) -> int:
+    """The node with the fewest free GPUs that holds so much, ties by name; -1 for none."""
+    for free in range(gpus, nodes.count.shape[1]):
+        if nodes.count[pool, free] == 0:
+            continue
+        seen, left = False, nodes.count[pool, free]
+        for node in range(nodes.hint[pool, free], nodes.first[pool + 1]):
+            if nodes.gpus[node] != free:
+                continue
+            if not seen:
+                nodes.hint[pool, free] = node
+                seen = True
+            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory:
+                return node
+            left -= 1
+            if left == 0:
+                break
+    return -1
+
+
+@compiled
+def fill(nodes: Nodes, among: Any, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
+    """Spread a gang over as few of ``among`` (indices, ascending) as can be; answer the parts, 0 where it does not fit.
+
+    Most room first, ties by fewer free GPUs, then name; the last part goes to the fewest free GPUs that hold it.
+    """
+    useful = np.empty(len(among), np.int64)
+    rooms = np.empty(len(among), np.int64)
+    found, most, in_all = 0, 0, 0
+    for node in among:
+        room = room_on(nodes, node, gpus, cpus, memory)
+        if room > 0:
+            useful[found], rooms[found] = node, room
+            found += 1
+            most = max(most, room)
+            in_all += room
+    if in_all < workers:
+        return 0
+    width = nodes.count.shape[1]
+    ends = np.zeros((most + 1) * width + 1, np.int64)
+    for each in range(found):
+        ends[(most - rooms[each]) * width + nodes.gpus[useful[each]] + 1] += 1
+    ends = np.cumsum(ends)
+    order = np.empty(found, np.int64)
+    for each in range(found):
+        key = (most - rooms[each]) * width + nodes.gpus[useful[each]]
+        order[ends[key]] = each
+        ends[key] += 1
+    at, parts, left, turn = starts.size[1], 0, workers, 0
+    while rooms[order[turn]] < left:
+        each = order[turn]
+        starts.node[at + parts], starts.workers[at + parts] = useful[each], rooms[each]
+        left -= rooms[each]
+        parts += 1
+        turn += 1
+    last = order[turn]
+    while turn < found and rooms[order[turn]] >= left:
+        each = order[turn]
+        if (nodes.gpus[useful[each]], each) < (nodes.gpus[useful[last]], last):
+            last = each
+        turn += 1
+    starts.node[at + parts], starts.workers[at + parts] = useful[last], left
+    return parts + 1
+
+
+@compiled
+def fill_singly(nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
+    """``fill`` a whole pool where no node has room for two: fewest free GPUs first, then by name."""
+    at, parts = starts.size[1], 0
+    for free in range(gpus, nodes.count.shape[1]):
+        if nodes.count[pool, free] == 0:
+            continue
+        seen, left = False, nodes.count[pool, free]
+        for node in range(nodes.hint[pool, free], nodes.first[pool + 1]):
+            if nodes.gpus[node] != free:
+                continue
+            if not seen:
+                nodes.hint[pool, free] = node
+                seen = True
+            left -= 1
+            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory:
+                starts.node[at + parts], starts.workers[at + parts] = node, 1
+                parts += 1
+                if parts == workers:
+                    return parts
+            if left == 0:
+                break
+    return 0
+
+
+@compiled
+def fill_domain(
+    nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts
+) -> int:
+    """``fill`` the domain of a level with the fewest free GPUs that holds the gang, ties by name."""
+    lowest, highest = nodes.domains_of[level - LEAF, pool], nodes.domains_of[level - LEAF, pool + 1]
+    tried_free, tried = -1, -1
+    while True:
+        best = -1
+        for domain in range(lowest, highest):
+            free = nodes.domain_free[domain]
+            if free < workers * gpus or (free, domain) <= (tried_free, tried):
+                continue
+            if best < 0 or free < nodes.domain_free[best]:
+                best = domain
+        if best < 0:
+            return 0
+        members = nodes.members[nodes.member_first[best] : nodes.member_first[best + 1]]
+        parts = fill(nodes, members, workers, gpus, cpus, memory, starts)
+        if parts > 0:
+            return parts
+        tried_free, tried = nodes.domain_free[best], best
+
+
+@compiled
+def place(nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
+    """Find nodes in one domain of ``level``: parts behind those in ``starts``, whose number is answered; 0 for none."""
+    if nodes.pool_free[pool] < workers * gpus:
+        return 0
+    if workers == 1 or level == NODE:
+        node = best_node(nodes, pool, workers * gpus, workers * cpus, workers * memory)
+        if node < 0:
+            return 0
+        starts.node[starts.size[1]], starts.workers[starts.size[1]] = node, workers
+        return 1
+    room, widest = 0, 0
+    for free in range(gpus, nodes.count.shape[1]):
+        if nodes.count[pool, free] > 0:
+            room += nodes.count[pool, free] * (free // gpus)
+            widest = free
+    if room < workers:
+        return 0
+    if level != SITE:
+        return fill_domain(nodes, pool, level, workers, gpus, cpus, memory, starts)
+    if widest < 2 * gpus:
+        return fill_singly(nodes, pool, workers, gpus, cpus, memory, starts)
+    among = np.arange(nodes.first[pool], nodes.first[pool + 1])
+    return fill(nodes, among, workers, gpus, cpus, memory, starts)
+
+
+@compiled
+def take(nodes: Nodes, pool: int, node: int, gpus: int, cpus: int, memory: int) -> None:
+    """Hold so much of a node."""
+    before = nodes.gpus[node]
+    left = before - gpus
+    nodes.gpus[node] = left
+    nodes.cpus[node] -= cpus
+    nodes.memory[node] -= memory
+    nodes.pool_free[pool] -= gpus
+    nodes.count[pool, before] -= 1
+    nodes.count[pool, left] += 1
+    nodes.hint[pool, left] = min(nodes.hint[pool, left], node)
+    for level in range(DOMAIN_LEVELS):
+        nodes.domain_free[nodes.domain[level, node]] -= gpus
+
+
+@compiled
+def available(quotas: Quotas, position: int) -> int:
+    """``quota.admission.available``."""
+    best, idle = quotas.bound[0] * 2 + (1 << 60), 0
+    while position >= 0:
+        inside = quotas.inside[position]
+        best = min(best, quotas.bound[position] - inside + idle)
+        idle += max(quotas.reserve[position] - inside, 0)
+        position = quotas.parent[position]
+    return int(best)
+
+
+@compiled
+def charge(quotas: Quotas, position: int, gpus: int) -> None:
+    """``quota.admission.Usage.charge``."""
+    quotas.own[position] += gpus
+    added = gpus
+    while position >= 0:
+        quotas.used[position] += gpus
+        before, reserve = quotas.inside[position], quotas.reserve[position]
+        quotas.inside[position] = before + added
+        added = max(before + added, reserve) - max(before, reserve)
+        position = quotas.parent[position]
+
+
+@compiled
+def turn_of(quotas: Quotas, position: int) -> tuple[int, float, int, int]:
+    """``quota.order.turn_key``."""
+    rank, at = 2, position
+    while at > 0:
+        if quotas.used[at] < quotas.guaranteed[at]:
+            rank = 0 if at == position else 1
+            if rank == 0:
+                break
+        at = quotas.parent[at]
+    own, share = quotas.own[position], quotas.share[position]
+    return rank, own / share if share > 0 else np.inf, own, quotas.path_rank[position]
+
+
+@compiled
+def earlier(classes: Classes, one: int, other: int) -> bool:
+    """Whether the head of class ``one`` comes before that of ``other``."""
+    a, b = classes.next[one], classes.next[other]
+    if classes.minus_priority[a] != classes.minus_priority[b]:
+        return bool(classes.minus_priority[a] < classes.minus_priority[b])
+    if classes.submitted[a] != classes.submitted[b]:
+        return bool(classes.submitted[a] < classes.submitted[b])
+    return bool(classes.job[a] < classes.job[b])
+
+
+@compiled
+def sink_row(classes: Classes, heap: Any, first: int, size: int, at: int) -> None:
+    """Restore a group's heap of rows, heads in front, below ``at``."""
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            return
+        if child + 1 < size and earlier(classes, heap[first + child + 1], heap[first + child]):
+            child += 1
+        if not earlier(classes, heap[first + child], heap[first + at]):
+            return
+        heap[first + at], heap[first + child] = heap[first + child], heap[first + at]
+        at = child
+
+
+@compiled
+def sink_group(keys: list[tuple[int, float, int, int]], heap: Any, size: int, at: int) -> None:
+    """Restore the heap of groups, the one whose turn it is in front, below ``at``."""
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            return
+        if child + 1 < size and keys[heap[child + 1]] < keys[heap[child]]:
+            child += 1
+        if not keys[heap[child]] < keys[heap[at]]:
+            return
+        heap[at], heap[child] = heap[child], heap[at]
+        at = child
+
+
+@compiled
+def start_head(
+    nodes: Nodes, quotas: Quotas, classes: Classes, row: int, pools: Any, failed: Any, starts: Starts
+) -> bool:
+    """Start the first job of a class where quota and nodes allow it, at the tightest level that any pool has.
+
+    ``pools`` are those of its venue by site name; of pools that hold it the one with the fewest free GPUs is taken.
+    ``failed`` keeps, by shape, the venue where it was tried in vain: a round only takes, so what failed stays failed.
+    """
+    position, workers, gpus = classes.position[row], classes.workers[row], classes.gpus[row]
+    cpus, memory, asked = classes.cpus[row], classes.memory[row], workers * gpus
+    if classes.firm[row] and asked > quotas.guaranteed[position] - quotas.used[position]:
+        return False
+    if asked > available(quotas, position) or failed[classes.shape[row]] == classes.venue[row]:
+        return False
+    order = np.empty(len(pools), np.int64)
+    found = 0
+    for pool in pools:
+        free = nodes.pool_free[pool]
+        if free >= asked:
+            at = found
+            while at > 0 and nodes.pool_free[order[at - 1]] > free:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = pool
+            found += 1
+    for level in range(classes.level[row], SITE + 1):
+        for pool in order[:found]:
+            parts = place(nodes, pool, level, workers, gpus, cpus, memory, starts)
+            if parts == 0:
+                continue
+            begin, end = starts.size[0], starts.size[1]
+            for part in range(end, end + parts):
+                many = starts.workers[part]
+                take(nodes, pool, starts.node[part], many * gpus, many * cpus, many * memory)
+            charge(quotas, position, asked)
+            starts.row[begin], starts.job[begin] = row, classes.job[classes.next[row]]
+            starts.pool[begin], starts.first_part[begin] = pool, end
+            starts.size[0], starts.size[1] = begin + 1, end + parts
+            classes.next[row] += 1
+            return True
+    failed[classes.shape[row]] = classes.venue[row]
+    return False
+
+
+@compiled
+def hand_out(
+    nodes: Nodes,
+    quotas: Quotas,
+    classes: Classes,
+    rows: Any,
+    venue_first: Any,
+    venue_pools: Any,
+    failed: Any,
+    starts: Starts,
+) -> None:
+    """Hand out one GPU class among ``rows`` (sorted by their groups' positions) until nobody can start any more.
+
+    The group whose turn it is starts the first of its heads that can; a class that fails is not looked at again.
+    """
+    heap_rows = rows.copy()
+    firsts, sizes, positions = [0][:0], [0][:0], [0][:0]
+    for at in range(len(rows)):
+        position = classes.position[rows[at]]
+        if len(positions) == 0 or positions[-1] != position:
+            positions.append(position)
+            firsts.append(at)
+            sizes.append(0)
+        sizes[-1] += 1
+    keys = [turn_of(quotas, position) for position in positions]
+    heap, size = np.arange(len(positions)), len(positions)
+    for group in range(size):
+        for at in range(sizes[group] // 2 - 1, -1, -1):
+            sink_row(classes, heap_rows, firsts[group], sizes[group], at)
+    for at in range(size // 2 - 1, -1, -1):
+        sink_group(keys, heap, size, at)
+    while size > 0:
+        group = heap[0]
+        now = turn_of(quotas, positions[group])
+        if now != keys[group]:  # starts have moved it back
+            keys[group] = now
+            sink_group(keys, heap, size, 0)
+            continue
+        if sizes[group] == 0 or available(quotas, positions[group]) <= 0:
+            size -= 1
+            heap[0] = heap[size]
+            sink_group(keys, heap, size, 0)
+            continue
+        first = firsts[group]
+        row = heap_rows[first]
+        venue = classes.venue[row]
+        pools = venue_pools[venue_first[venue] : venue_first[venue + 1]]
+        started = start_head(nodes, quotas, classes, row, pools, failed, starts)
+        if not started or classes.next[row] == classes.stop[row]:
+            sizes[group] -= 1
+            heap_rows[first] = heap_rows[first + sizes[group]]
+        sink_row(classes, heap_rows, first, sizes[group], 0)

@@ -1,0 +1,110 @@
+"""Waiting jobs in columns say what a plain dictionary of them would, and what was shown never changes."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.queues import Queues
+from scheduler.cycle.waiting import ClassKey, Venue, WaitingClass, WaitingTable
+from scheduler.model.data_class import Clearance
+from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
+from scheduler.model.shape import DataClass
+
+JOBS = st.builds(
+    WaitingJob,
+    id=st.integers(1, 12).map(JobId),
+    group=st.integers(1, 2).map(GroupId),
+    shape=st.integers(1, 2).map(ShapeId),
+    priority=st.sampled_from((0, 0, 100)),
+    submitted_ms=st.integers(0, 5),
+    bound_site=st.sampled_from((None, None, SiteId(3))),
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.lists(JOBS, min_size=1, max_size=8)),
+        st.tuples(st.just("drop"), st.integers(1, 12).map(JobId)),
+        st.tuples(st.just("drop the first"), st.none()),
+        st.tuples(st.just("show"), st.none()),
+        st.tuples(st.just("groups change"), st.none()),
+    ),
+    max_size=40,
+)
+
+
+def venue_of(key: ClassKey) -> Venue:
+    group, _, bound_site = key
+    clearance = Clearance(data_class=DataClass.OPEN, public_sector=False, trust_domain=f"domain-{group}")
+    return clearance, bound_site
+
+
+def classes(table: WaitingTable) -> set[WaitingClass]:
+    return set(table.classes())
+
+
+def plainly(jobs: dict[JobId, WaitingJob]) -> set[WaitingClass]:
+    """What a table of ``jobs`` has to say."""
+    keys = {(job.group, job.shape, job.bound_site) for job in jobs.values()}
+    return {
+        WaitingClass(
+            *key,
+            turns=tuple(
+                sorted(
+                    (-job.priority, job.submitted_ms, job.id)
+                    for job in jobs.values()
+                    if (job.group, job.shape, job.bound_site) == key
+                )
+            ),
+        )
+        for key in keys
+    }
+
+
+@given(STEPS)
+def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(steps: list[tuple[str, object]]) -> None:
+    queues, known = Queues(), dict[JobId, WaitingJob]()
+    shown: list[tuple[WaitingTable, set[WaitingClass]]] = []
+    for what, value in steps:
+        if what == "put":
+            assert isinstance(value, list)
+            queues.put(value)
+            for job in value:
+                known[job.id] = job
+        elif what == "drop":
+            assert isinstance(value, int)
+            queues.drop(JobId(value))
+            known.pop(JobId(value), None)
+        elif what == "drop the first":
+            for waiting in classes(queues.table(venue_of)):
+                queues.drop(waiting.turns[0][2])
+                known.pop(waiting.turns[0][2])
+        elif what == "groups change":
+            queues.forget_venues()
+        table = queues.table(venue_of)
+        assert classes(table) == plainly(known)
+        assert {job for job in range(1, 13) if JobId(job) in queues} == set(known)
+        for row in table.rows.tolist():
+            assert table.venues[table.venue[row]] == venue_of(table.key(row))
+            assert table.row_of(table.key(row)) == row
+        shown.append((table, plainly(known)))
+        for earlier, said in shown:
+            assert classes(earlier) == said
+
+
+def test_many_jobs_of_many_classes_survive_the_array_s_growth() -> None:
+    queues = Queues()
+    jobs = {
+        JobId(number): WaitingJob(
+            id=JobId(number), group=GroupId(1), shape=ShapeId(1 + number % 7), priority=0, submitted_ms=number
+        )
+        for number in range(1, 500)
+    }
+    for job in jobs.values():
+        queues.put([job])
+        queues.table(venue_of)
+    assert classes(queues.table(venue_of)) == plainly(jobs)
+    table = queues.table(venue_of)
+    assert int((table.stop - table.start).sum()) == len(jobs)
+    assert np.all(np.diff(table.turns[1, table.start[table.rows[0]] : table.stop[table.rows[0]]]) > 0)

@@ -1,0 +1,77 @@
+"""Placement: the compiled board and the slow oracle give the same nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.model.shape import Topology
+from scheduler.placement import oracle
+from scheduler.placement.board import Board
+from scheduler.placement.oracle import FreeNode
+from scheduler.placement.pool import Pool, PoolLayout
+from scheduler.placement.request import Request
+
+DOMAINS = st.tuples(st.sampled_from("ab"), st.sampled_from("cd"), st.sampled_from("ef"))
+NODES = st.lists(st.tuples(DOMAINS, st.integers(0, 8), st.integers(0, 16), st.integers(0, 64)), max_size=12)
+REQUESTS = st.builds(
+    Request,
+    workers=st.integers(1, 6),
+    gpus=st.integers(1, 4),
+    cpus=st.integers(0, 8),
+    memory_mib=st.integers(0, 32),
+    topology=st.sampled_from(list(Topology)),
+)
+Facts = list[tuple[tuple[str, str, str], int, int, int]]
+
+
+def pool_of(facts: Facts) -> Pool:
+    columns = [np.array([each[index] for each in facts], dtype=np.int64) for index in (1, 2, 3)]
+    names = [f"node-{number:02}" for number in range(len(facts))]
+    return Pool(PoolLayout.of(names, [each[0] for each in facts]), *columns)
+
+
+def free_nodes(facts: Facts) -> list[FreeNode]:
+    return [FreeNode(index, *each) for index, each in enumerate(facts)]
+
+
+@given(NODES, NODES, st.lists(st.tuples(st.integers(0, 1), REQUESTS), max_size=8))
+def test_gang_after_gang_goes_where_the_oracle_puts_it(
+    one: Facts, other: Facts, requests: list[tuple[int, Request]]
+) -> None:
+    board, nodes = Board([pool_of(one), pool_of(other)]), [free_nodes(one), free_nodes(other)]
+    for number, request in requests:
+        for level in request.levels():
+            placement = board.place(number, request, level)
+            assert placement == oracle.place(nodes[number], request, level)
+            if placement is not None:
+                board.take(number, request, placement)
+                for index, workers in placement:
+                    nodes[number][index].gpus -= workers * request.gpus
+                    nodes[number][index].cpus -= workers * request.cpus
+                    nodes[number][index].memory_mib -= workers * request.memory_mib
+                break
+        for pool, known in enumerate(nodes):
+            assert [board.free_of(pool, n.index) for n in known] == [(n.gpus, n.cpus, n.memory_mib) for n in known]
+            assert board.free_gpus(pool) == sum(node.gpus for node in known)
+
+
+@given(NODES, REQUESTS)
+def test_what_a_board_takes_does_not_reach_the_pool_it_was_made_of(facts: Facts, request: Request) -> None:
+    pool = pool_of(facts)
+    board = Board([pool])
+    placement = board.place(0, request, Topology.SITE)
+    if placement is not None:
+        board.take(0, request, placement)
+    assert [(pool.gpus[at], pool.cpus[at], pool.memory_mib[at]) for at in range(len(facts))] == [f[1:] for f in facts]
+
+
+@given(NODES, REQUESTS)
+def test_workers_max_is_the_largest_gang_that_a_site_holds(facts: Facts, request: Request) -> None:
+    most = Board([pool_of(facts)]).workers_max(0, request)
+    fits = Request(most, request.gpus, request.cpus, request.memory_mib, Topology.ANY)
+    more = Request(most + 1, request.gpus, request.cpus, request.memory_mib, Topology.ANY)
+    if most:
+        assert Board([pool_of(facts)]).place(0, fits, Topology.SITE) is not None
+    assert Board([pool_of(facts)]).place(0, more, Topology.SITE) is None

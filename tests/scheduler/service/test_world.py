@@ -1,0 +1,49 @@
+"""Why jobs wait, as people read it: from what the record says now, not from what a round once wrote down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runtime import Stage, administrator_of, runs_now
+
+from scheduler.model.reason import ReasonCode
+from scheduler.service.jobs import JobWhy, why_job
+
+
+def why(stage: Stage, job_id: int) -> JobWhy:
+    """What an administrator reads of a job."""
+    answer = why_job(stage.runtime, administrator_of(stage.runtime), job_id)
+    assert isinstance(answer, JobWhy)
+    return answer
+
+
+def code(stage: Stage, job_id: int) -> ReasonCode | None:
+    """The reason in front."""
+    reason = why(stage, job_id).job.reason
+    return None if reason is None else reason.code
+
+
+def test_a_job_is_told_what_it_lacks_and_told_anew_when_that_changes(stage: Stage) -> None:
+    agent = stage.agent(gpus=2)
+    group = stage.group()
+    first, second = stage.submit(group, 2, gpus_per_worker=2)
+    assert code(stage, second) is ReasonCode.NOT_YET_EVALUATED
+    stage.turn()
+    agent.sync(runs_now(stage.run(first), 1))
+    stage.clock.advance(60)
+    told = why(stage, second)
+    assert told.job.reason is not None and told.job.reason.code is ReasonCode.WAITING_FOR_CAPACITY
+    assert told.job.reason.numbers["free"] == 0
+    assert [site.site for site in told.sites] == ["site-1"]
+    assert told.counterfactual is not None and told.counterfactual["nodes"] == 1
+    stage.agent("site-2", gpus=2)
+    stage.clock.advance(61)
+    assert code(stage, second) is ReasonCode.WAITING_FOR_SITE, "both sites are silent by now"
+
+
+def test_a_job_that_lacks_nothing_is_told_that_the_next_round_looks_at_it(stage: Stage) -> None:
+    stage.agent()
+    (job,) = stage.submit(stage.group())
+    told = why(stage, job)
+    assert (code(stage, job), told.counterfactual, told.ahead) == (ReasonCode.NOT_YET_EVALUATED, None, 0)
+    assert told == replace(told, evaluated_ms=stage.clock.now_ms())
