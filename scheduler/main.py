@@ -231,7 +231,10 @@ def agent(
     """A site's agent: enrols once, then takes leases and reports what it observes."""
     import signal
 
+    import structlog
+
     from connectors.agent.agent import Agent
+    from connectors.agent.reach import why_in_reach
     from connectors.agent.settings import AgentSettings, default_name
     from connectors.agent.state import StateDirectory
     from connectors.agent.transport import HttpTransport
@@ -249,6 +252,8 @@ def agent(
         # The lock comes before the engine, which goes on with the runs of its folder as soon as it is made.
         folder = StateDirectory(state)
         engine = _engine(connector, state, nodes or [], nodes_file, ray_dashboard, gpu_class, listen)
+        if (why := why_in_reach(connector)) is not None:
+            structlog.get_logger("connectors.agent").warning("jobs can read this agent's credential", why=why)
         settings = AgentSettings(
             server=server.rstrip("/"), state_directory=state, name=name or default_name(), enrolment_token=token
         )

@@ -100,3 +100,10 @@ def test_a_second_agent_of_a_folder_ends_without_touching_its_runs(tmp_path: Pat
     assert "another agent" in second.stderr
     assert not (tmp_path / "ran").exists()
     assert load(tmp_path / "agent/site/runs/1") == run
+
+
+def test_an_agent_whose_jobs_can_read_its_credential_says_so(tmp_path: Path) -> None:
+    command = [*DURE, "agent", "--server", "http://127.0.0.1:9", "--connector", "local", "--nodes", "1x8:h100"]
+    command += ["--state", str(tmp_path / "agent")]  # without a token it ends at once
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "jobs can read this agent's credential" in ended.stdout + ended.stderr
