@@ -200,14 +200,13 @@ def _windows(calendar: Calendar, from_ms: int) -> Iterator[tuple[int, int]]:
     """Every window that ends after a moment, by its start, without end."""
     zone = calendar.time_zone
     windows = sorted(calendar.windows, key=lambda window: window.opens)
+    week = [[(each.opens, each.ends_at) for each in windows if day in each.days] for day in _WEEK]
     day = wall_at(ZoneInfo(zone), from_ms).date() - _DAY  # yesterday's may reach into today
     while True:
-        weekday = _WEEK[day.weekday()]
-        for window in windows:
-            if weekday in window.days:
-                closes_ms = moment_ms(zone, day, window.ends_at)
-                if closes_ms > from_ms:
-                    yield moment_ms(zone, day, window.opens), closes_ms
+        for opens, ends_at in week[day.weekday()]:
+            closes_ms = moment_ms(zone, day, ends_at)
+            if closes_ms > from_ms:
+                yield moment_ms(zone, day, opens), closes_ms
         day += _DAY
 
 
