@@ -146,7 +146,7 @@ class LocalConnector:
         self._log.exception("a run is given up", run_id=gang.record.run_id)
         try:
             gang.give_up(f"the site cannot look after this run: {fault}")
-        except OSError as again:
+        except Exception as again:  # whatever it is must not end the thread that looks after all runs
             self._log.error("a run's end could not be noted yet", run_id=gang.record.run_id, fault=str(again))
 
     def stop(self, stop: StopOrder) -> None:

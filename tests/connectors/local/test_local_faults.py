@@ -85,6 +85,21 @@ def test_what_cannot_be_judged_ends_its_own_run_only_and_says_why(site: Site, mo
     assert site.goes_on()
 
 
+def test_a_run_that_cannot_even_be_given_up_stops_no_watcher(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged, verdict = [], gang.gang_end
+
+    def broken(run_id: int, *arguments: Any) -> RunReport:
+        judged.append(run_id)
+        if run_id == 1 and len(judged) < 4:
+            raise RuntimeError("no such luck")
+        return verdict(run_id, *arguments)
+
+    monkeypatch.setattr(gang, "gang_end", broken)
+    site.start("true")
+    assert site.end_of().exit_code == 0
+    assert site.goes_on()
+
+
 @pytest.mark.parametrize("word", ["5", "{}", '{"phase": "ended", "exit_code": 1e99, "signal": "SIGNONE"}', "[[["])
 def test_a_command_that_writes_over_its_report_ends_its_own_run_only(word: str, site: Site) -> None:
     site.start(f"echo '{word}' > $DURE_RUN_DIR/report-0.json; kill -9 $PPID; exec sleep 600")

@@ -106,6 +106,13 @@ def test_a_report_of_numbers_that_no_database_takes_does_not_silence_its_site(
     assert (stage.run(job).exit_code, stage.run(job).message) == (2**31 - 1, "ab?")
 
 
+def test_an_answer_says_from_which_state_of_the_record_it_comes(stage: Stage, agent: ScriptedAgent) -> None:
+    before = agent.sync().change
+    assert agent.sync().change == before
+    leased(stage)
+    assert agent.sync().change > before > 0
+
+
 def test_a_phase_that_comes_late_changes_nothing(stage: Stage, agent: ScriptedAgent) -> None:
     job = running(stage, agent)
     agent.sync(runs_now(stage.run(job), stage.clock.now_ms(), RunPhase.STARTING))
