@@ -47,6 +47,8 @@ class ReasonCode(StrEnum):
     GROUP_NOT_FOUND = "GroupNotFound"
     SITE_NOT_FOUND = "SiteNotFound"
     PERSON_NOT_FOUND = "PersonNotFound"
+    ROLE_NOT_HELD = "RoleNotHeld"
+    OUTPUTS_NOT_FOUND = "OutputsNotFound"
     TOKEN_NOT_FOUND = "TokenNotFound"
     CONTENT_NOT_FOUND = "ContentNotFound"
     ROUTE_NOT_FOUND = "RouteNotFound"

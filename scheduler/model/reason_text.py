@@ -89,6 +89,16 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "There is no site {site} that you may see: `dure site list` names them.",
     ),
     _C.PERSON_NOT_FOUND: (_K.NOT_FOUND, "{person} 님을 찾을 수 없습니다.", "There is nobody named {person}."),
+    _C.ROLE_NOT_HELD: (
+        _K.NOT_FOUND,
+        "{person} 님은 {where}에 {role} 권한이 없습니다. 위 그룹에서 물려받은 권한은 그 그룹에서 거두십시오.",
+        "{person} does not hold the role {role} on {where}; one that is inherited is taken away where it was given.",
+    ),
+    _C.OUTPUTS_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "작업 {job}의 결과물이 없습니다: {problem_ko}",
+        "There are no outputs of job {job}: {problem}",
+    ),
     _C.TOKEN_NOT_FOUND: (_K.NOT_FOUND, "토큰 {token}을(를) 찾을 수 없습니다.", "There is no token {token} of yours."),
     _C.CONTENT_NOT_FOUND: (
         _K.NOT_FOUND,

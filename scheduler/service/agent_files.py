@@ -41,6 +41,8 @@ def take_log(
     if refusal is not None:
         return refusal
     following = logs.append(transaction, run_id=run_id, rank=rank, offset=offset, data=data)
+    if ended:
+        logs.mark_ended(transaction, run_id, rank)
     if data or ended:
         transaction.after_commit(f"logs:{run_id}", log_ended_payload(rank) if ended else b"")
     return following

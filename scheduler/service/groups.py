@@ -92,7 +92,7 @@ def create_group(
             parent_id=parent.id,
             name=name,
             path=path,
-            kind=_KINDS[min(len(parent.ancestors), len(_KINDS) - 1)],
+            kind=_kind_at(len(parent.ancestors)),
             sector=sector or parent.row.sector,
             trust_domain=trust_domain,
             data_class=data_class,
@@ -135,9 +135,18 @@ def move_group(
     transaction.event("group.moved", actor=caller.person, why=why, group_id=group.id, data=data)
     _tree_changed(transaction, runtime)
     after = read_directory(transaction.connection)
+    moved = [after.by_id[each] for each in after.subtree_ids[group.id]]
+    kinds = {view.id: _kind_at(len(view.ancestors) - 1) for view in moved}
+    groups.set_kinds(transaction, {view.id: kinds[view.id] for view in moved if view.row.kind != kinds[view.id]})
+    after = read_directory(transaction.connection)
     if after.by_id[group.id].data_class is not group.data_class:
         protect_jobs(transaction, [after.by_id[each] for each in after.subtree_ids[group.id]])
     return after.by_id[group.id]
+
+
+def _kind_at(depth: int) -> str:
+    """What a group is called by how many stand above it."""
+    return _KINDS[min(depth, len(_KINDS) - 1)]
 
 
 def _tree_changed(transaction: WriteTransaction, runtime: Runtime) -> None:

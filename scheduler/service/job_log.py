@@ -26,9 +26,18 @@ class LogView:
 
 
 def read_log(
-    runtime: Runtime, caller: Caller, job_id: int, *, rank: int, run_id: int | None, offset: int, bytes_max: int
+    runtime: Runtime,
+    caller: Caller,
+    job_id: int,
+    *,
+    rank: int,
+    run_id: int | None,
+    offset: int,
+    bytes_max: int,
+    wait_seconds: float = 0.0,
 ) -> LogView | Refusal:
-    """Read a worker's log of the newest run, or of ``run_id``. Reading a live one has the agent send it."""
+    """Read a worker's log of the newest run, or of ``run_id``. Reading a live one has the agent send it: who comes first
+    finds nothing, and waits up to ``wait_seconds`` for what is on its way."""
     with runtime.database.read() as connection:
         row = find_job(connection, runtime.directories.newest(), caller, job_id)
         if isinstance(row, Refusal):
@@ -40,8 +49,18 @@ def read_log(
             return LogView(run_id=0, data=b"", offset=offset, next_offset=offset)
         piece = logs.read(connection, run_id=run.id, rank=rank, offset=offset, bytes_max=bytes_max)
     if run.phase != RunPhase.ENDED.value:
-        runtime.log_wants.want(run.site_id, run.id, rank)
+        if piece.data or wait_seconds <= 0:
+            runtime.log_wants.want(run.site_id, run.id, rank)
+        elif _arrived(runtime, run, rank, wait_seconds):
+            with runtime.database.read() as connection:
+                piece = logs.read(connection, run_id=run.id, rank=rank, offset=offset, bytes_max=bytes_max)
     return LogView(run_id=run.id, data=piece.data, offset=offset, next_offset=offset + len(piece.data))
+
+
+def _arrived(runtime: Runtime, run: RunRow, rank: int, wait_seconds: float) -> bool:
+    """Ask for a log; if nobody did a moment ago, whether bytes of it came in time."""
+    with runtime.bus.subscribe(f"logs:{run.id}") as news:
+        return runtime.log_wants.want(run.site_id, run.id, rank) and bool(news.wait(wait_seconds))
 
 
 def _run(connection: Connection, job_id: int, run_id: int | None) -> RunRow | None:

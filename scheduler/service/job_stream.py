@@ -15,6 +15,7 @@ from scheduler.service.job_log import LogView, log_ended_payload, read_log
 from scheduler.service.job_view import JobDetail
 from scheduler.service.jobs import show_job
 from scheduler.service.runtime import Runtime
+from scheduler.store import logs
 
 #: How often the store is looked at without a wake-up: a dead bus only delays.
 LOOK_SECONDS = 1.0
@@ -90,7 +91,7 @@ async def follow(
                     yield JobMoment(kind="log", position=position, text=text)
             if JobState(row.state) in TERMINAL_STATES:
                 now_seconds = runtime.clock.monotonic_seconds()
-                if log_ended:
+                if log_ended or await asyncio.to_thread(_has_ended, runtime, listened_run, rank):
                     settle_until = now_seconds
                 settle_until = settle_until or now_seconds + _settle_seconds(detail, runtime, with_log=with_log)
                 if now_seconds >= settle_until:
@@ -102,6 +103,11 @@ async def follow(
                 log_ended = log_ended or payload == log_ended_payload(rank)
     finally:
         subscription.close()
+
+
+def _has_ended(runtime: Runtime, run_id: int, rank: int) -> bool:
+    with runtime.database.read() as connection:
+        return logs.has_ended(connection, run_id, rank)
 
 
 def _piece(runtime: Runtime, caller: Caller, job_id: int, rank: int, position: Position) -> LogView | Refusal:

@@ -29,17 +29,20 @@ class LogWants:
         self._wanted: dict[int, dict[tuple[int, int], float]] = {}
         self._asked: dict[int, dict[tuple[int, int], float]] = {}
 
-    def want(self, site_id: int, run_id: int, rank: int) -> None:
-        """Somebody reads this worker's log now. Cheap to repeat."""
+    def want(self, site_id: int, run_id: int, rank: int) -> bool:
+        """Somebody reads this worker's log now. Cheap to repeat. Answer whether nobody did a moment ago: then its newest
+        bytes are only on their way."""
         now_seconds = self._clock.monotonic_seconds()
         key = (site_id, run_id, rank)
         with self._lock:
             if now_seconds - self._told.get(key, float("-inf")) < REPEAT_SECONDS:
-                return
+                return False
+            fresh = now_seconds - self._told.get(key, float("-inf")) >= WANTED_SECONDS
             self._told = {each: at for each, at in self._told.items() if now_seconds - at < WANTED_SECONDS}
             self._told[key] = now_seconds
         self.heard(site_id, f"{run_id}:{rank}".encode())
         self._bus.publish(wants_topic(site_id), f"{run_id}:{rank}".encode())
+        return fresh
 
     def heard(self, site_id: int, payload: bytes) -> None:
         """Take note of what a server told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import threading
 from functools import partial
@@ -41,7 +42,7 @@ class SchedulerLoop:
 
     def __init__(self, runtime: Runtime, holder: str | None = None) -> None:
         self._runtime = runtime
-        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}"
+        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._stopping = threading.Event()
         self._log = structlog.get_logger("dure.scheduler")
         self._forgot_seconds = float("-inf")

@@ -68,10 +68,10 @@ def add_member(
     if isinstance(group, Refusal):
         return group
     member = people.ensure(transaction, person)
-    memberships.add(transaction, person_id=member.id, group_id=group.id, role=role.value)
-    data = {"person": person, "role": role.value}
-    transaction.event("member.added", actor=caller.person, why=why, group_id=group.id, data=data)
-    access_changed(transaction, runtime)
+    if memberships.add(transaction, person_id=member.id, group_id=group.id, role=role.value):
+        data = {"person": person, "role": role.value}
+        transaction.event("member.added", actor=caller.person, why=why, group_id=group.id, data=data)
+        access_changed(transaction, runtime)
     return Member(person=person, role=role, group=path, inherited=False)
 
 
@@ -88,7 +88,7 @@ def remove_member(
     if role is Role.ADMINISTRATOR and _administrators(transaction.connection, group.id) == {known.id}:
         return refuse(ReasonCode.STATE_CONFLICT, state="last administrator", action="member remove")
     if not memberships.remove(transaction, person_id=known.id, group_id=group.id, role=role.value):
-        return refuse(ReasonCode.PERSON_NOT_FOUND, field="person", person=person)
+        return refuse(ReasonCode.ROLE_NOT_HELD, field="role", person=person, role=role.value, where=path)
     data = {"person": person, "role": role.value}
     transaction.event("member.removed", actor=caller.person, why=why, group_id=group.id, data=data)
     access_changed(transaction, runtime)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
 
 from quota.changes import check_quota
 from quota.tree import Quota as TreeQuota
@@ -14,7 +16,7 @@ from scheduler.service.caller import Caller, Role
 from scheduler.service.directory import read_directory
 from scheduler.service.groups import quota_tree, refusal_of_quota
 from scheduler.service.runtime import Runtime
-from scheduler.store import quotas
+from scheduler.store import gpu_classes, nodes, quotas
 from scheduler.store.quotas import Quota
 from scheduler.store.transaction import WriteTransaction
 
@@ -43,7 +45,36 @@ def show_quotas(runtime: Runtime, caller: Caller, path: str) -> list[QuotaView] 
     return [
         QuotaView(group=path, gpu_class=name, row=rows.get(name), use=uses.get(name) or _unused(name))
         for name in sorted(uses.keys() | rows.keys())
+        if name not in rows or not _says_nothing(rows[name]) or _is_used(uses.get(name))
     ]
+
+
+def with_use(runtime: Runtime, view: QuotaView) -> QuotaView:
+    """The same quota, with its use as it is now."""
+    snapshot, group = runtime.world.snapshot(), runtime.directories.newest().by_path.get(view.group)
+    if group is None or GroupId(group.id) not in snapshot.groups:
+        return view
+    uses = {use.gpu_class: use for use in class_uses(snapshot, GroupId(group.id))}
+    return replace(view, use=uses.get(view.gpu_class, view.use))
+
+
+def _is_used(use: ClassUse | None) -> bool:
+    return use is not None and (use.used, use.queued, use.fair_share, use.guaranteed_effective) != (0, 0, 0, 0)
+
+
+def _says_nothing(row: Quota) -> bool:
+    """Whether a row means what no row means: so one is cleared."""
+    return _tree_quota(row) == TreeQuota()
+
+
+def _tree_quota(row: Quota) -> TreeQuota:
+    return TreeQuota(
+        guaranteed=row.guaranteed,
+        limit=row.limit,
+        borrowing_limit=row.borrowing_limit,
+        lending_limit=row.lending_limit,
+        weight=row.weight,
+    )
 
 
 def _unused(gpu_class: str) -> ClassUse:
@@ -76,8 +107,15 @@ def set_quota(
         return refuse(ReasonCode.FORBIDDEN, needed=Role.MANAGER.value, where=decider.path)
     before = quotas.find(transaction.connection, group.id, gpu_class)
     current = None if before is None else str(before.change)
-    if current != etag:
+    cleared = before is not None and _says_nothing(before) and etag is None
+    if current != etag and not cleared:
         return refuse(ReasonCode.ETAG_MISMATCH, field="If-Match", current=current or "-")
+    if before is not None and _tree_quota(before) == new:
+        return QuotaView(group=path, gpu_class=gpu_class, row=before, use=_unused(gpu_class))
+    known = _known_classes(transaction.connection)
+    if before is None and gpu_class not in known:
+        names = ", ".join(sorted(known)) or "-"
+        return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_class", gpu_class=gpu_class, known=names)
     refusal = check_quota(quota_tree(transaction.connection, directory), group.id, gpu_class, new)
     if refusal is not None:
         return refusal_of_quota(directory, refusal)
@@ -96,6 +134,11 @@ def set_quota(
     transaction.on_commit(runtime.world.forget)
     transaction.after_commit("scheduler")
     return QuotaView(group=path, gpu_class=gpu_class, row=row, use=_unused(gpu_class))
+
+
+def _known_classes(connection: Connection) -> set[str]:
+    """Classes that the exchange table or some site names; a new one enters the table first."""
+    return {row.name for row in gpu_classes.every(connection)} | nodes.known_classes(connection)
 
 
 def _numbers(row: Quota | None) -> dict[str, int | None] | None:

@@ -336,8 +336,10 @@ def change_operator(
         memberships.add_operator(transaction, person_id=member.id, site_id=row.id)
     else:
         known = people.by_name(transaction.connection, person)
-        if known is None or not memberships.remove_operator(transaction, person_id=known.id, site_id=row.id):
+        if known is None:
             return refuse(ReasonCode.PERSON_NOT_FOUND, field="person", person=person)
+        if not memberships.remove_operator(transaction, person_id=known.id, site_id=row.id):
+            return refuse(ReasonCode.ROLE_NOT_HELD, field="person", person=person, role="operator", where=name)
     kind = "operator.added" if add else "operator.removed"
     transaction.event(kind, actor=caller.person, why=why, site_id=row.id, data={"person": person})
     access_changed(transaction, runtime)

@@ -3,11 +3,12 @@ service."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, or_, select, update
 
-from scheduler.store.rows import all_of, first_of
+from scheduler.store.rows import all_of, first_of, update_by_id
 from scheduler.store.tables import groups
 from scheduler.store.transaction import WriteTransaction
 
@@ -92,3 +93,8 @@ def move(transaction: WriteTransaction, group: Group, *, parent_id: int, path: s
         .values(path=path + func.substr(groups.c.path, len(group.path) + 1), sector=sector, change=change)
     )
     return moved.rowcount
+
+
+def set_kinds(transaction: WriteTransaction, kinds: Mapping[int, str]) -> None:
+    """Say of groups, by id, what kind they are now."""
+    update_by_id(transaction, groups, ("kind",), list(kinds.items()))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from scheduler.store.dialect import upsert
-from scheduler.store.tables import log_parts
+from scheduler.store.tables import log_ends, log_parts
 from scheduler.store.transaction import WriteTransaction
 
 BYTES_MAX = 64 << 20
@@ -66,6 +66,17 @@ def append(
     upsert(connection, log_parts, [row], keys=["run_id", "rank", "offset"])
     now_known = end(connection, run_id, rank)
     return max(after, now_known) if now_known >= bytes_max else now_known
+
+
+def mark_ended(transaction: WriteTransaction, run_id: int, rank: int) -> None:
+    """Note that a worker's log has come in whole."""
+    upsert(transaction.connection, log_ends, [{"run_id": run_id, "rank": rank}], keys=["run_id", "rank"])
+
+
+def has_ended(connection: Connection, run_id: int, rank: int) -> bool:
+    """Whether a worker's log has come in whole."""
+    mine = (log_ends.c.run_id == run_id) & (log_ends.c.rank == rank)
+    return connection.execute(select(log_ends.c.rank).where(mine)).first() is not None
 
 
 def read(connection: Connection, *, run_id: int, rank: int, offset: int, bytes_max: int = READ_BYTES_MAX) -> LogPiece:

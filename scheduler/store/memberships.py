@@ -42,10 +42,14 @@ def of_group(connection: Connection, group_id: int) -> list[Membership]:
     return all_of(Membership, connection, statement.order_by(memberships.c.person_id, memberships.c.role))
 
 
-def add(transaction: WriteTransaction, *, person_id: int, group_id: int, role: str) -> None:
-    """Give a role; nothing happens if it is held already."""
+def add(transaction: WriteTransaction, *, person_id: int, group_id: int, role: str) -> bool:
+    """Give a role; False, and nothing happens, if it is held already."""
+    mine = (memberships.c.person_id == person_id) & (memberships.c.group_id == group_id) & (memberships.c.role == role)
+    if transaction.connection.execute(select(memberships.c.role).where(mine)).first() is not None:
+        return False
     row = {"person_id": person_id, "group_id": group_id, "role": role, "change": transaction.change}
     upsert(transaction.connection, memberships, [row], keys=["person_id", "group_id", "role"])
+    return True
 
 
 def remove(transaction: WriteTransaction, *, person_id: int, group_id: int, role: str) -> bool:

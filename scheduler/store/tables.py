@@ -334,6 +334,14 @@ log_parts = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+log_ends = Table(
+    "log_ends",
+    metadata,
+    # A worker's log that has come in whole: who reads it later need not wait for more.
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rank", Integer, primary_key=True, autoincrement=False),
+)
+
 #: At most one live run a job (law 6), held by the database itself.
 Index(
     "uq_runs_live_job_id",

@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, bindparam, update
 
 from scheduler.model.errors import StoreError
 from scheduler.store.dialect import bulk_insert, encode_json
 from scheduler.store.tables import counters, events
+
+logger = structlog.get_logger("dure.store")
 
 #: (kind, job id, group id, site id, actor, why, data as JSON text)
 EventRow = tuple[str, int | None, int | None, int | None, str, str, str]
@@ -128,7 +131,11 @@ class WriteTransaction:
     def committed(self, publish: Callable[[str, bytes], None]) -> None:
         """Tell of the commit. ``Database`` calls this once the transaction is durable."""
         for callback in self._pending.callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:
+                # What is durable must not look as if it had failed: it would be done again.
+                logger.exception("what follows a commit failed")
         for topic, payload in dict.fromkeys(self._pending.messages):
             publish(topic, payload)
 

@@ -15,6 +15,7 @@ from scheduler.model.job_spec import DIGEST_PATTERN
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.caller import Caller
 from scheduler.service.jobs import find_job
+from scheduler.service.outputs import why_no_outputs
 from scheduler.service.runtime import Runtime
 from scheduler.store import content
 
@@ -77,6 +78,6 @@ def _outputs(runtime: Runtime, caller: Caller, job_id: int) -> tuple[str, int] |
         if isinstance(row, Refusal):
             return row
         size = None if row.outputs is None else content.size(connection, row.outputs)
-    if row.outputs is None or size is None:
-        return refuse(ReasonCode.CONTENT_NOT_FOUND, digest=f"outputs of job {job_id}")
+        if row.outputs is None or size is None:
+            return why_no_outputs(connection, row)
     return row.outputs, size

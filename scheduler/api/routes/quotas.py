@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from quota.tree import Quota
 from scheduler.api.dependencies import Managing, Reading, RuntimeHere, write
@@ -49,7 +50,8 @@ async def set_quota(
     def act(transaction: WriteTransaction) -> QuotaView | Refusal:
         return service.set_quota(transaction, runtime, caller, group, gpu_class, new, etag=etag, why=body.why)
 
-    document = quota_document(await write(request, act))
+    view = await write(request, act)
+    document = quota_document(await run_in_threadpool(service.with_use, runtime, view))
     response.headers["ETag"] = f'"{document.etag}"'
     return document
 

@@ -191,5 +191,6 @@ def test_operators_come_and_go(stage: Stage, agent: ScriptedAgent, operator: Cal
     assert not isinstance(change("haeun", add=True), Refusal)
     assert count() == 1
     assert not isinstance(change("haeun", add=False), Refusal)
-    assert code_of(change("haeun", add=False)) is ReasonCode.PERSON_NOT_FOUND
+    assert code_of(change("haeun", add=False)) is ReasonCode.ROLE_NOT_HELD
+    assert code_of(change("a-typing-error", add=False)) is ReasonCode.PERSON_NOT_FOUND
     assert count() == 0

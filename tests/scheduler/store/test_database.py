@@ -166,3 +166,18 @@ def _contention(database: Database) -> DBAPIError:
         sqlite_errorname = "SQLITE_BUSY"
 
     return DBAPIError("UPDATE", None, BusyError())
+
+
+def test_what_follows_a_commit_may_fail_and_the_commit_stands(database: Database) -> None:
+    told: list[str] = []
+
+    def failing() -> None:
+        raise ValueError("a fault in a callback")
+
+    with database.write() as transaction:
+        transaction.event("made.up", actor="jiwoo")
+        transaction.on_commit(failing)
+        transaction.on_commit(lambda: told.append("second"))
+    assert told == ["second"]
+    with database.read() as connection:
+        assert connection.execute(select(events.c.kind)).scalars().all() == ["made.up"]
