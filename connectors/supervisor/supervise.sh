@@ -62,6 +62,23 @@ else
 fi
 pid=$! started=$(now_ms) began=$(uptime_cs)
 tell running null null null null
+# The numbers that Linux gives them; a process that has no handler for a signal would die of it.
+number_of() { case "$1" in HUP) echo 1 ;; INT) echo 2 ;; USR1) echo 10 ;; USR2) echo 12 ;; *) echo 15 ;; esac; }
+catches() { # pid signal
+    mask=$(sed -n 's/^SigCgt:[^0-9a-f]*[0-9a-f]*\([0-9a-f]\{8\}\)$/\1/p' "/proc/$1/status" 2>/dev/null)
+    [ $((0x${mask:-0} >> ($(number_of "$2") - 1) & 1)) -eq 1 ]
+}
+members() { # every process of the command's session or group
+    for each in /proc/[0-9]*; do
+        set -- $(sed 's/.*) //' "$each/stat" 2>/dev/null)
+        [ "${3:-}" = "$pid" ] || [ "${4:-}" = "$pid" ] || [ "${each#/proc/}" = "$pid" ] && echo "${each#/proc/}"
+    done
+}
+checkpoint_everybody() {
+    for member in $(members); do
+        catches "$member" "$checkpoint_signal" && kill "-$checkpoint_signal" "$member" 2>/dev/null
+    done
+}
 everybody() { kill "-$1" "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
 
 cause= since= step=0 told=
@@ -95,7 +112,7 @@ while kill -0 "$pid" 2>/dev/null; do
         grace_cs=$(hundredths "$grace") gone=$((now - since))
         if [ "$step" -eq 0 ]; then
             step=1
-            [ -n "$checkpoint_signal" ] && kill "-$checkpoint_signal" "$pid" 2>/dev/null
+            [ -n "$checkpoint_signal" ] && checkpoint_everybody
         fi
         if [ "$step" -eq 1 ] && { [ -z "$checkpoint_signal" ] || [ "$gone" -ge $((grace_cs / 2)) ]; }; then
             step=2

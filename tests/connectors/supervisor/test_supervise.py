@@ -208,3 +208,32 @@ def test_a_log_beyond_its_limit_is_cut_and_says_so(tmp_path: Path) -> None:
     site.control()
     assert site.start("yes | head -c 100000", "--log-bytes-max", "1000").wait(20) == 0
     assert len(site.log()) < 1_200 and "cut here" in site.log()
+
+
+TRAINER = (
+    "import signal, sys, time\n"
+    "def save(*_):\n"
+    "    print('saved', flush=True)\n"
+    "    sys.exit(0)\n"
+    "signal.signal(signal.SIGUSR1, save)\n"
+    "print('trains', flush=True)\n"
+    "while True:\n"
+    "    time.sleep(0.05)\n"
+)
+
+
+def test_a_trainer_below_a_shell_has_its_checkpoint_signal_and_the_shell_goes_on(site: Site) -> None:
+    (site.folder / "trainer.py").write_text(TRAINER, encoding="utf-8")
+    process = site.start(f"{sys.executable} trainer.py; echo after $?", "--checkpoint-signal", "SIGUSR1")
+    site.wait_for("trains")
+    site.control(stop={"cause": "preempted", "grace_seconds": 20, "checkpoint": True})
+    process.wait(15)
+    assert site.log() == "trains\nsaved\nafter 0\n"
+
+
+def test_a_command_that_does_not_know_its_checkpoint_signal_does_not_die_of_it(site: Site) -> None:
+    process = site.start("echo works; sleep 0.7; echo done", "--checkpoint-signal", "SIGUSR1")
+    site.wait_for("works")
+    site.control(stop={"cause": "preempted", "grace_seconds": 20, "checkpoint": True})
+    process.wait(15)
+    assert site.log() == "works\ndone\n"
