@@ -46,6 +46,7 @@ class SchedulerLoop:
         self._stopping = threading.Event()
         self._log = structlog.get_logger("dure.scheduler")
         self._forgot_seconds = float("-inf")
+        self._renewed_seconds = runtime.clock.monotonic_seconds()
         self._silent: set[int] = set()
 
     def stop(self) -> None:
@@ -95,19 +96,20 @@ class SchedulerLoop:
         follower.catch_up()
         # Who led before may have gone while sites were silent: each is looked at once.
         self._silent = set(follower.sites)
-        renewed_seconds = runtime.clock.monotonic_seconds()
+        self._renewed_seconds = runtime.clock.monotonic_seconds()
         with runtime.bus.subscribe("scheduler") as news:
             while not self._stopping.is_set():
-                now_seconds = runtime.clock.monotonic_seconds()
-                if now_seconds - renewed_seconds >= runtime.settings.leadership_seconds / 3:
-                    self._renew(fence)
-                    renewed_seconds = now_seconds
+                self._renew_when_due(fence)
                 started = self.turn(follower, fence)
                 if not started:
                     news.wait(runtime.settings.round_interval_seconds)
         leadership.release(runtime.database, fence)
 
-    def _renew(self, fence: Fence) -> None:
+    def _renew_when_due(self, fence: Fence) -> None:
+        now_seconds = self._runtime.clock.monotonic_seconds()
+        if now_seconds - self._renewed_seconds < self._runtime.settings.leadership_seconds / 3:
+            return
+        self._renewed_seconds = now_seconds
         now_ms = self._runtime.clock.now_ms()
         if not leadership.renew(self._runtime.database, fence, duration_ms=self._duration_ms(), now_ms=now_ms):
             raise LeadershipLost(f"{self._holder} leads no more")
@@ -156,4 +158,5 @@ class SchedulerLoop:
         for first in range(0, len(plan.starts), STARTS_A_TRANSACTION):
             part = plan.starts[first : first + STARTS_A_TRANSACTION]
             started += database.run(partial(commit_starts, starts=part, shapes=snapshot.shapes), fence)
+            self._renew_when_due(fence)
         return started
