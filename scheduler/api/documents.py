@@ -159,6 +159,7 @@ def group_document(caller: Caller, view: GroupView) -> GroupOut:
         parent=view.parent_path,
         data_class=view.data_class.value,
         trust_domain=view.trust_domain,
+        output_bytes_max=view.output_bytes_max,
         example=row.example,
         roles_of_caller=roles_on(caller, view),
         created_at=time_text(row.created_ms),

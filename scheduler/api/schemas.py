@@ -17,6 +17,7 @@ GroupPath = Annotated[str, Field(pattern=GROUP_PATH_PATTERN, max_length=400)]
 Why = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
 TimeText = Annotated[str, Field(examples=["2026-11-24T03:00:00.000Z"])]
 Amount = Annotated[int, Field(ge=0, le=10_000_000)]
+OutputBytes = Annotated[int, Field(ge=0, le=2**40)]
 DatabaseId = Annotated[int, Field(ge=1, le=2**53)]
 
 
@@ -284,7 +285,15 @@ class GroupIn(Input):
     sector: Literal["public", "startup", "research", "national", "partner"] | None = None
     data_class: DataClass | None = None
     trust_domain: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    output_bytes_max: OutputBytes | None = None
     example: bool = False
+    why: Why = ""
+
+
+class OutputLimitIn(Input):
+    """Largest archive of outputs of a job in the group and below; null: as the group above it."""
+
+    output_bytes_max: OutputBytes | None
     why: Why = ""
 
 
@@ -305,6 +314,7 @@ class GroupOut(BaseModel):
     parent: str | None
     data_class: str
     trust_domain: str
+    output_bytes_max: int | None
     example: bool
     roles_of_caller: list[str]
     created_at: TimeText

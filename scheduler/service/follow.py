@@ -60,6 +60,14 @@ def facts_of(group: GroupView) -> GroupFacts:
     )
 
 
+def newest_tree_change(connection: Connection) -> int:
+    """The newest change of groups and quotas."""
+    newest = connection.execute(
+        select(func.max(groups.c.change), func.coalesce(select(func.max(quotas.c.change)).scalar_subquery(), 0))
+    ).one()
+    return max(newest[0] or 0, newest[1] or 0)
+
+
 class Follower:
     """Keeps ``federation`` in step with the store. Not thread-safe."""
 
@@ -71,7 +79,8 @@ class Follower:
         self.sites: dict[int, SiteRow] = {}
         #: grows whenever groups, quotas, sites' contracts or nodes changed
         self.version = 0
-        self._tree_change = -1
+        #: the newest change of groups and quotas that the federation knows of
+        self.tree_change = -1
         self._nodes_change = 0
         self._jobs_change = 0
         self._runs_change = 0
@@ -87,18 +96,15 @@ class Follower:
             self._follow_jobs(connection)
 
     def _follow_tree(self, connection: Connection) -> None:
-        newest = connection.execute(
-            select(func.max(groups.c.change), func.coalesce(select(func.max(quotas.c.change)).scalar_subquery(), 0))
-        ).one()
-        change = max(newest[0] or 0, newest[1] or 0)
-        if change == self._tree_change:
+        change = newest_tree_change(connection)
+        if change == self.tree_change:
             return
         directory = read_directory(connection)
         self.federation.set_groups(
             [facts_of(group) for group in directory.by_id.values()],
             {(GroupId(row.group_id), row.gpu_class): _quota(row) for row in quota_rows.every(connection)},
         )
-        self._tree_change = change
+        self.tree_change = change
         self.version += 1
 
     def _follow_sites(self, connection: Connection) -> None:

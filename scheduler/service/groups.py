@@ -65,6 +65,7 @@ def create_group(
     sector: str | None,
     data_class: str | None,
     trust_domain: str | None,
+    output_bytes_max: int | None,
     example: bool,
     why: str,
 ) -> GroupView | Refusal:
@@ -96,6 +97,7 @@ def create_group(
             sector=sector or parent.row.sector,
             trust_domain=trust_domain,
             data_class=data_class,
+            output_bytes_max=output_bytes_max,
             example=example,
         ),
     )
@@ -103,6 +105,26 @@ def create_group(
     transaction.event("group.created", actor=caller.person, why=why, group_id=row.id, data=data)
     _tree_changed(transaction, runtime)
     return read_directory(transaction.connection).by_id[row.id]
+
+
+def set_output_limit(
+    transaction: WriteTransaction, runtime: Runtime, caller: Caller, path: str, bytes_max: int | None, why: str
+) -> GroupView | Refusal:
+    """Set how large a job's outputs may be in a group and below; None: as above it. Managers of the group's parent."""
+    _ = transaction.change
+    directory = read_directory(transaction.connection)
+    group = group_for(directory, caller, path, Role.VIEWER)
+    if isinstance(group, Refusal):
+        return group
+    decider = group if group.row.parent_id is None else directory.by_id[group.row.parent_id]
+    if not holds(caller, decider, Role.MANAGER):
+        return refuse(ReasonCode.FORBIDDEN, needed=Role.MANAGER.value, where=decider.path)
+    if group.row.output_bytes_max != bytes_max:
+        groups.set_output_bytes_max(transaction, group.id, bytes_max)
+        data = {"before": group.row.output_bytes_max, "after": bytes_max}
+        transaction.event("group.output_limit", actor=caller.person, why=why, group_id=group.id, data=data)
+        _tree_changed(transaction, runtime)
+    return read_directory(transaction.connection).by_id[group.id]
 
 
 def move_group(

@@ -126,7 +126,7 @@ class SchedulerLoop:
             violations = check_plan(snapshot, plan)
             if violations:
                 raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")
-            started = self._commit(snapshot, plan, fence)
+            started = self._commit(snapshot, plan, fence, follower.tree_change)
         STARTS.inc(started)
         return started
 
@@ -153,10 +153,11 @@ class SchedulerLoop:
             runtime.database.run(lambda each: forget_old_answers(each, seconds), fence)
         return bool(changed)
 
-    def _commit(self, snapshot: Snapshot, plan: Plan, fence: Fence) -> int:
+    def _commit(self, snapshot: Snapshot, plan: Plan, fence: Fence, tree_change: int) -> int:
         database, started = self._runtime.database, 0
         for first in range(0, len(plan.starts), STARTS_A_TRANSACTION):
             part = plan.starts[first : first + STARTS_A_TRANSACTION]
-            started += database.run(partial(commit_starts, starts=part, shapes=snapshot.shapes), fence)
+            commit = partial(commit_starts, starts=part, shapes=snapshot.shapes, tree_change=tree_change)
+            started += database.run(commit, fence)
             self._renew_when_due(fence)
         return started

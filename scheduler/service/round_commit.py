@@ -9,6 +9,7 @@ from scheduler.model.ids import ShapeId
 from scheduler.model.job_state import JobState
 from scheduler.model.shape import Shape
 from scheduler.model.site import SiteState
+from scheduler.service.follow import newest_tree_change
 from scheduler.store import jobs, runs, sites
 from scheduler.store.dialect import encode_json
 from scheduler.store.runs import NewRun
@@ -18,9 +19,20 @@ ACTOR = "scheduler"
 STARTS_A_TRANSACTION = 2_000
 
 
-def commit_starts(transaction: WriteTransaction, starts: Sequence[Start], shapes: Mapping[ShapeId, Shape]) -> int:
-    """Lease what is still queued, at sites that are still active; answer how many runs that made."""
+def commit_starts(
+    transaction: WriteTransaction,
+    starts: Sequence[Start],
+    shapes: Mapping[ShapeId, Shape],
+    tree_change: int | None = None,
+) -> int:
+    """Lease what is still queued, at sites that are still active; answer how many runs that made.
+
+    ``tree_change`` is the newest change of groups and quotas that the round knew of: after another one nothing is
+    leased, since what was decided may break it; the next round decides anew.
+    """
     _ = transaction.change
+    if tree_change is not None and tree_change != newest_tree_change(transaction.connection):
+        return 0
     known = jobs.by_ids(transaction.connection, [start.job for start in starts])
     active = {row.id for row in sites.every(transaction.connection) if row.state == SiteState.ACTIVE.value}
     valid = [

@@ -95,6 +95,11 @@ def move(transaction: WriteTransaction, group: Group, *, parent_id: int, path: s
     return moved.rowcount
 
 
+def set_output_bytes_max(transaction: WriteTransaction, group_id: int, bytes_max: int | None) -> None:
+    """Set a group's own limit of outputs; None: inherited."""
+    update_by_id(transaction, groups, ("output_bytes_max",), [(group_id, bytes_max)])
+
+
 def set_kinds(transaction: WriteTransaction, kinds: Mapping[int, str]) -> None:
     """Say of groups, by id, what kind they are now."""
     update_by_id(transaction, groups, ("kind",), list(kinds.items()))

@@ -16,10 +16,11 @@ from scheduler.api.dependencies import (
     cursor_of,
     perform,
     read_cursor,
+    write,
 )
 from scheduler.api.documents import group_document
 from scheduler.api.problem import answered
-from scheduler.api.schemas import GroupIn, GroupMoveIn, GroupOut, GroupPage, GroupPath
+from scheduler.api.schemas import GroupIn, GroupMoveIn, GroupOut, GroupPage, GroupPath, OutputLimitIn
 from scheduler.model.reason import Refusal
 from scheduler.service import groups as service
 from scheduler.service.directory import GroupView
@@ -44,6 +45,7 @@ async def create_group(
             sector=body.sector,
             data_class=None if body.data_class is None else body.data_class.value,
             trust_domain=body.trust_domain,
+            output_bytes_max=body.output_bytes_max,
             example=body.example,
             why=body.why,
         )
@@ -64,6 +66,18 @@ def list_groups(runtime: RuntimeHere, caller: Reading, cursor: Cursor = None, li
 def show_group(group: GroupPath, runtime: RuntimeHere, caller: Reading) -> GroupOut:
     """One group."""
     return group_document(caller, answered(service.show_group(runtime, caller, group)))
+
+
+@router.put("/groups/{group}/output-limit")
+async def set_output_limit(
+    request: Request, group: GroupPath, body: OutputLimitIn, runtime: RuntimeHere, caller: Managing
+) -> GroupOut:
+    """How large a job's collected outputs may be, in the group and below."""
+
+    def act(transaction: WriteTransaction) -> GroupView | Refusal:
+        return service.set_output_limit(transaction, runtime, caller, group, body.output_bytes_max, body.why)
+
+    return group_document(caller, await write(request, act))
 
 
 @router.post("/groups/{group}/move", response_model=GroupOut)

@@ -81,3 +81,20 @@ def test_a_group_that_moves_is_called_by_where_it_stands(cast: Cast) -> None:
     administrator.post("groups/research.rising.lab/move", {"parent": "research"})
     shown = {path: administrator.get(f"groups/{path}")["kind"] for path in ("research.lab", "research.lab.team")}
     assert shown == {"research.lab": "institution", "research.lab.team": "project"}
+
+
+def test_the_limit_of_outputs_is_set_shown_and_inherited(cast: Cast) -> None:
+    administrator = cast.federation.administrator
+    cast.federation.group("research.bulky.team")
+
+    def limits() -> list[int]:
+        return [administrator.get(f"groups/{path}")["output_bytes_max"] for path in paths]
+
+    paths = ("research.bulky", "research.bulky.team")
+    inherited = administrator.get("groups/research")["output_bytes_max"]
+    assert limits() == [inherited] * 2
+    path = "groups/research.bulky/output-limit"
+    assert administrator.ask("PUT", path, json={"output_bytes_max": 5000, "why": "films"}).status_code == 200
+    assert limits() == [5000, 5000]
+    administrator.ask("PUT", path, json={"output_bytes_max": None})
+    assert limits() == [inherited] * 2

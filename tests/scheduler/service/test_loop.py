@@ -18,7 +18,7 @@ from scheduler.service import loop as loop_module
 from scheduler.service.loop import SchedulerLoop
 from scheduler.service.round_commit import commit_starts
 from scheduler.service.runtime import Runtime
-from scheduler.store import idempotency, jobs, leadership, sites
+from scheduler.store import idempotency, jobs, leadership, quotas, sites
 from scheduler.store.idempotency import Answer, IdempotencyKey
 
 
@@ -90,6 +90,25 @@ def test_a_job_that_changed_since_the_decision_is_skipped_and_the_others_are_lea
     with stage.runtime.database.write(stage.fence) as transaction:
         assert commit_starts(transaction, starts, snapshot.shapes) == 1
     assert (stage.runs(changed), stage.job(other).state) == ([], "leased")
+
+
+def test_nothing_is_leased_by_quotas_that_were_changed_since_the_decision(stage: Stage) -> None:
+    stage.agent()
+    group = stage.group()
+    (job,) = stage.submit(group)
+    stage.follower.catch_up()
+    snapshot, known = stage.follower.federation.snapshot(), stage.follower.tree_change
+    starts = decide(snapshot, 0, 0).starts
+    stage.runtime.database.run(
+        lambda transaction: quotas.put(
+            transaction, group_id=group, gpu_class="h100", guaranteed=0, limit=0, borrowing_limit=None,
+            lending_limit=None, weight=1,
+        )
+    )  # fmt: skip
+    with stage.runtime.database.write(stage.fence) as transaction:
+        assert commit_starts(transaction, starts, snapshot.shapes, known) == 0
+    assert stage.turn() == 0
+    assert stage.job(job).state == "queued"
 
 
 def test_nothing_is_leased_to_a_site_that_was_cordoned_since_the_decision(stage: Stage) -> None:

@@ -17,7 +17,7 @@ def grow(stage: Stage, administrator: Caller, parent: str, name: str, data_class
         lambda transaction: create_group(
             transaction, stage.runtime, administrator, parent_path=parent, name=name,
             sector="research" if parent == "federation" else None, data_class=data_class, trust_domain=None,
-            example=False, why="",
+            output_bytes_max=None, example=False, why="",
         )
     )  # fmt: skip
     assert not isinstance(made, Refusal)
