@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from scheduler.cli.address import path_of
 from scheduler.cli.failure import EXIT_AUTHENTICATION, EXIT_TIMEOUT, CommandFailure, failure_of_problem
 from scheduler.cli.language import say
 from scheduler.cli.profile import Profile, load_profile
@@ -70,14 +71,14 @@ class Client:
 
     def has_content(self, digest: str) -> bool:
         """Whether the content store holds ``digest`` for this person."""
-        response = self._send("HEAD", f"content/{digest}")
+        response = self._send("HEAD", path_of("content", digest))
         return response.status_code == httpx.codes.OK
 
     def put_content(self, digest: str, data: bytes) -> None:
         """Upload an archive under its digest."""
         self._call(
             "PUT",
-            f"content/{digest}",
+            path_of("content", digest),
             content=data,
             headers={"Content-Type": "application/octet-stream"},
             timeout=httpx.Timeout(600.0, connect=5.0),
@@ -107,7 +108,7 @@ class Client:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
         timeout = httpx.Timeout(45.0, connect=5.0)
         with self._http.stream("GET", path, params=_present(query), headers=headers, timeout=timeout) as response:
-            if response.status_code >= 400:
+            if not response.is_success:
                 response.read()
                 raise failure_of_problem(response.status_code, _problem(response))
             yield from _events(response.iter_lines())
@@ -118,7 +119,7 @@ class Client:
 
     def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         response = self._send(method, path, **arguments)
-        if response.status_code >= 400:
+        if not response.is_success:
             raise failure_of_problem(response.status_code, _problem(response))
         return response
 

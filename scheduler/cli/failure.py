@@ -52,7 +52,14 @@ def usage_failure(english: str, korean: str) -> CommandFailure:
 
 def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailure:
     """Turn the server's problem document into words and an exit code."""
-    lines = [text_of(problem, "detail") or text_of(problem, "title") or say(f"HTTP {status}", f"HTTP {status}")]
+    lines = [text_of(problem, "detail") or text_of(problem, "title") or f"HTTP {status}"]
+    if status < 400:
+        lines.append(
+            say(
+                "This address answers, but not as a federation's server does: check `dure login --server`.",
+                "이 주소는 연합 서버로 응답하지 않습니다. `dure login --server`의 주소를 확인하십시오.",
+            )
+        )
     for error in problem.get("errors") or ():
         message = text_of(error, "message")
         if message and message not in lines[0]:
@@ -64,5 +71,5 @@ def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailur
                 f"운영자에게 알려 주십시오: trace {problem['trace_id']}",
             )
         )
-    exit_code = _EXIT_OF_STATUS.get(status, EXIT_TIMEOUT if status >= 500 else EXIT_USAGE)
+    exit_code = _EXIT_OF_STATUS.get(status, EXIT_TIMEOUT if status >= 500 or status < 400 else EXIT_USAGE)
     return CommandFailure(exit_code, *lines)

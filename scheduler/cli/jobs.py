@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command, parse_assignments, strip_none, words_after_dashes
 from scheduler.cli.output import OutputFormat
 
@@ -178,7 +179,7 @@ def show(job: JobId, output: Output = OutputFormat.TABLE) -> None:
     from scheduler.cli.client import Client
     from scheduler.cli.job_view import write_job
 
-    write_job(Client.from_profile().get(f"jobs/{job}"), output)
+    write_job(Client.from_profile().get(path_of("jobs", job)), output)
 
 
 @command
@@ -187,7 +188,7 @@ def why(job: JobId, output: Output = OutputFormat.TABLE) -> None:
     from scheduler.cli.client import Client
     from scheduler.cli.job_view import write_why
 
-    write_why(Client.from_profile().get(f"jobs/{job}/why"), output)
+    write_why(Client.from_profile().get(path_of("jobs", job, "why")), output)
 
 
 @command
@@ -209,7 +210,7 @@ def logs(
         return
     offset = 0
     while True:
-        part = client.download(f"jobs/{job}/log", rank=rank, run=run, offset=offset)
+        part = client.download(path_of("jobs", job, "log"), rank=rank, run=run, offset=offset)
         sys.stdout.buffer.write(part.content)
         following = int(part.headers.get("Dure-Log-Next", offset))
         if following <= offset:
@@ -227,7 +228,7 @@ def _act(action: str, jobs: list[int], why: str, output: OutputFormat, **more: A
     client, done, failed = Client.from_profile(), [], None
     for job in jobs:
         try:
-            done.append(client.post(f"jobs/{job}/{action}", {"why": why, **more}))
+            done.append(client.post(path_of("jobs", job, action), {"why": why, **more}))
         except CommandFailure as failure:
             failed = failure
             for line in failure.lines:
@@ -287,7 +288,7 @@ def pull(
     from scheduler.cli.language import say
     from scheduler.cli.output import write_note
 
-    answer = Client.from_profile().download(f"jobs/{job}/outputs")
+    answer = Client.from_profile().download(path_of("jobs", job, "outputs"))
     digest = answer.headers.get("ETag", "").strip('"')
     if digest.startswith("sha256:") and digest != f"sha256:{hashlib.sha256(answer.content).hexdigest()}":
         raise CommandFailure(
