@@ -50,16 +50,30 @@ def usage_failure(english: str, korean: str) -> CommandFailure:
     return CommandFailure(EXIT_USAGE, say(english, korean))
 
 
+def failure_of_fault(fault: OSError | UnicodeError) -> CommandFailure:
+    """What the user's own machine refuses: a file, a full disk, text that is not UTF-8."""
+    if isinstance(fault, UnicodeError):
+        return usage_failure(
+            f"Text that is not UTF-8 cannot be used: {fault}", f"UTF-8이 아닌 글은 쓸 수 없습니다: {fault}"
+        )
+    what = f"{fault.filename}: {fault.strerror}" if fault.filename is not None else str(fault.strerror or fault)
+    return usage_failure(f"This machine refuses it: {what}", f"이 컴퓨터에서 할 수 없습니다: {what}")
+
+
+def failure_of_address(server: str) -> CommandFailure:
+    """Something answers at ``server``, but not as a federation does."""
+    return CommandFailure(
+        EXIT_TIMEOUT,
+        say(
+            f"{server} answers, but not as a federation's server does: check the address in `dure login --server`.",
+            f"{server}은(는) 연합 서버로 응답하지 않습니다. `dure login --server`의 주소를 확인하십시오.",
+        ),
+    )
+
+
 def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailure:
     """Turn the server's problem document into words and an exit code."""
     lines = [text_of(problem, "detail") or text_of(problem, "title") or f"HTTP {status}"]
-    if status < 400:
-        lines.append(
-            say(
-                "This address answers, but not as a federation's server does: check `dure login --server`.",
-                "이 주소는 연합 서버로 응답하지 않습니다. `dure login --server`의 주소를 확인하십시오.",
-            )
-        )
     for error in problem.get("errors") or ():
         message = text_of(error, "message")
         if message and message not in lines[0]:
@@ -71,5 +85,5 @@ def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailur
                 f"운영자에게 알려 주십시오: trace {problem['trace_id']}",
             )
         )
-    exit_code = _EXIT_OF_STATUS.get(status, EXIT_TIMEOUT if status >= 500 or status < 400 else EXIT_USAGE)
+    exit_code = _EXIT_OF_STATUS.get(status, EXIT_TIMEOUT if status >= 500 else EXIT_USAGE)
     return CommandFailure(exit_code, *lines)

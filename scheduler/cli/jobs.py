@@ -70,7 +70,7 @@ def submit(
             "walltime": walltime,
             "priority_class": priority,
             "data_class": data_class,
-            "working_directory": str(directory.resolve()) if directory else None,
+            "working_directory": str(directory.absolute()) if directory else None,
             "environment": parse_assignments(env, "--env") if env else None,
             "outputs": output_pattern or None,
             "retries": retries,
@@ -295,7 +295,13 @@ def pull(
             EXIT_CONFLICT, say("The outputs arrived damaged: pull again.", "결과물이 손상되었습니다. 다시 받으십시오.")
         )
     directory.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
-        archive.extractall(directory, filter="data")
-        for member in archive.getmembers():
-            write_note(str(directory / member.name))
+    try:
+        with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
+            archive.extractall(directory, filter="data")
+            for member in archive.getmembers():
+                write_note(str(directory / member.name))
+    except tarfile.TarError as unusable:
+        raise CommandFailure(
+            EXIT_CONFLICT,
+            say(f"The outputs cannot be unpacked: {unusable}", f"결과물을 풀 수 없습니다: {unusable}"),
+        ) from unusable

@@ -135,3 +135,24 @@ def test_a_redirection_is_not_taken_for_done(status: int) -> None:
     with pytest.raises(CommandFailure) as failure:
         client_over(lambda _: redirect).delete("tokens/1")
     assert failure.value.exit_code == EXIT_TIMEOUT
+
+
+@pytest.mark.parametrize("token", ["한글", "dure x", "dure_x\n"])
+def test_what_is_no_token_is_told_before_it_is_sent(token: str) -> None:
+    with pytest.raises(CommandFailure, match="DURE_TOKEN") as failure:
+        Client(Profile(server="http://server", token=token))
+    assert failure.value.exit_code == EXIT_AUTHENTICATION
+
+
+@pytest.mark.parametrize("server", ["http://[::1", "http://a:port"])
+def test_what_is_no_address_is_told(server: str) -> None:
+    with pytest.raises(CommandFailure, match="no address") as failure:
+        Client(Profile(server=server, token="dure_x"))
+    assert failure.value.exit_code == EXIT_USAGE
+
+
+def test_another_server_s_page_is_not_taken_for_an_answer() -> None:
+    page = httpx.Response(200, html="<html>hello</html>")
+    with pytest.raises(CommandFailure, match="http://server") as failure:
+        client_over(lambda _: page).get("whoami")
+    assert failure.value.exit_code == EXIT_TIMEOUT
