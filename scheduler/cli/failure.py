@@ -77,7 +77,8 @@ def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailur
     for error in problem.get("errors") or ():
         message = text_of(error, "message")
         if message and message not in lines[0]:
-            lines.append(f"  {error.get('field')}: {message}")
+            field = str(error.get("field") or "")
+            lines.append(f"  {message}" if field in message else f"  {field}: {message}")
     if status >= 500 and problem.get("trace_id"):
         lines.append(
             say(
