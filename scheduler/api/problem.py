@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from scheduler.api.validation_text import korean_problem
+from scheduler.api.validation_text import english_problem, korean_problem
 from scheduler.model.errors import StoreUnavailable
 from scheduler.model.reason import Reason, ReasonCode, ReasonKind, Refusal, refuse
 from scheduler.model.reason_text import kind_of, sentence
@@ -147,8 +147,7 @@ def refusal_of_validation(
             problem = str(error.get("ctx", {}).get("error", "not JSON"))
             numbers = {"problem": f"not JSON: {problem}", "problem_ko": "JSON 형식이 아닙니다"}
             return Refusal(reasons=(Reason(code=ReasonCode.INVALID_BODY, numbers=numbers, field="body"),))
-        message = str(error["msg"]).removeprefix("Value error, ")
-        numbers = {"problem": message, "problem_ko": korean_problem(error)}
+        numbers = {"problem": english_problem(error), "problem_ko": korean_problem(error)}
         reasons.append(Reason(code=ReasonCode.INVALID_FIELD, numbers=numbers, field=".".join(where) or "body"))
     return Refusal(reasons=tuple(reasons[:100]))
 

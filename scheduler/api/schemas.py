@@ -11,10 +11,15 @@ from scheduler.model.job_spec import GROUP_PATH_PATTERN
 from scheduler.model.shape import DataClass
 from scheduler.model.site import Csap
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-PersonName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f/\s][^\x00-\x1f\x7f/]{0,127}$", max_length=128)]
+SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
+PERSON_PATTERN = r"^[^\x00-\x1f\x7f/\s][^\x00-\x1f\x7f/]{0,127}$"
+WHY_PATTERN = r"^[^\x00]*$"
+LABEL_PATTERN = r"^[^\x00-\x1f\x7f]+$"
+TRUST_DOMAIN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Slug = Annotated[str, Field(pattern=SLUG_PATTERN)]
+PersonName = Annotated[str, Field(pattern=PERSON_PATTERN, max_length=128)]
 GroupPath = Annotated[str, Field(pattern=GROUP_PATH_PATTERN, max_length=400)]
-Why = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Why = Annotated[str, Field(max_length=500, pattern=WHY_PATTERN)]
 TimeText = Annotated[str, Field(examples=["2026-11-24T03:00:00.000Z"])]
 Amount = Annotated[int, Field(ge=0, le=10_000_000)]
 OutputBytes = Annotated[int, Field(ge=0, le=2**40)]
@@ -284,7 +289,7 @@ class GroupIn(Input):
     name: Slug
     sector: Literal["public", "startup", "research", "national", "partner"] | None = None
     data_class: DataClass | None = None
-    trust_domain: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    trust_domain: Annotated[str, Field(max_length=128, pattern=TRUST_DOMAIN_PATTERN)] | None = None
     output_bytes_max: OutputBytes | None = None
     example: bool = False
     why: Why = ""
@@ -405,7 +410,7 @@ class MemberPage(Page):
 class TokenIn(Input):
     """A new token. Scopes contain one another: manage, submit, read."""
 
-    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=LABEL_PATTERN)]
     person: PersonName | None = None
     scopes: list[Literal["read", "submit", "manage"]] = Field(min_length=1, max_length=3)
     expires_in_seconds: Annotated[int, Field(ge=60, le=366 * 86_400)] = 90 * 86_400
@@ -466,7 +471,7 @@ class SiteIn(Input):
     state_facility: bool = False
     classified_network: bool = False
     isolates_users: bool = False
-    trust_domain: Annotated[str, Field(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    trust_domain: Annotated[str, Field(max_length=128, pattern=TRUST_DOMAIN_PATTERN)] | None = None
     supervised: bool = True
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     why: Why = ""

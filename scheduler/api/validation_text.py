@@ -1,17 +1,25 @@
-"""Korean for what the schema finds wrong; English comes from the schema itself."""
+"""What the schema finds wrong, in both languages, with what would mend it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.api.schemas import LABEL_PATTERN, PERSON_PATTERN, SLUG_PATTERN, TRUST_DOMAIN_PATTERN, WHY_PATTERN
+from scheduler.model.job_spec import (
+    CHECKPOINT_PATTERN,
+    DIGEST_PATTERN,
+    GPU_CLASS_PATTERN,
+    GROUP_PATH_PATTERN,
+    JOB_NAME_PATTERN,
+)
+
 _TEXTS: Mapping[str, str] = {
     "missing": "꼭 있어야 하는 항목입니다",
     "extra_forbidden": "모르는 항목입니다. 철자를 확인하거나 지우십시오",
-    "string_type": "문자열이어야 합니다",
+    "string_type": "글이어야 합니다. 수나 예·아니요라면 따옴표로 묶으십시오",
     "string_too_short": "너무 짧습니다(최소 {min_length}자)",
     "string_too_long": "너무 깁니다(최대 {max_length}자)",
-    "string_pattern_mismatch": "형식이 맞지 않습니다({pattern})",
     "int_type": "정수여야 합니다",
     "int_parsing": "정수여야 합니다",
     "int_from_float": "소수가 아닌 정수여야 합니다",
@@ -33,11 +41,80 @@ _TEXTS: Mapping[str, str] = {
     "model_attributes_type": "이름과 값의 모음이어야 합니다",
     "too_short": "너무 적습니다(최소 {min_length}개)",
     "too_long": "너무 많습니다(최대 {max_length}개)",
+    "duration": "90s, 1h30m, 2d, 02:30:00처럼 쓰십시오",
+    "memory": "512MiB, 64GiB, 1TiB처럼 쓰십시오",
+    "choice": "다음 중 하나를 고르십시오: {known}",
+    "repeated": "GPU 종류는 한 번씩만 쓰십시오",
+    "variable_name": "{name}은(는) 변수 이름이 될 수 없습니다. 영문자, 숫자, _만 쓰십시오",
+    "variable_reserved": "DURE_로 시작하는 이름은 연합이 정합니다. 다른 이름을 쓰십시오",
+    "variable_value": "{name} 값이 65,536자를 넘거나 0 바이트가 있습니다. 파일에 넣으십시오",
+    "zero_byte": "인자에 0 바이트가 있습니다. 빼십시오",
+    "no_program": "첫 인자에 실행할 프로그램을 쓰십시오",
+    "outside": "{path}이(가) 작업 폴더를 벗어납니다. 그 안의 경로를 쓰십시오",
+    "stars": "{path}: **는 logs/**/*.txt처럼 빗금 사이에 홀로 쓰십시오",
+    "gang_size": "workers x gpus_per_worker가 10,000,000을 넘습니다. 줄이십시오",
+}
+
+#: English where the schema's own words say no mend.
+_ENGLISH: Mapping[str, str] = {
+    "string_type": "it has to be text: put a number, a date or yes and no in quotes",
+    "extra_forbidden": "there is no such field: check its spelling or leave it out",
+    "missing": "it is needed",
+}
+
+#: What a pattern means, Korean and English; a pattern that is not here is shown.
+_FORMS: Mapping[str, tuple[str, str]] = {
+    DIGEST_PATTERN: (
+        "올린 폴더의 sha256: 뒤에 16진수 64자를 쓰십시오",
+        "write sha256: and 64 hexadecimal digits, the digest of an uploaded folder",
+    ),
+    GROUP_PATH_PATTERN: (
+        "research.kaist.vision처럼 소문자, 숫자, -로 된 이름을 점으로 이어 쓰십시오",
+        "write names of small letters, digits and -, joined by dots, like research.kaist.vision",
+    ),
+    JOB_NAME_PATTERN: ("빗금과 제어 문자 없이 쓰십시오", "leave out slashes and control characters"),
+    GPU_CLASS_PATTERN: (
+        "h100처럼 소문자, 숫자, -로 쓰십시오(31자까지)",
+        "write small letters, digits and -, at most 31, like h100",
+    ),
+    CHECKPOINT_PATTERN: (
+        "auto, 또는 s3://… 나 gs://… 주소를 쓰십시오",
+        "write auto, or an address like s3://bucket/folder or gs://bucket/folder",
+    ),
+    SLUG_PATTERN: (
+        "소문자, 숫자, -로 쓰십시오(63자까지, 첫 글자는 소문자나 숫자)",
+        "write small letters, digits and -, at most 63, a letter or digit first",
+    ),
+    PERSON_PATTERN: (
+        "빗금, 제어 문자, 앞 공백 없이 128자까지 쓰십시오",
+        "write at most 128 characters, no slash, no control character, no space at the front",
+    ),
+    TRUST_DOMAIN_PATTERN: (
+        "영문자, 숫자, 점, _, -로 쓰십시오(첫 글자는 영문자나 숫자)",
+        "write letters, digits, dots, _ and -, a letter or digit first",
+    ),
+    WHY_PATTERN: ("0 바이트를 빼십시오", "leave out zero bytes"),
+    LABEL_PATTERN: ("제어 문자 없이 한 글자 이상 쓰십시오", "write at least one character and no control character"),
 }
 
 
+def english_problem(error: Mapping[str, Any]) -> str:
+    """English for one error of the schema."""
+    if error["type"] == "string_pattern_mismatch":
+        return _form(error, 1, "it does not have the form {pattern}")
+    return _ENGLISH.get(str(error["type"])) or str(error.get("msg", "")).removeprefix("Value error, ")
+
+
+def _form(error: Mapping[str, Any], language: int, unknown: str) -> str:
+    pattern = str((error.get("ctx") or {}).get("pattern", ""))
+    forms = _FORMS.get(pattern)
+    return unknown.replace("{pattern}", pattern) if forms is None else forms[language]
+
+
 def korean_problem(error: Mapping[str, Any]) -> str:
-    """Korean for one error of the schema; errors of our own checks are told as a wrong value with their English mend."""
+    """Korean for one error of the schema; one that has no Korean here is told as a wrong value with its English mend."""
+    if error["type"] == "string_pattern_mismatch":
+        return _form(error, 0, "형식이 맞지 않습니다({pattern})")
     text = _TEXTS.get(str(error["type"]))
     if text is None:
         mend = str(error.get("msg", "")).removeprefix("Value error, ")

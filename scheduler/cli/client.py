@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,15 @@ from typing import Any
 
 import httpx
 
-from scheduler.cli.failure import EXIT_AUTHENTICATION, EXIT_TIMEOUT, CommandFailure, failure_of_problem
+from scheduler.cli.address import path_of
+from scheduler.cli.failure import (
+    EXIT_AUTHENTICATION,
+    EXIT_TIMEOUT,
+    CommandFailure,
+    failure_of_address,
+    failure_of_problem,
+    usage_failure,
+)
 from scheduler.cli.language import say
 from scheduler.cli.profile import Profile, load_profile
 
@@ -37,13 +44,27 @@ class Client:
                 EXIT_AUTHENTICATION,
                 say("You are not signed in: run `dure login`.", "로그인하지 않았습니다. `dure login`을 실행하십시오."),
             )
+        if not (profile.token.isascii() and profile.token.isprintable()) or " " in profile.token:
+            raise CommandFailure(
+                EXIT_AUTHENTICATION,
+                say(
+                    "What is in DURE_TOKEN or was stored is no token: set it again or run `dure login`.",
+                    "DURE_TOKEN이나 저장된 값이 토큰이 아닙니다. 다시 설정하거나 `dure login`을 실행하십시오.",
+                ),
+            )
         self._server = profile.server
-        self._http = httpx.Client(
-            base_url=f"{profile.server}/api/v1/",
-            headers={"Authorization": f"Bearer {profile.token}", "User-Agent": "dure-cli"},
-            timeout=httpx.Timeout(30.0, connect=5.0),
-            transport=transport,
-        )
+        try:
+            self._http = httpx.Client(
+                base_url=f"{profile.server}/api/v1/",
+                headers={"Authorization": f"Bearer {profile.token}", "User-Agent": "dure-cli"},
+                timeout=httpx.Timeout(30.0, connect=5.0),
+                transport=transport,
+            )
+        except (httpx.InvalidURL, UnicodeError) as wrong:
+            raise usage_failure(
+                f"{profile.server} is no address ({wrong}): set DURE_SERVER or `dure login --server` to http(s)://….",
+                f"{profile.server}은(는) 주소가 아닙니다. DURE_SERVER나 `dure login --server`에 http(s)://…를 쓰십시오.",
+            ) from wrong
 
     @classmethod
     def from_profile(cls) -> Client:
@@ -70,14 +91,14 @@ class Client:
 
     def has_content(self, digest: str) -> bool:
         """Whether the content store holds ``digest`` for this person."""
-        response = self._send("HEAD", f"content/{digest}")
+        response = self._send("HEAD", path_of("content", digest))
         return response.status_code == httpx.codes.OK
 
     def put_content(self, digest: str, data: bytes) -> None:
         """Upload an archive under its digest."""
         self._call(
             "PUT",
-            f"content/{digest}",
+            path_of("content", digest),
             content=data,
             headers={"Content-Type": "application/octet-stream"},
             timeout=httpx.Timeout(600.0, connect=5.0),
@@ -107,27 +128,37 @@ class Client:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
         timeout = httpx.Timeout(45.0, connect=5.0)
         with self._http.stream("GET", path, params=_present(query), headers=headers, timeout=timeout) as response:
-            if response.status_code >= 400:
+            if not response.is_success:
                 response.read()
-                raise failure_of_problem(response.status_code, _problem(response))
+                raise self._failure_of(response)
             yield from _events(response.iter_lines())
 
     def _json(self, method: str, path: str, **arguments: Any) -> Any:
         response = self._call(method, path, **arguments)
-        return response.json() if response.content else None
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as unreadable:
+            raise failure_of_address(self._server) from unreadable
 
     def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         response = self._send(method, path, **arguments)
-        if response.status_code >= 400:
-            raise failure_of_problem(response.status_code, _problem(response))
+        if not response.is_success:
+            raise self._failure_of(response)
         return response
+
+    def _failure_of(self, response: httpx.Response) -> CommandFailure:
+        if response.status_code < 400:
+            return failure_of_address(self._server)
+        return failure_of_problem(response.status_code, _problem(response))
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         for attempt in range(1, _RETRIES_MAX + 1):
             last = attempt == _RETRIES_MAX
             try:
                 response = self._http.request(method, path, **arguments)
-            except httpx.TransportError as unreachable:
+            except (httpx.TransportError, httpx.DecodingError) as unreachable:
                 if last or isinstance(unreachable, httpx.UnsupportedProtocol):
                     raise self._out_of_reach(unreachable) from unreachable
                 time.sleep(0.2 * 2**attempt)
@@ -137,7 +168,7 @@ class Client:
             time.sleep(_retry_after_seconds(response, attempt))
         raise AssertionError("the last attempt returns or raises")
 
-    def _out_of_reach(self, unreachable: httpx.TransportError) -> CommandFailure:
+    def _out_of_reach(self, unreachable: httpx.RequestError) -> CommandFailure:
         return CommandFailure(
             EXIT_TIMEOUT,
             say(
@@ -163,7 +194,7 @@ def _present(query: Mapping[str, Any]) -> dict[str, Any]:
 def _problem(response: httpx.Response) -> dict[str, Any]:
     try:
         document = response.json()
-    except json.JSONDecodeError:
+    except ValueError:
         document = None
     return document if isinstance(document, dict) else {"title": response.text[:200] or response.reason_phrase}
 

@@ -50,13 +50,35 @@ def usage_failure(english: str, korean: str) -> CommandFailure:
     return CommandFailure(EXIT_USAGE, say(english, korean))
 
 
+def failure_of_fault(fault: OSError | UnicodeError) -> CommandFailure:
+    """What the user's own machine refuses: a file, a full disk, text that is not UTF-8."""
+    if isinstance(fault, UnicodeError):
+        return usage_failure(
+            f"Text that is not UTF-8 cannot be used: {fault}", f"UTF-8이 아닌 글은 쓸 수 없습니다: {fault}"
+        )
+    what = f"{fault.filename}: {fault.strerror}" if fault.filename is not None else str(fault.strerror or fault)
+    return usage_failure(f"This machine refuses it: {what}", f"이 컴퓨터에서 할 수 없습니다: {what}")
+
+
+def failure_of_address(server: str) -> CommandFailure:
+    """Something answers at ``server``, but not as a federation does."""
+    return CommandFailure(
+        EXIT_TIMEOUT,
+        say(
+            f"{server} answers, but not as a federation's server does: check the address in `dure login --server`.",
+            f"{server}은(는) 연합 서버로 응답하지 않습니다. `dure login --server`의 주소를 확인하십시오.",
+        ),
+    )
+
+
 def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailure:
     """Turn the server's problem document into words and an exit code."""
-    lines = [text_of(problem, "detail") or text_of(problem, "title") or say(f"HTTP {status}", f"HTTP {status}")]
+    lines = [text_of(problem, "detail") or text_of(problem, "title") or f"HTTP {status}"]
     for error in problem.get("errors") or ():
         message = text_of(error, "message")
         if message and message not in lines[0]:
-            lines.append(f"  {error.get('field')}: {message}")
+            field = str(error.get("field") or "")
+            lines.append(f"  {message}" if field in message else f"  {field}: {message}")
     if status >= 500 and problem.get("trace_id"):
         lines.append(
             say(

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from scheduler.cli.address import path_of
 from scheduler.cli.client import Client, ServerEvent
 from scheduler.cli.failure import EXIT_JOB_FAILED, EXIT_TIMEOUT, CommandFailure
 from scheduler.cli.language import say
@@ -53,7 +54,9 @@ def follow_job(client: Client, job: int, *, rank: int = 0, states: bool = True, 
     try:
         while True:
             try:
-                for event in client.stream(f"jobs/{job}/stream", last_event_id, rank=rank, log=str(log).lower()):
+                for event in client.stream(
+                    path_of("jobs", job, "stream"), last_event_id, rank=rank, log=str(log).lower()
+                ):
                     last_event_id, failures = event.id or last_event_id, 0
                     ended = _show(event, screen)
                     if ended is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command, strip_none
 from scheduler.cli.output import Column, OutputFormat, field, time_field
 
@@ -75,7 +76,7 @@ def group_show(path: GroupPath, output: Output = OutputFormat.TABLE) -> None:
     """One group."""
     from scheduler.cli.client import Client
 
-    _write_groups([Client.from_profile().get(f"groups/{path}")], output)
+    _write_groups([Client.from_profile().get(path_of("groups", path))], output)
 
 
 @group_app.command("move")
@@ -89,7 +90,7 @@ def group_move(
     """Move a group below another parent. It ends no running job."""
     from scheduler.cli.client import Client
 
-    _write_groups([Client.from_profile().post(f"groups/{path}/move", {"parent": parent, "why": why})], output)
+    _write_groups([Client.from_profile().post(path_of("groups", path, "move"), {"parent": parent, "why": why})], output)
 
 
 member_app = typer.Typer(help="Roles of people on groups.", no_args_is_help=True)
@@ -117,7 +118,7 @@ def member_add(
     from scheduler.cli.client import Client
 
     body = {"person": person, "role": role, "why": why}
-    _write_members([Client.from_profile().post(f"groups/{group}/members", body)], output)
+    _write_members([Client.from_profile().post(path_of("groups", group, "members"), body)], output)
 
 
 @member_app.command("remove")
@@ -126,7 +127,7 @@ def member_remove(group: GroupPath, person: Person, role: Role = "submitter", wh
     """Take a role away. The person's running jobs go on; a manager may cancel them."""
     from scheduler.cli.client import Client
 
-    Client.from_profile().delete(f"groups/{group}/members/{person}", role=role, why=why or None)
+    Client.from_profile().delete(path_of("groups", group, "members", person), role=role, why=why or None)
 
 
 @member_app.command("list")
@@ -135,7 +136,7 @@ def member_list(group: GroupPath, output: Output = OutputFormat.TABLE) -> None:
     """Who has a role on a group."""
     from scheduler.cli.client import Client
 
-    _write_members(Client.from_profile().pages(f"groups/{group}/members"), output)
+    _write_members(Client.from_profile().pages(path_of("groups", group, "members")), output)
 
 
 token_app = typer.Typer(help="Tokens: each acts for one person.", no_args_is_help=True)
@@ -210,4 +211,4 @@ def token_revoke(token: Annotated[int, typer.Argument(help="Number of the token.
     """Make a token useless at once."""
     from scheduler.cli.client import Client
 
-    Client.from_profile().delete(f"tokens/{token}", why=why or None)
+    Client.from_profile().delete(path_of("tokens", token), why=why or None)

@@ -109,11 +109,13 @@ def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
         out.print(f"  {text_of(reason)}", markup=False)
     for site in answer.get("sites") or ():
         out.print(f"  {site['site']}: {text_of(site['reason'])}", markup=False)
-    if answer.get("ahead"):
-        out.print("  " + say(f"{answer['ahead']} jobs are ahead of it.", f"앞에 작업 {answer['ahead']}개가 있습니다."))
+    ahead = answer.get("ahead") or 0
+    if ahead:
+        jobs = "1 job is" if ahead == 1 else f"{ahead} jobs are"
+        out.print("  " + say(f"{jobs} ahead of it.", f"앞에 작업 {ahead}개가 있습니다."))
     if answer.get("counterfactual"):
-        out.print(
-            "  " + say("It would start if: ", "이러면 시작합니다: ") + text_of(answer["counterfactual"]), markup=False
-        )
+        # What is said of a job behind others holds once they are served: it looks at this job alone.
+        after = say("After what is ahead of it: ", "앞의 작업이 처리된 뒤: ") if ahead else ""
+        out.print(f"  {after}{text_of(answer['counterfactual'])}", markup=False)
     if answer.get("evaluated_at"):
         out.print("  " + say("As of the round at ", "판단한 라운드: ") + show_time(answer["evaluated_at"]), style="dim")

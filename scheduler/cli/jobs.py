@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command, parse_assignments, strip_none, words_after_dashes
 from scheduler.cli.output import OutputFormat
 
@@ -69,7 +70,7 @@ def submit(
             "walltime": walltime,
             "priority_class": priority,
             "data_class": data_class,
-            "working_directory": str(directory.resolve()) if directory else None,
+            "working_directory": str(directory.absolute()) if directory else None,
             "environment": parse_assignments(env, "--env") if env else None,
             "outputs": output_pattern or None,
             "retries": retries,
@@ -178,7 +179,7 @@ def show(job: JobId, output: Output = OutputFormat.TABLE) -> None:
     from scheduler.cli.client import Client
     from scheduler.cli.job_view import write_job
 
-    write_job(Client.from_profile().get(f"jobs/{job}"), output)
+    write_job(Client.from_profile().get(path_of("jobs", job)), output)
 
 
 @command
@@ -187,7 +188,7 @@ def why(job: JobId, output: Output = OutputFormat.TABLE) -> None:
     from scheduler.cli.client import Client
     from scheduler.cli.job_view import write_why
 
-    write_why(Client.from_profile().get(f"jobs/{job}/why"), output)
+    write_why(Client.from_profile().get(path_of("jobs", job, "why")), output)
 
 
 @command
@@ -209,7 +210,7 @@ def logs(
         return
     offset = 0
     while True:
-        part = client.download(f"jobs/{job}/log", rank=rank, run=run, offset=offset)
+        part = client.download(path_of("jobs", job, "log"), rank=rank, run=run, offset=offset)
         sys.stdout.buffer.write(part.content)
         following = int(part.headers.get("Dure-Log-Next", offset))
         if following <= offset:
@@ -227,7 +228,7 @@ def _act(action: str, jobs: list[int], why: str, output: OutputFormat, **more: A
     client, done, failed = Client.from_profile(), [], None
     for job in jobs:
         try:
-            done.append(client.post(f"jobs/{job}/{action}", {"why": why, **more}))
+            done.append(client.post(path_of("jobs", job, action), {"why": why, **more}))
         except CommandFailure as failure:
             failed = failure
             for line in failure.lines:
@@ -287,14 +288,20 @@ def pull(
     from scheduler.cli.language import say
     from scheduler.cli.output import write_note
 
-    answer = Client.from_profile().download(f"jobs/{job}/outputs")
+    answer = Client.from_profile().download(path_of("jobs", job, "outputs"))
     digest = answer.headers.get("ETag", "").strip('"')
     if digest.startswith("sha256:") and digest != f"sha256:{hashlib.sha256(answer.content).hexdigest()}":
         raise CommandFailure(
             EXIT_CONFLICT, say("The outputs arrived damaged: pull again.", "결과물이 손상되었습니다. 다시 받으십시오.")
         )
     directory.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
-        archive.extractall(directory, filter="data")
-        for member in archive.getmembers():
-            write_note(str(directory / member.name))
+    try:
+        with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
+            archive.extractall(directory, filter="data")
+            for member in archive.getmembers():
+                write_note(str(directory / member.name))
+    except tarfile.TarError as unusable:
+        raise CommandFailure(
+            EXIT_CONFLICT,
+            say(f"The outputs cannot be unpacked: {unusable}", f"결과물을 풀 수 없습니다: {unusable}"),
+        ) from unusable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, ParamSpec
@@ -42,28 +43,57 @@ Why = Annotated[str, typer.Option("--why", help="Reason, kept in the record. / �
 
 
 def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Run a command; a ``CommandFailure`` becomes its message on standard error and its exit code."""
+    """Run a command; what cannot be done becomes its message on standard error and its exit code.
+
+    A reader who has seen enough (``| head``) is no failure.
+    """
 
     @functools.wraps(function)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        from scheduler.cli.failure import CommandFailure
-
         try:
-            function(*args, **kwargs)
-        except CommandFailure as failure:
-            from scheduler.cli.output import write_note
-
-            for line in failure.lines:
-                write_note(line)
-            raise typer.Exit(failure.exit_code) from None
-        except KeyboardInterrupt:
-            sys.stderr.write(say("\nInterrupted.\n", "\n중단했습니다.\n"))
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            exit_code = _exit_code_of(lambda: function(*args, **kwargs))
         except BrokenPipeError:
-            sys.stderr.close()
-            raise typer.Exit(0) from None
+            _let_go_of_output()
+            exit_code = 0
+        if exit_code:
+            raise typer.Exit(exit_code) from None
 
     return run
+
+
+def _exit_code_of(act: Callable[[], None]) -> int:
+    from scheduler.cli.failure import CommandFailure, failure_of_fault
+
+    try:
+        act()
+        sys.stdout.flush()
+    except CommandFailure as told:
+        failure = told
+    except BrokenPipeError:
+        raise
+    except (OSError, UnicodeError) as fault:
+        _let_go_of_output()
+        failure = failure_of_fault(fault)
+    except KeyboardInterrupt:
+        sys.stderr.write(say("\nInterrupted.\n", "\n중단했습니다.\n"))
+        return EXIT_INTERRUPTED
+    else:
+        return 0
+    from scheduler.cli.output import write_note
+
+    for line in failure.lines:
+        write_note(line)
+    return failure.exit_code
+
+
+def _let_go_of_output() -> None:
+    """Write out what can be, and keep the interpreter from failing on the rest when it closes the file."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -101,10 +101,18 @@ def show_reason(reason: Mapping[str, Any] | None) -> str:
     return text_of(reason) if reason else "-"
 
 
+class _Screen(Console):
+    """A console that leaves it to the command what a closed pipe means."""
+
+    def on_broken_pipe(self) -> None:
+        """Hand the closed pipe on."""
+        raise BrokenPipeError
+
+
 def console(*, errors: bool = False) -> Console:
     """A console that colours only on a terminal and obeys NO_COLOR."""
     stream = sys.stderr if errors else sys.stdout
-    return Console(file=stream, highlight=False, soft_wrap=True, no_color=None, force_terminal=None)
+    return _Screen(file=stream, highlight=False, soft_wrap=True, no_color=None, force_terminal=None)
 
 
 def write_document(document: Any, output: OutputFormat) -> bool:

@@ -29,25 +29,54 @@ def config_directory() -> Path:
 
 def load_profile() -> Profile:
     """Read the profile; ``DURE_SERVER`` and ``DURE_TOKEN`` come before the files."""
-    directory = config_directory()
-    server, token = DEFAULT_SERVER, None
+    server = _from_environment("DURE_SERVER") or _stored_server()
+    token = _from_environment("DURE_TOKEN") or _stored_token()
+    return Profile(server=server.rstrip("/"), token=token)
+
+
+def server_to_sign_in() -> str:
+    """The server to sign in to when none is named. A stored one that cannot be read is no hindrance: signing in
+    writes it anew."""
+    named = _from_environment("DURE_SERVER")
+    if named is None:
+        try:
+            named = _stored_server()
+        except CommandFailure:
+            named = DEFAULT_SERVER
+    return named
+
+
+def _from_environment(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
+
+
+def _stored_server() -> str:
+    path = config_directory() / "config.json"
     try:
-        server = str(json.loads((directory / "config.json").read_text(encoding="utf-8"))["server"])
+        return str(json.loads(path.read_text(encoding="utf-8"))["server"])
     except FileNotFoundError:
-        pass
+        return DEFAULT_SERVER
     except (ValueError, KeyError, TypeError) as broken:
-        raise CommandFailure(
-            EXIT_AUTHENTICATION,
-            say(
-                f"{directory / 'config.json'} cannot be read: run `dure login` again.",
-                f"{directory / 'config.json'} 파일을 읽을 수 없습니다. `dure login`을 다시 실행하십시오.",
-            ),
-        ) from broken
-    token_file = directory / "token"
-    if token_file.exists():
-        token = token_file.read_text(encoding="utf-8").strip() or None
-    return Profile(
-        server=(os.environ.get("DURE_SERVER") or server).rstrip("/"), token=os.environ.get("DURE_TOKEN") or token
+        raise _unreadable(path) from broken
+
+
+def _stored_token() -> str | None:
+    path = config_directory() / "token"
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as broken:
+        raise _unreadable(path) from broken
+
+
+def _unreadable(path: Path) -> CommandFailure:
+    return CommandFailure(
+        EXIT_AUTHENTICATION,
+        say(
+            f"{path} cannot be read: run `dure login` again.",
+            f"{path} 파일을 읽을 수 없습니다. `dure login`을 다시 실행하십시오.",
+        ),
     )
 
 

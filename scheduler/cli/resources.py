@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command
 from scheduler.cli.output import Column, OutputFormat, field
 
@@ -72,7 +73,7 @@ def quota(context: typer.Context, output: Output = OutputFormat.TABLE) -> None:
 
     client = Client.from_profile()
     paths = dict.fromkeys(one["path"] for one in client.get("whoami")["groups"])
-    _write_quota([row for path in paths for row in client.get(f"groups/{path}/quota")["items"]], output)
+    _write_quota([row for path in paths for row in client.get(path_of("groups", path, "quota"))["items"]], output)
 
 
 @quota_app.command("show")
@@ -83,7 +84,7 @@ def quota_show(
     """Quota and use of one group, by GPU class."""
     from scheduler.cli.client import Client
 
-    _write_quota(Client.from_profile().get(f"groups/{group}/quota")["items"], output)
+    _write_quota(Client.from_profile().get(path_of("groups", group, "quota"))["items"], output)
 
 
 _Bound = Annotated[str | None, typer.Option(metavar="N|none")]
@@ -107,7 +108,7 @@ def quota_set(
     from scheduler.cli.failure import usage_failure
 
     client = Client.from_profile()
-    rows = [row for row in client.get(f"groups/{group}/quota")["items"] if row["gpu_class"] == gpu_class]
+    rows = [row for row in client.get(path_of("groups", group, "quota"))["items"] if row["gpu_class"] == gpu_class]
     before: dict[str, Any] = rows[0] if rows else {"guaranteed": 0, "weight": 1, "etag": None}
 
     def bound(name: str, value: str | None) -> int | None:
@@ -131,4 +132,4 @@ def quota_set(
         "why": why,
     }
     condition = {"If-Match": f'"{before["etag"]}"'} if before.get("etag") else {"If-None-Match": "*"}
-    _write_quota([client.put(f"groups/{group}/quota/{gpu_class}", body, condition)], output)
+    _write_quota([client.put(path_of("groups", group, "quota", gpu_class), body, condition)], output)

@@ -23,9 +23,9 @@ def login(
     from scheduler.cli.failure import usage_failure
     from scheduler.cli.language import say
     from scheduler.cli.output import console
-    from scheduler.cli.profile import Profile, load_profile, save_profile
+    from scheduler.cli.profile import Profile, save_profile, server_to_sign_in
 
-    address = (server or load_profile().server).rstrip("/")
+    address = (server or server_to_sign_in()).rstrip("/")
     if not address.startswith(("http://", "https://")):
         raise usage_failure(
             f"--server {address} is no address: write http://… or https://….",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command, confirm, strip_none
 from scheduler.cli.output import Column, OutputFormat, field, time_field
 
@@ -121,8 +122,8 @@ def site_show(name: SiteName, output: Output = OutputFormat.TABLE) -> None:
     from scheduler.cli.output import write_document, write_table
 
     client = Client.from_profile()
-    site = client.get(f"sites/{name}")
-    runs = list(client.pages(f"sites/{name}/runs")) if "lease_seconds" in site else []
+    site = client.get(path_of("sites", name))
+    runs = list(client.pages(path_of("sites", name, "runs"))) if "lease_seconds" in site else []
     if write_document({**site, "runs": runs}, output):
         return
     _write_sites([site], OutputFormat.WIDE if output is OutputFormat.TABLE else output)
@@ -142,7 +143,7 @@ def site_show(name: SiteName, output: Output = OutputFormat.TABLE) -> None:
 def _act(name: str, action: str, why: str, output: OutputFormat) -> None:
     from scheduler.cli.client import Client
 
-    _write_sites([Client.from_profile().post(f"sites/{name}/{action}", {"why": why})], output)
+    _write_sites([Client.from_profile().post(path_of("sites", name, action), {"why": why})], output)
 
 
 @site_app.command("cordon")
@@ -215,7 +216,7 @@ def operator_add(
     """Make a person an operator of the site."""
     from scheduler.cli.client import Client
 
-    Client.from_profile().post(f"sites/{name}/operators", {"person": person, "why": why})
+    Client.from_profile().post(path_of("sites", name, "operators"), {"person": person, "why": why})
 
 
 @operator_app.command("remove")
@@ -226,7 +227,7 @@ def operator_remove(
     """Take the role away."""
     from scheduler.cli.client import Client
 
-    Client.from_profile().delete(f"sites/{name}/operators/{person}", why=why or None)
+    Client.from_profile().delete(path_of("sites", name, "operators", person), why=why or None)
 
 
 site_app.add_typer(operator_app, name="operator")

@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass, Shape, Topology
 
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
 GROUP_PATH_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9][a-z0-9-]{0,62}){0,7}$"
+GPU_CLASS_PATTERN = r"^[a-z0-9][a-z0-9-]{0,30}$"
+CHECKPOINT_PATTERN = r"^(auto|s3://[^\s]+|gs://[^\s]+)$"
+JOB_NAME_PATTERN = r"^[^\x00-\x1f\x7f/\\]+$"
+JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP")
 
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MEMORY_UNITS = {"": 1, "MiB": 1, "GiB": 1024, "TiB": 1024 * 1024}
 WALLTIME_SECONDS_MAX = 366 * 86_400
+GRACE_SECONDS_MAX = 3600
+MEMORY_MIB_MAX = 64 * 1024 * 1024
+_DURATION_PATTERN = r"^\s*(\d{1,9}|(\d{1,9}\s*[smhdw]\s*)+|(\d{1,4}-)?\d{1,4}:\d{1,2}:\d{1,2})\s*$"
 
 
 def parse_duration_seconds(value: Any) -> Any:
@@ -35,7 +43,7 @@ def parse_duration_seconds(value: Any) -> Any:
         return sum(int(number) * _DURATION_UNITS[unit] for number, unit in parts)
     if re.fullmatch(r"\d{1,9}", text):
         return int(text)
-    raise ValueError("write a duration like 90s, 1h30m, 2d or 02:30:00")
+    raise PydanticCustomError("duration", "write a duration like 90s, 1h30m, 2d or 02:30:00")
 
 
 def parse_memory_mib(value: Any) -> Any:
@@ -44,7 +52,7 @@ def parse_memory_mib(value: Any) -> Any:
         return value
     match = re.fullmatch(r"\s*(\d{1,9})\s*(MiB|GiB|TiB|)\s*", value)
     if not match:
-        raise ValueError("write an amount of memory like 512MiB, 64GiB or 1TiB")
+        raise PydanticCustomError("memory", "write an amount of memory like 512MiB, 64GiB or 1TiB")
     return int(match.group(1)) * _MEMORY_UNITS[match.group(2)]
 
 
@@ -53,10 +61,36 @@ def parse_command(value: Any) -> Any:
     return ["/bin/sh", "-c", value] if isinstance(value, str) and value.strip() else value
 
 
-DurationSeconds = Annotated[int, BeforeValidator(parse_duration_seconds, json_schema_input_type=int | str)]
-MemoryMib = Annotated[int, BeforeValidator(parse_memory_mib, json_schema_input_type=int | str)]
+def _number_or_text(minimum: int, maximum: int, pattern: str) -> WithJsonSchema:
+    """What may be written: the number itself, or a text with units."""
+    number = {"type": "integer", "minimum": minimum, "maximum": maximum}
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
+
+
+GraceSeconds = Annotated[
+    int,
+    Field(ge=0, le=GRACE_SECONDS_MAX),
+    BeforeValidator(parse_duration_seconds),
+    _number_or_text(0, GRACE_SECONDS_MAX, _DURATION_PATTERN),
+]
+WalltimeSeconds = Annotated[
+    int,
+    Field(ge=1, le=WALLTIME_SECONDS_MAX),
+    BeforeValidator(parse_duration_seconds),
+    _number_or_text(1, WALLTIME_SECONDS_MAX, _DURATION_PATTERN),
+]
+MemoryMib = Annotated[
+    int,
+    Field(ge=1, le=MEMORY_MIB_MAX),
+    BeforeValidator(parse_memory_mib),
+    _number_or_text(1, MEMORY_MIB_MAX, r"^\s*\d{1,9}\s*(MiB|GiB|TiB|)\s*$"),
+]
+#: A folder in a file; by the time that it is sent, the digest of the uploaded archive.
+WorkingDirectory = Annotated[
+    str, Field(pattern=DIGEST_PATTERN), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4096})
+]
 Argument = Annotated[str, Field(max_length=65_536)]
-GpuClassName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
+GpuClassName = Annotated[str, Field(pattern=GPU_CLASS_PATTERN)]
 
 
 class Part(BaseModel):
@@ -69,65 +103,135 @@ class CheckpointSpec(Part):
     """How the job saves its state. ``directory`` is ``auto`` (the site keeps one for the job, and the job goes back to
     that site) or the address of an object store, which every site reaches."""
 
-    directory: str = Field(default="auto", max_length=1024, pattern=r"^(auto|s3://[^\s]+|gs://[^\s]+)$")
-    signal: str = Field(default="SIGUSR1", json_schema_extra={"enum": list(SIGNALS)})
-    grace_seconds: DurationSeconds = Field(default=60, ge=0, le=3600, alias="grace")
+    directory: str = Field(
+        default="auto",
+        max_length=1024,
+        pattern=CHECKPOINT_PATTERN,
+        description="auto: the site keeps a folder for the job. Else the address of an object store, s3://… or gs://….",
+    )
+    signal: str = Field(
+        default="SIGUSR1",
+        json_schema_extra={"enum": list(SIGNALS)},
+        description="What every process of the job that handles it is sent when it should save its state and end.",
+    )
+    grace_seconds: GraceSeconds = Field(
+        default=60,
+        alias="grace",
+        description="How long it may take to save: seconds, or a text like 90s or 2m. SIGTERM comes at half of it.",
+    )
 
     @field_validator("signal")
     @classmethod
     def _known_signal(cls, value: str) -> str:
         if value not in SIGNALS:
-            raise ValueError(f"choose one of {', '.join(SIGNALS)}")
+            raise PydanticCustomError("choice", "choose one of {known}", {"known": ", ".join(SIGNALS)})
         return value
 
 
 class TopologySpec(Part):
     """How close the gang's workers should be. A preference: a looser place is taken when no tighter one is free."""
 
-    preferred: Topology = Topology.ANY
+    preferred: Topology = Field(
+        default=Topology.ANY,
+        description="The closest level within which the workers should lie: node, leaf, spine, hall, site or any.",
+    )
 
 
 class JobSpec(Part):
     """A job as submitted. A gang of ``workers`` equal workers starts as a whole or not at all."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, title="Dure job", json_schema_extra={"$id": "urn:dure:job-file:1"}
+        extra="forbid",
+        frozen=True,
+        title="Dure job",
+        json_schema_extra={"$schema": JSON_SCHEMA_DIALECT, "$id": "urn:dure:job-file:1"},
     )
 
-    name: str = Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f/\\]+$")
-    group: str = Field(pattern=GROUP_PATH_PATTERN, max_length=400)
-    workers: int = Field(default=1, ge=1, le=100_000)
-    gpus_per_worker: int = Field(default=1, ge=1, le=1024)
-    gpu_classes: tuple[GpuClassName, ...] = Field(default=(), max_length=16)
-    cpus_per_worker: int = Field(default=1, ge=1, le=4096)
-    memory_per_worker: MemoryMib = Field(default=1024, ge=1, le=64 * 1024 * 1024)
-    walltime: DurationSeconds | None = Field(default=None, ge=1, le=WALLTIME_SECONDS_MAX)
-    preemptible: bool = True
-    checkpoint: CheckpointSpec | None = None
-    topology: TopologySpec = TopologySpec()
-    data_class: DataClass | None = None
-    priority_class: str = Field(default="normal", json_schema_extra={"enum": list(PRIORITY_CLASSES)})
-    retries: int = Field(default=0, ge=0, le=100)
-    environment: dict[str, str] = Field(default_factory=dict, max_length=512)
-    working_directory: str | None = Field(default=None, pattern=DIGEST_PATTERN)
-    image: str | None = Field(default=None, min_length=1, max_length=512)
-    command: Annotated[tuple[Argument, ...], BeforeValidator(parse_command, json_schema_input_type=str | list[str])] = (
-        Field(min_length=1, max_length=1024)
+    name: str = Field(
+        min_length=1,
+        max_length=128,
+        pattern=JOB_NAME_PATTERN,
+        description="What people call the job; it need not be unique.",
     )
-    outputs: tuple[Annotated[str, Field(min_length=1, max_length=512)], ...] = Field(default=(), max_length=64)
+    group: str = Field(
+        pattern=GROUP_PATH_PATTERN,
+        max_length=400,
+        description="Path of the group whose quota it uses, e.g. research.kaist.vision.",
+    )
+    workers: int = Field(default=1, ge=1, le=100_000, description="Equal processes that start together or not at all.")
+    gpus_per_worker: int = Field(default=1, ge=1, le=1024, description="GPUs of each worker, on one node.")
+    gpu_classes: tuple[GpuClassName, ...] = Field(
+        default=(), max_length=16, description="Any of these, the preferred first, e.g. [h100, a100]; none: any class."
+    )
+    cpus_per_worker: int = Field(default=1, ge=1, le=4096, description="CPU cores of each worker.")
+    memory_per_worker: MemoryMib = Field(
+        default=1024, description="Memory of each worker: MiB, or a text like 512MiB, 64GiB or 1TiB."
+    )
+    walltime: WalltimeSeconds | None = Field(
+        default=None,
+        description="When a run is ended: seconds, or a text like 90s, 1h30m, 2d or 02:30:00; none: never.",
+    )
+    preemptible: bool = Field(
+        default=True,
+        description="Whether it may be sent back to the queue. One that may not starts inside its group's guarantee.",
+    )
+    checkpoint: CheckpointSpec | None = Field(
+        default=None, description="How it saves its state; none: it begins anew when it was interrupted."
+    )
+    topology: TopologySpec = Field(default=TopologySpec(), description="How close its workers should lie.")
+    data_class: DataClass | None = Field(
+        default=None, description="Grade of its data: C, S or O. None: its group's. It decides which sites may run it."
+    )
+    priority_class: str = Field(
+        default="normal",
+        json_schema_extra={"enum": list(PRIORITY_CLASSES)},
+        description="Its place among its group's jobs.",
+    )
+    retries: int = Field(
+        default=0, ge=0, le=100, description="How often it is run again after it failed by its own fault."
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict,
+        max_length=512,
+        description="Variables for every worker; put numbers in quotes. Names that begin with DURE_ are taken.",
+    )
+    working_directory: WorkingDirectory | None = Field(
+        default=None,
+        description="A folder, relative to the job file, that is sent along; or sha256:…, the digest of one sent before.",
+    )
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=512,
+        description="Container image, for sites that run containers. Ray and local sites do not, and run the command "
+        "as it stands.",
+    )
+    command: Annotated[tuple[Argument, ...], BeforeValidator(parse_command, json_schema_input_type=str | list[str])] = (
+        Field(
+            min_length=1,
+            max_length=1024,
+            description="A list of program and arguments, run as it stands; or a text, run by /bin/sh.",
+        )
+    )
+    outputs: tuple[Annotated[str, Field(min_length=1, max_length=512)], ...] = Field(
+        default=(),
+        max_length=64,
+        description="Files to collect at the end, relative to the working directory: *, ? and [] within a name, ** for "
+        "any folders; a folder stands for all in it.",
+    )
 
     @field_validator("gpu_classes")
     @classmethod
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
-            raise ValueError("name each GPU class once")
+            raise PydanticCustomError("repeated", "name each GPU class once")
         return value
 
     @field_validator("priority_class")
     @classmethod
     def _known_priority(cls, value: str) -> str:
         if value not in PRIORITY_CLASSES:
-            raise ValueError(f"choose one of {', '.join(PRIORITY_CLASSES)}")
+            raise PydanticCustomError("choice", "choose one of {known}", {"known": ", ".join(PRIORITY_CLASSES)})
         return value
 
     @field_validator("environment")
@@ -135,20 +239,30 @@ class JobSpec(Part):
     def _usable_environment(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,255}", name):
-                raise ValueError(f"{name[:40]!r} is not a usable variable name: letters, digits and _ only")
+                raise PydanticCustomError(
+                    "variable_name",
+                    "{name} is not a usable variable name: letters, digits and _ only",
+                    {"name": repr(name[:40])},
+                )
             if name.startswith("DURE_"):
-                raise ValueError("names that begin with DURE_ are given by the federation: choose another")
+                raise PydanticCustomError(
+                    "variable_reserved", "names that begin with DURE_ are given by the federation: choose another"
+                )
             if len(text) > 65_536 or "\x00" in text:
-                raise ValueError(f"the value of {name} is too long or holds a zero byte")
+                raise PydanticCustomError(
+                    "variable_value",
+                    "the value of {name} is longer than 65,536 or holds a zero byte: put it into a file",
+                    {"name": name},
+                )
         return value
 
     @field_validator("command")
     @classmethod
     def _no_zero_bytes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if any("\x00" in argument for argument in value):
-            raise ValueError("an argument holds a zero byte")
+            raise PydanticCustomError("zero_byte", "an argument holds a zero byte: leave it out")
         if not value[0].strip():
-            raise ValueError("the first argument names the program to run")
+            raise PydanticCustomError("no_program", "the first argument names the program to run")
         return value
 
     @field_validator("outputs")
@@ -156,15 +270,23 @@ class JobSpec(Part):
     def _inside_the_working_directory(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in value:
             if pattern.startswith("/") or ".." in pattern.split("/") or "\x00" in pattern:
-                raise ValueError(f"{pattern[:60]!r} leaves the working directory: give paths relative to it")
+                raise PydanticCustomError(
+                    "outside",
+                    "{path} leaves the working directory: give paths relative to it",
+                    {"path": repr(pattern[:60])},
+                )
             if any("**" in part and part != "**" for part in pattern.split("/")):
-                raise ValueError(f"{pattern[:60]!r}: ** stands alone between slashes, as in logs/**/*.txt")
+                raise PydanticCustomError(
+                    "stars",
+                    "{path}: ** stands alone between slashes, as in logs/**/*.txt",
+                    {"path": repr(pattern[:60])},
+                )
         return value
 
     @model_validator(mode="after")
     def _gang_size(self) -> JobSpec:
         if self.workers * self.gpus_per_worker > 10_000_000:
-            raise ValueError("workers x gpus_per_worker is above 10,000,000")
+            raise PydanticCustomError("gang_size", "workers x gpus_per_worker is above 10,000,000: ask for fewer")
         return self
 
     @property

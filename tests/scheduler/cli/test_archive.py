@@ -89,3 +89,38 @@ def test_what_was_packed_comes_out_again(tmp_path_factory: pytest.TempPathFactor
             assert file is not None
             found[member.name] = file.read().decode("utf-8", "surrogatepass")
     assert found == files
+
+
+def test_every_name_of_a_file_carries_its_content(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"a.py": "same"})
+    os.link(folder / "a.py", folder / "b.py")
+    with tarfile.open(fileobj=io.BytesIO(archive_directory(folder)[1]), mode="r:gz") as archive:
+        assert [(member.name, member.isreg(), member.size) for member in archive] == [
+            ("a.py", True, 4),
+            ("b.py", True, 4),
+        ]
+
+
+def test_an_empty_folder_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "results" / "deep").mkdir(parents=True)
+    assert names_in(archive_directory(tmp_path)[1]) == ["results", "results/deep"]
+
+
+def test_what_is_no_file_is_left_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(write(tmp_path, {"a.py": ""}) / "pipe")
+    assert names_in(archive_directory(tmp_path)[1]) == ["a.py"]
+    assert str(tmp_path / "pipe") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["link", "{folder}/a.py"])
+def test_a_link_in_circles_or_to_an_absolute_place_is_refused_by_name(tmp_path: Path, target: str) -> None:
+    folder = write(tmp_path, {"a.py": ""})
+    (folder / "link").symlink_to(target.format(folder=folder))
+    with pytest.raises(CommandFailure, match="link"):
+        archive_directory(folder)
+
+
+def test_an_ignore_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".dureignore").write_bytes(b"\xff\xfe")
+    with pytest.raises(CommandFailure, match=r"\.dureignore"):
+        archive_directory(tmp_path)

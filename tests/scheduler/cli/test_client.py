@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from scheduler.cli.address import path_of
 from scheduler.cli.client import Client
 from scheduler.cli.failure import (
     EXIT_AUTHENTICATION,
@@ -105,3 +106,53 @@ def test_nobody_is_signed_in_without_a_token() -> None:
     with pytest.raises(CommandFailure, match="dure login") as failure:
         Client(Profile(server="http://server", token=None))
     assert failure.value.exit_code == EXIT_AUTHENTICATION
+
+
+@pytest.mark.parametrize("name", ["kim#2", "startup?x=1", "a/b", "100%", "김 하나", "a;b&c", "kim%232"])
+def test_a_name_stays_one_part_of_the_address_whatever_is_in_it(name: str) -> None:
+    asked: list[httpx.URL] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(204)
+
+    client_over(answer).delete(path_of("groups", "research", "members", name), role="viewer")
+    assert asked[0].raw_path.decode().count("/") == 6
+    assert asked[0].path == f"/api/v1/groups/research/members/{name}"
+    assert dict(asked[0].params) == {"role": "viewer"}
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_what_is_no_name_is_never_asked_for(name: str) -> None:
+    with pytest.raises(CommandFailure) as failure:
+        path_of("groups", name)
+    assert failure.value.exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("status", [301, 304, 307])
+def test_a_redirection_is_not_taken_for_done(status: int) -> None:
+    redirect = httpx.Response(status, headers={"Location": "http://server/elsewhere"})
+    with pytest.raises(CommandFailure) as failure:
+        client_over(lambda _: redirect).delete("tokens/1")
+    assert failure.value.exit_code == EXIT_TIMEOUT
+
+
+@pytest.mark.parametrize("token", ["한글", "dure x", "dure_x\n"])
+def test_what_is_no_token_is_told_before_it_is_sent(token: str) -> None:
+    with pytest.raises(CommandFailure, match="DURE_TOKEN") as failure:
+        Client(Profile(server="http://server", token=token))
+    assert failure.value.exit_code == EXIT_AUTHENTICATION
+
+
+@pytest.mark.parametrize("server", ["http://[::1", "http://a:port"])
+def test_what_is_no_address_is_told(server: str) -> None:
+    with pytest.raises(CommandFailure, match="no address") as failure:
+        Client(Profile(server=server, token="dure_x"))
+    assert failure.value.exit_code == EXIT_USAGE
+
+
+def test_another_server_s_page_is_not_taken_for_an_answer() -> None:
+    page = httpx.Response(200, html="<html>hello</html>")
+    with pytest.raises(CommandFailure, match="http://server") as failure:
+        client_over(lambda _: page).get("whoami")
+    assert failure.value.exit_code == EXIT_TIMEOUT

@@ -49,3 +49,31 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
 
 def test_a_job_is_called_after_its_program_unless_it_says_otherwise() -> None:
     assert default_name(["/usr/bin/python", "train.py"]) == "python"
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("environment: {SINCE: 2026-11-25}", r"environment\.SINCE"),
+        ("retries: .nan", "retries"),
+        ("outputs: !!set {a, b}", "outputs"),
+        ("command: [x, !!binary aGVsbG8=]", r"command\.1"),
+    ],
+)
+def test_a_value_that_cannot_be_sent_is_named(tmp_path: Path, text: str, field: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CommandFailure, match=f"{field}.*quotes") as refused:
+        read_job_file(path)
+    assert refused.value.exit_code == EXIT_USAGE
+
+
+LAUGHS = "\n".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}' if n else 'ha'] * 9)}]" for n in range(9))
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", LAUGHS, "a: 2026-13-45", "a: !!bool x", "a: !!int ''"])
+def test_what_repeats_itself_or_only_looks_like_a_value_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CommandFailure, match=r"job\.yaml"):
+        read_job_file(path)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from scheduler.cli.failure import EXIT_AUTHENTICATION, CommandFailure
-from scheduler.cli.profile import DEFAULT_SERVER, Profile, forget_token, load_profile, save_profile
+from scheduler.cli.profile import (
+    DEFAULT_SERVER,
+    Profile,
+    forget_token,
+    load_profile,
+    save_profile,
+    server_to_sign_in,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +61,32 @@ def test_a_forgotten_token_is_gone() -> None:
     assert forget_token()
     assert load_profile().token is None
     assert not forget_token()
+
+
+@pytest.mark.parametrize("stored", ["{", "[]", "{}", "\udcff"])
+def test_signing_in_needs_no_readable_file(home: Path, stored: str) -> None:
+    save_profile(Profile(server="https://dure.example", token="dure_x"))
+    assert server_to_sign_in() == "https://dure.example"
+    (home / "dure" / "config.json").write_bytes(stored.encode("utf-8", "surrogateescape"))
+    assert server_to_sign_in() == DEFAULT_SERVER
+
+
+def test_the_environment_comes_before_a_broken_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "dure").mkdir()
+    (home / "dure" / "config.json").write_text("{", encoding="utf-8")
+    (home / "dure" / "token").write_bytes(b"\xff")
+    monkeypatch.setenv("DURE_TOKEN", "dure_y")
+    monkeypatch.setenv("DURE_SERVER", "http://other/")
+    assert load_profile() == Profile(server="http://other", token="dure_y")
+
+
+def test_a_blank_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DURE_TOKEN", "  ")
+    assert load_profile().token is None
+
+
+def test_a_token_file_that_is_no_text_says_what_to_do(home: Path) -> None:
+    (home / "dure").mkdir()
+    (home / "dure" / "token").write_bytes(b"\xff")
+    with pytest.raises(CommandFailure, match="dure login"):
+        load_profile()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scheduler.model.job_spec import JobSpec, parse_duration_seconds, parse_memory_mib
+from scheduler.model.job_spec import WALLTIME_SECONDS_MAX, JobSpec, parse_duration_seconds, parse_memory_mib
 from scheduler.model.shape import DataClass, Topology
 
+ROOT = Path(__file__).resolve().parents[3]
 SMALLEST: dict[str, Any] = {"name": "digits", "group": "research.kaist.vision", "command": ["true"]}
 
 
@@ -125,3 +129,58 @@ def test_the_published_schema_is_json_and_names_every_field() -> None:
     schema = json.loads(json.dumps(JobSpec.model_json_schema(by_alias=True)))
     assert set(schema["properties"]) == set(JobSpec.model_fields)
     assert schema["properties"]["command"]["anyOf"] or schema["properties"]["command"]
+
+
+def _published() -> jsonschema.Draft202012Validator:
+    schema = JobSpec.model_json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_the_published_schema_takes_the_example_of_this_project() -> None:
+    example = yaml.safe_load((ROOT / "examples/digits/job.yaml").read_text(encoding="utf-8"))
+    assert [error.message for error in _published().iter_errors(example)] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "taken"),
+    [
+        ("walltime", "1h30m", True),
+        ("walltime", "1-02:30:00", True),
+        ("walltime", "soon", False),
+        ("walltime", 0, False),
+        ("memory_per_worker", "64GiB", True),
+        ("memory_per_worker", "64GB", False),
+        ("checkpoint", {"grace": 3601}, False),
+        ("working_directory", ".", True),
+        ("command", "python train.py", True),
+        ("colour", "red", False),
+    ],
+)
+def test_the_published_schema_judges_what_is_written(field: str, value: object, taken: bool) -> None:
+    assert _published().is_valid(SMALLEST | {field: value}) is taken
+
+
+def _described(schema: dict[str, Any]) -> dict[str, str]:
+    parts = [schema, *(schema["$defs"][name] for name in ("CheckpointSpec", "TopologySpec"))]
+    return {name: field.get("description", "") for part in parts for name, field in part["properties"].items()}
+
+
+def test_every_field_of_the_published_schema_is_described_there_and_in_the_page() -> None:
+    schema = JobSpec.model_json_schema()
+    page = (ROOT / "docs/job-file.md").read_text(encoding="utf-8")
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    for name, description in _described(schema).items():
+        assert description, name
+        assert f"`{name}`" in page, name
+
+
+@given(st.text("0123456789smhdw:- ", max_size=12))
+def test_the_published_pattern_takes_the_durations_that_are_read(text: str) -> None:
+    try:
+        seconds = parse_duration_seconds(text)
+    except ValueError:
+        assert not _published().is_valid(SMALLEST | {"walltime": text})
+    else:
+        if 1 <= seconds <= WALLTIME_SECONDS_MAX:
+            assert _published().is_valid(SMALLEST | {"walltime": text})

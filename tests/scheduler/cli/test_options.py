@@ -1,0 +1,78 @@
+"""How commands end: each fault of the user's machine is told in words, and a reader who leaves is no failure."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from scheduler.cli.failure import EXIT_REFUSED, EXIT_USAGE, CommandFailure
+from scheduler.cli.options import command
+
+WRITES = """
+import sys
+from scheduler.cli.options import command
+from scheduler.cli.output import console, write_table
+
+@command
+def tell():
+    write_table(["A"], [["x" * 100]] * 5000)
+    sys.stdout.write("end")
+
+import typer
+application = typer.Typer()
+application.command()(tell)
+application()
+"""
+
+
+def ends_with(act: Callable[[], None]) -> int:
+    try:
+        command(act)()
+    except typer.Exit as ended:
+        return ended.exit_code
+    return 0
+
+
+def raising(fault: Exception) -> Callable[[], None]:
+    def act() -> None:
+        raise fault
+
+    return act
+
+
+def test_a_failure_ends_with_its_own_code() -> None:
+    assert ends_with(raising(CommandFailure(EXIT_REFUSED, "no"))) == EXIT_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (FileExistsError(17, "File exists", "answers.txt"), "answers.txt: File exists"),
+        (PermissionError(13, "Permission denied", "/etc/x"), "/etc/x: Permission denied"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "UTF-8"),
+    ],
+)
+def test_what_the_machine_refuses_is_told(fault: Exception, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends_with(raising(fault)) == EXIT_USAGE
+    assert words in capsys.readouterr().err
+
+
+def test_a_reader_who_has_seen_enough_is_no_failure() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", WRITES], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_told_once() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", WRITES], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == EXIT_USAGE
+    assert b"No space left" in done.stderr and b"Traceback" not in done.stderr and b"ignored" not in done.stderr
