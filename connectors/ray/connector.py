@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import shlex
 import threading
 from collections.abc import Callable, Sequence
@@ -116,7 +115,7 @@ class RayConnector:
         """Have this run; submitted in the background."""
         if self._gang(order.run_id) is not None:
             return
-        record = RayRunRecord(run_id=order.run_id, order=order, secret=secrets.token_urlsafe(32))
+        record = run_record.new_record(order.run_id, order)
         folder = self._runs / str(order.run_id)
         run_record.save(folder, record)
         gang = self._keep(folder, record)
@@ -155,7 +154,7 @@ class RayConnector:
         """End this run; an unknown one is recorded as ended."""
         gang = self._gang(stop.run_id)
         if gang is None:
-            record = RayRunRecord(run_id=stop.run_id, order=None, secret=secrets.token_urlsafe(32), stop=stop)
+            record = run_record.new_record(stop.run_id, None, stop)
             gang = self._keep(self._runs / str(stop.run_id), record)
             gang.end_unstarted(stop.cause, "stopped before it was known here", None)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,24 +16,27 @@ RECORD = "run.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayRunRecord:
-    """One run. ``order`` is None for a run that was stopped before it came; ``submitted`` is set before Ray is asked,
-    so that a restart looks for the submission; ``port`` is the gang's rendezvous; ``stop_over_ns`` is until when
-    a run that is being stopped is renewed."""
+    """One run. ``order`` is None for a run that was stopped before it came; ``submission_id`` is Ray's name of the run,
+    the same however often it is submitted and no other site's; ``submitted`` is set before Ray is asked, so that
+    a restart looks for the submission; ``port`` is the gang's rendezvous; ``stop_over_ns`` is until when a run that is
+    being stopped is renewed."""
 
     run_id: int
     order: RunOrder | None
     secret: str
+    submission_id: str
     submitted: bool = False
     port: int | None = None
     stop: StopOrder | None = None
     stop_over_ns: int = 0
     report: RunReport | None = None
 
-    @property
-    def submission_id(self) -> str:
-        """Ray's name of the run: the same however often it is submitted."""
-        epoch = self.order.epoch if self.order is not None else 0
-        return f"dure-run-{self.run_id}-{epoch}"
+
+def new_record(run_id: int, order: RunOrder | None, stop: StopOrder | None = None) -> RayRunRecord:
+    """A record with names that nobody can guess. Two federations may share a cluster, and count their runs alike."""
+    submission_id = f"dure-run-{run_id}-{order.epoch if order else 0}-{secrets.token_hex(6)}"
+    secret = secrets.token_urlsafe(32)
+    return RayRunRecord(run_id=run_id, order=order, secret=secret, submission_id=submission_id, stop=stop)
 
 
 def save(folder: Path, record: RayRunRecord) -> None:
@@ -44,6 +48,7 @@ def save(folder: Path, record: RayRunRecord) -> None:
         "run_id": record.run_id,
         "order": record.order.model_dump(mode="json") if record.order else None,
         "secret": record.secret,
+        "submission_id": record.submission_id,
         "submitted": record.submitted,
         "port": record.port,
         "stop": record.stop.model_dump(mode="json") if record.stop else None,
@@ -58,10 +63,12 @@ def load(folder: Path) -> RayRunRecord | None:
     value = read_json(folder / RECORD)
     if value is None:
         return None
+    order = RunOrder.model_validate(value["order"]) if value["order"] else None
     return RayRunRecord(
         run_id=value["run_id"],
-        order=RunOrder.model_validate(value["order"]) if value["order"] else None,
+        order=order,
         secret=value["secret"],
+        submission_id=value.get("submission_id") or f"dure-run-{value['run_id']}-{order.epoch if order else 0}",
         submitted=value["submitted"],
         port=value["port"],
         stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,

@@ -51,7 +51,7 @@ class RayCluster:
         # Sockets lie in it, and their paths may not be long. Another cluster gets another network.
         self._temporary = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         self._network = f"127.{1 + os.getpid() % 250}.{1 + time.monotonic_ns() // 1000 % 250}"
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._head_port, self._dashboard_port, *self._agent_ports = _free_ports(2 + nodes)
         self.dashboard_url = f"http://127.0.0.1:{self._dashboard_port}"
 
@@ -60,7 +60,7 @@ class RayCluster:
         try:
             for number in range(self._nodes):
                 self.start_node(number)
-                self._wait_for_nodes(number + 1)
+                self.wait_for_nodes(number + 1)
         except BaseException:
             self.close()
             raise
@@ -76,7 +76,7 @@ class RayCluster:
         return f"{self._network}.{number + 2}"
 
     def start_node(self, number: int) -> None:
-        """Start one node; the first is the head."""
+        """Start one node, or one that was killed anew; the first is the head."""
         place = f"--address={self.address_of(0)}:{self._head_port}"
         options = [place, f"--dashboard-agent-listen-port={self._agent_ports[number]}"]
         if number == 0:
@@ -94,16 +94,14 @@ class RayCluster:
         ]
         log = (self._folder / f"node-{number}.log").open("ab")
         with log:
-            self._processes.append(
-                subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env={**_without_dure(os.environ), "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"},
-                    start_new_session=True,
-                    preexec_fn=_die_with_parent,
-                )
+            self._processes[number] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**_without_dure(os.environ), "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"},
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
             )
 
     def kill_node(self, number: int) -> None:
@@ -113,21 +111,25 @@ class RayCluster:
 
     def close(self) -> None:
         """End every process of every node, and remove their files."""
-        for process in reversed(self._processes):
+        for process in reversed(self._processes.values()):
             _kill_session(process.pid)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS_MAX)
         shutil.rmtree(self._temporary, ignore_errors=True)
 
-    def _wait_for_nodes(self, count: int) -> None:
+    def wait_for_nodes(self, count: int) -> None:
+        """Until so many nodes live. Raises ``DemoFailure`` when one ends meanwhile, or after a while."""
         until_seconds = time.monotonic() + START_SECONDS_MAX
+        ended: list[int] = []
         while time.monotonic() < until_seconds:
-            if self._processes[-1].poll() is not None:
+            ended = [number for number, process in self._processes.items() if process.poll() is not None]
+            if ended:
                 break
             if self._alive() >= count:
                 return
             time.sleep(0.2)
-        log = (self._folder / f"node-{count - 1}.log").read_text(encoding="utf-8", errors="replace")
+        number = ended[0] if ended else count - 1
+        log = (self._folder / f"node-{number}.log").read_text(encoding="utf-8", errors="replace")
         raise DemoFailure("A node of the Ray cluster did not come up.", f"The end of its log:\n{log[-2000:]}")
 
     def _alive(self) -> int:

@@ -11,27 +11,28 @@ import json
 from collections.abc import Callable
 
 from eventually import eventually
-from run_orders import run_order, stop_order
+from run_orders import stop_order
 
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunReport
 from tests.connectors.harness import (
-    TWO_NODES,
     Behaviour,
     Harness,
     assert_no_process_is_left,
     log_text,
+    order_for,
     report_of,
     start,
+    two_nodes,
     wait_for,
 )
 
 
 def capacity_lists_every_node(harness: Harness) -> None:
     nodes = {node.name: node for node in harness.connector.capacity()}
-    assert nodes.keys() >= {"default-0", "default-1"}
-    assert nodes["default-0"].gpus == 8
-    assert nodes["default-0"].healthy
+    assert nodes.keys() >= set(harness.nodes)
+    first = nodes[harness.nodes[0]]
+    assert (first.gpus, first.healthy) == (8, True)
     assert harness.connector.capacity() is harness.connector.capacity()
 
 
@@ -134,14 +135,14 @@ def walltime_ends_a_run(harness: Harness) -> None:
 
 
 def one_failing_worker_ends_the_gang_with_its_exit_code(harness: Harness) -> None:
-    start(harness, Behaviour.RANK_1_CRASHES, gang=TWO_NODES)
+    start(harness, Behaviour.RANK_1_CRASHES, gang=two_nodes(harness))
     report = wait_for(harness, 1, RunPhase.ENDED)
     assert (report.cause, report.exit_code) == (EndCause.EXITED, 7)
     assert_no_process_is_left(harness, 1)
 
 
 def a_gang_starts_as_a_whole_or_not_at_all(harness: Harness) -> None:
-    order = harness.behave(run_order(gang=TWO_NODES), Behaviour.RUN)
+    order = harness.behave(order_for(harness, gang=two_nodes(harness)), Behaviour.RUN)
     harness.connector.start(harness.break_start(order, rank=1), harness.new_lease(), None)
     report = wait_for(harness, 1, RunPhase.ENDED)
     assert (report.cause, report.started_ms) == (EndCause.START_FAILED, None)
@@ -161,14 +162,13 @@ def gpus_are_never_given_twice(harness: Harness) -> None:
 
 
 def a_lost_node_ends_its_gangs(harness: Harness) -> None:
-    start(harness, Behaviour.RUN, gang=TWO_NODES)
+    start(harness, Behaviour.RUN, gang=two_nodes(harness))
     wait_for(harness, 1, RunPhase.RUNNING)
-    harness.lose_node("default-1")
-    report = wait_for(harness, 1, RunPhase.ENDED, 60.0)
+    harness.lose_node(harness.nodes[1])
+    report = wait_for(harness, 1, RunPhase.ENDED)
     assert report.cause is EndCause.NODE_LOST
     assert_no_process_is_left(harness, 1)
-    lost = {node.name for node in harness.connector.capacity() if node.healthy}
-    assert "default-1" not in lost
+    assert harness.nodes[1] not in {node.name for node in harness.connector.capacity() if node.healthy}
 
 
 def a_log_is_read_by_offset(harness: Harness) -> None:
@@ -186,7 +186,7 @@ def a_log_is_read_by_offset(harness: Harness) -> None:
 
 def a_log_can_be_followed_while_it_grows(harness: Harness) -> None:
     start(harness, Behaviour.TALK)
-    eventually(lambda: "first" in log_text(harness, 1), 10, "the first word")
+    eventually(lambda: "first" in log_text(harness, 1), harness.SECONDS_MAX, "the first word")
     part = harness.connector.read_log(1, 0, 0, 1024)
     assert part is not None and not part.ended
     harness.let_talk(1)
@@ -197,7 +197,7 @@ def workers_find_their_environment(harness: Harness) -> None:
     order = start(
         harness,
         Behaviour.SHOW_ENVIRONMENT,
-        gang=TWO_NODES,
+        gang=two_nodes(harness),
         gpus_per_worker=2,
         job_id=77,
         epoch=4,
@@ -225,7 +225,7 @@ def workers_find_their_environment(harness: Harness) -> None:
 
 
 def the_working_directory_is_where_the_command_runs(harness: Harness) -> None:
-    order = run_order(command=("cat", "given.txt"))
+    order = order_for(harness, command=("cat", "given.txt"))
     harness.connector.start(order, harness.new_lease(), harness.working_directory())
     assert wait_for(harness, 1, RunPhase.ENDED).exit_code == 0
     assert "given" in log_text(harness, 1)
@@ -265,7 +265,7 @@ def a_restart_while_running_finds_the_run_again(harness: Harness) -> None:
 
 
 def a_restart_right_after_the_start_loses_nothing(harness: Harness) -> None:
-    start(harness, Behaviour.RUN, gang=TWO_NODES)
+    start(harness, Behaviour.RUN, gang=two_nodes(harness))
     harness.restart()
     wait_for(harness, 1, RunPhase.RUNNING)
     assert len([run for run in harness.connector.observe() if run.run_id == 1]) == 1
@@ -289,7 +289,7 @@ def a_restart_after_the_end_still_knows_the_end(harness: Harness) -> None:
 
 def a_run_that_ends_while_nobody_watches_is_reported_with_its_own_times(harness: Harness) -> None:
     start(harness, Behaviour.TALK)
-    eventually(lambda: "first" in log_text(harness, 1), 10, "the first word")
+    eventually(lambda: "first" in log_text(harness, 1), harness.SECONDS_MAX, "the first word")
     harness.connector.stop(stop_order())
     harness.restart_after_death(1.0)
     report = wait_for(harness, 1, RunPhase.ENDED)
@@ -298,9 +298,9 @@ def a_run_that_ends_while_nobody_watches_is_reported_with_its_own_times(harness:
 
 
 def a_lease_that_runs_out_with_the_agent_dead_ends_the_run(harness: Harness) -> None:
-    order = harness.behave(run_order(grace_seconds=0.5), Behaviour.RUN)
-    harness.connector.start(order, harness.new_lease(2.0), None)
+    start(harness, Behaviour.RUN, grace_seconds=0.5)
     wait_for(harness, 1, RunPhase.RUNNING)
+    harness.connector.renew(harness.new_lease(2.0))
     harness.restart_after_death(4.0)
     report = wait_for(harness, 1, RunPhase.ENDED)
     assert report.cause is EndCause.LEASE_EXPIRED
@@ -309,9 +309,9 @@ def a_lease_that_runs_out_with_the_agent_dead_ends_the_run(harness: Harness) -> 
 
 
 def a_renewed_lease_keeps_a_run_alive(harness: Harness) -> None:
-    order = harness.behave(run_order(grace_seconds=0.5), Behaviour.TALK)
-    harness.connector.start(order, harness.new_lease(2.0), None)
+    start(harness, Behaviour.TALK, grace_seconds=0.5)
     wait_for(harness, 1, RunPhase.RUNNING)
+    harness.connector.renew(harness.new_lease(2.0))
     harness.connector.renew(harness.new_lease(60.0))
     harness.restart_after_death(3.0)
     harness.let_talk(1)

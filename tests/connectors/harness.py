@@ -30,10 +30,13 @@ class Behaviour(Enum):
 
 
 class Harness(Protocol):
-    """One connector at a site with the nodes ``default-0`` and ``default-1`` of 8 GPUs each."""
+    """One connector at a site with two nodes (``nodes`` has their names) of 8 GPUs each."""
 
     #: names of cases that cannot apply, with the reason
     CANNOT: ClassVar[Mapping[str, str]]
+    #: how long a run may take from one phase to the next
+    SECONDS_MAX: ClassVar[float]
+    nodes: tuple[str, str]
     connector: Connector
 
     def behave(self, order: RunOrder, behaviour: Behaviour) -> RunOrder:
@@ -49,7 +52,9 @@ class Harness(Protocol):
         """Close the connector and make a new one over the same site."""
 
     def restart_after_death(self, seconds: float) -> None:
-        """Leave the site without a connector for that long, then make a new one."""
+        """Leave the site without a connector for that long, then make a new one. Before, workers have heard of
+        the newest lease.
+        """
 
     def lose_node(self, name: str) -> None:
         """Have a node die."""
@@ -75,21 +80,31 @@ def report_of(harness: Harness, run_id: int) -> RunReport | None:
     return next((run for run in harness.connector.observe() if run.run_id == run_id), None)
 
 
-def wait_for(harness: Harness, run_id: int, phase: RunPhase, seconds: float = 20.0) -> RunReport:
+def wait_for(harness: Harness, run_id: int, phase: RunPhase) -> RunReport:
     """The report of a run once it has reached a phase."""
 
     def reached() -> RunReport | None:
         report = report_of(harness, run_id)
         return report if report is not None and report.phase is phase else None
 
-    report = eventually(reached, seconds, f"run {run_id} {phase}, now {report_of(harness, run_id)}")
+    report = eventually(reached, harness.SECONDS_MAX, f"run {run_id} {phase}")
     assert report is not None
     return report
 
 
+def order_for(harness: Harness, run_id: int = 1, **values: object) -> RunOrder:
+    """An order of one worker on the first node, unless told otherwise."""
+    return run_order(run_id, **({"gang": ((harness.nodes[0], (0,)),)} | values))
+
+
+def two_nodes(harness: Harness) -> tuple[tuple[str, tuple[int]], ...]:
+    """A gang of one worker on each node."""
+    return tuple((name, (rank,)) for rank, name in enumerate(harness.nodes))
+
+
 def start(harness: Harness, behaviour: Behaviour, run_id: int = 1, **values: object) -> RunOrder:
     """Start a run of this behaviour."""
-    order = harness.behave(run_order(run_id, **values), behaviour)
+    order = harness.behave(order_for(harness, run_id, **values), behaviour)
     harness.connector.start(order, harness.new_lease(), None)
     return order
 
@@ -103,6 +118,3 @@ def log_text(harness: Harness, run_id: int, rank: int = 0) -> str:
 def assert_no_process_is_left(harness: Harness, run_id: int) -> None:
     """No process of an ended run lives; its supervisors may take a moment to go after their last word."""
     eventually(lambda: harness.processes(run_id) == 0, 5, f"no process of run {run_id}")
-
-
-TWO_NODES = (("default-0", (0,)), ("default-1", (1,)))

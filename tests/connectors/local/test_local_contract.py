@@ -39,6 +39,8 @@ SHELL = {
 
 class LocalHarness:
     CANNOT: ClassVar[Mapping[str, str]] = {}
+    SECONDS_MAX: ClassVar[float] = 60.0
+    nodes = ("default-0", "default-1")
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder

@@ -38,6 +38,8 @@ class SimulatedHarness:
         "outputs_are_archived": NO_FILES,
         "a_checkpoint_directory_stays_with_its_job": NO_FILES,
     }
+    SECONDS_MAX: ClassVar[float] = 20.0
+    nodes = ("default-0", "default-1")
 
     def __init__(self) -> None:
         self.clock = ManualSiteClock()
