@@ -19,7 +19,6 @@ from scheduler.model.calendar import Calendar, spells
 from scheduler.model.ids import GroupId, OfferId, SiteId
 from scheduler.model.job_spec import (
     GROUP_PATH_PATTERN,
-    DurationSeconds,
     GpuClassName,
     Part,
     parse_duration_seconds,
@@ -134,6 +133,7 @@ def parse_rate(value: Any) -> Fraction:
     return Fraction(text)
 
 
+DurationSeconds = Annotated[int, BeforeValidator(parse_duration_seconds, json_schema_input_type=int | str)]
 NoticeSeconds = Annotated[int | None, BeforeValidator(parse_notice_seconds, json_schema_input_type=int | str | None)]
 Rate = Annotated[
     InstanceOf[Fraction],
