@@ -47,6 +47,7 @@ def rows(draw: st.DrawFn, jobs_max: int = 12, gpus_max: int = 8) -> list[TraceRo
                 draw(st.sampled_from([gpus for gpus in (1, 1, 2, 3, 4, 8) if gpus <= gpus_max])),
                 group=draw(st.sampled_from(("one", "two", "three"))),
                 user=draw(st.sampled_from(("", "kim", "lee"))),
+                gpus_per_node=draw(st.sampled_from((None, None, 1))),
                 walltime_ms=draw(st.none() | st.integers(1, 40_000)),
                 qos=draw(st.sampled_from(("", "", "high", "low"))),
             )

@@ -101,6 +101,13 @@ def test_a_profile_finds_the_earliest_hole(data: st.DataObject, held: list[tuple
     assert profile.earliest(now, devices, length) == slow
 
 
+def test_a_hole_that_is_just_long_enough_is_taken() -> None:
+    profile = Profile(0, 4)
+    profile.take(10, 20, 4)
+    assert profile.earliest(0, 1, 10) == 0
+    assert profile.earliest(0, 1, 11) == 20
+
+
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(1, 20)), max_size=6), st.integers(0, 5))
 def test_a_profile_of_runs_is_what_taking_them_one_by_one_makes(runs: list[tuple[int, int]], now: int) -> None:
     at_once, one_by_one = Profile.of_runs(now, 30, runs), Profile(now, 30)
@@ -111,11 +118,11 @@ def test_a_profile_of_runs_is_what_taking_them_one_by_one_makes(runs: list[tuple
             assert at_once.earliest(now, devices, length) == one_by_one.earliest(now, devices, length)
 
 
-@given(rows(), st.lists(st.integers(0, 11)), st.integers(0, 2), st.integers(0, 25_000))
+@given(rows(), st.lists(st.integers(0, 11)), st.integers(0, 2), st.integers(0, 20))
 def test_a_walk_sees_the_jobs_in_order_less_those_that_cannot_start(
-    drawn: list[TraceRow], gone: list[int], failing: int, longest_ms: int
+    drawn: list[TraceRow], gone: list[int], failing: int, longest_seconds: int
 ) -> None:
-    workload = build_workload(drawn, cluster_of(8))
+    workload, longest_ms = build_workload(drawn, cluster_of(8)), longest_seconds * 1000
     knowledge, queues = Knowledge(Durations.KNOWN, Order.SHORTEST, {}), Queues()
     for job in workload.jobs:
         knowledge.tell(job)
@@ -149,6 +156,19 @@ def test_a_walk_sees_the_jobs_in_order_less_those_that_cannot_start(
         elif number % 2:
             queues.remove(job)
     assert seen == expected
+
+
+def test_a_job_exactly_as_long_as_allowed_is_walked_on_to() -> None:
+    workload = build_workload([row("first", 0, 9), row("longer", 0, 6), row("fits", 0, 5)], cluster_of(8))
+    knowledge, queues, verdicts = Knowledge(Durations.KNOWN, Order.FIFO, {}), Queues(), Verdicts()
+    for job in workload.jobs:
+        knowledge.tell(job)
+        queues.add(job)
+    seen = []
+    for job in queues.walk(verdicts):
+        seen.append(job.name)
+        verdicts.longest_ms[job.shape, None] = 5000
+    assert seen == ["first", "fits"]
 
 
 @given(rows(), clusters(), st.lists(st.booleans(), min_size=5, max_size=5))
