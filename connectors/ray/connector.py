@@ -81,7 +81,7 @@ class RayConnector:
                 continue
             gang = self._keep(folder, record)
             if not gang.ended:
-                self._starting.submit(self._submit, gang, None)
+                self._starting.submit(self._submit, gang)
 
     def _keep(self, folder: Path, record: RayRunRecord) -> RayGang:
         gang = RayGang(folder, record, self._clock, self._settings)
@@ -115,22 +115,22 @@ class RayConnector:
         """Have this run; submitted in the background."""
         if self._gang(order.run_id) is not None:
             return
-        record = run_record.new_record(order.run_id, order)
+        record = run_record.new_record(order.run_id, order, archive=archive)
         folder = self._runs / str(order.run_id)
         run_record.save(folder, record)
         gang = self._keep(folder, record)
         gang.renew(self._newest(lease))
-        self._starting.submit(self._submit, gang, archive)
+        self._starting.submit(self._submit, gang)
 
     def _newest(self, lease: Lease) -> Lease:
         if self._lease is None or lease.renewal > self._lease.renewal:
             self._lease = lease
         return lease
 
-    def _submit(self, gang: RayGang, archive: Path | None) -> None:
+    def _submit(self, gang: RayGang) -> None:
         """Ask Ray until it has answered; a run that it knows already goes on."""
         try:
-            if not gang.prepare(archive) or not gang.mark_submitted():
+            if not gang.prepare() or not gang.mark_submitted():
                 return
             # The driver needs an interpreter that has Ray: on the nodes, `python` is the one that Ray runs on.
             entrypoint = f"python -c {shlex.quote(_BOOTSTRAP)}"
@@ -154,7 +154,7 @@ class RayConnector:
         """End this run; an unknown one is recorded as ended."""
         gang = self._gang(stop.run_id)
         if gang is None:
-            record = run_record.new_record(stop.run_id, None, stop)
+            record = run_record.new_record(stop.run_id, None, stop=stop)
             gang = self._keep(self._runs / str(stop.run_id), record)
             gang.end_unstarted(stop.cause, "stopped before it was known here", None)
             return

@@ -89,11 +89,16 @@ class RayGang:
 
     # what the agent wants
 
-    def prepare(self, archive: Path | None) -> bool:
+    def prepare(self) -> bool:
         """Make the working directory ready for its workers; False, and ended, where it cannot be used."""
-        packed = self.file("work.tar")
-        if archive is None or packed.exists():
+        packed, archive, order = self.file("work.tar"), self.record.archive, self.record.order
+        if packed.exists():
             return True
+        if archive is None:
+            missing = order is not None and order.working_directory is not None
+            if missing:
+                self.end_unstarted(EndCause.START_FAILED, "working directory: it did not come with the order", None)
+            return not missing
         beside = self.file("work.new")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
