@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from connectors.clock import Clock
-from connectors.errors import EngineUnavailable, SettingsUnusable
+from connectors.errors import EngineUnavailable, SettingsUnusable, StateUnusable
 from connectors.protocol import Lease, LogPart, Outputs
 from connectors.ray import run_record
 from connectors.ray.channel import Channel
@@ -75,13 +75,24 @@ class RayConnector:
 
     def _adopt(self) -> None:
         for folder in sorted(self._runs.iterdir()):
-            record = run_record.load(folder)
+            try:
+                record = run_record.load(folder)
+            except StateUnusable as fault:
+                self._set_aside(folder, fault)
+                continue
             if record is None:
                 run_record.remove(folder)
                 continue
             gang = self._keep(folder, record)
             if not gang.ended:
                 self._starting.submit(self._submit, gang)
+
+    def _set_aside(self, folder: Path, fault: StateUnusable) -> None:
+        """Keep the files of a run of which nothing can be read, for the operator. Its workers are renewed no more."""
+        self._log.error("a run's record cannot be read: the run is given up", folder=str(folder), fault=str(fault))
+        damaged = self._settings.state_directory / "damaged"
+        damaged.mkdir(mode=0o700, exist_ok=True)
+        folder.rename(damaged / f"{folder.name}-{self._clock.now_ms()}")
 
     def _keep(self, folder: Path, record: RayRunRecord) -> RayGang:
         gang = RayGang(folder, record, self._clock, self._settings)

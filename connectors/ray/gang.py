@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tarfile
 import threading
@@ -20,6 +19,7 @@ from connectors.ray import run_record
 from connectors.ray.cluster import JobStatus
 from connectors.ray.run_record import RayRunRecord
 from connectors.ray.settings import RaySettings
+from connectors.ray.words import Word, Words
 from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
@@ -51,7 +51,8 @@ class RayGang:
         self._lease: Lease | None = None
         self._given_until_ns = 0
         self._lost: tuple[int, EndCause, str] | None = None
-        self._words: dict[int, dict[str, Any]] = {}
+        self._kept = Words(folder)
+        self._words: dict[int, Word] = {}
         self._ends: dict[int, WorkerEnd] = {}
         self.notify: Callable[[], None] = lambda: None
         if not self.ended:
@@ -81,9 +82,9 @@ class RayGang:
         if order is None:
             return
         for rank in range(order.workers):
-            path = self.file(f"report-{rank}.json")
-            if path.exists():
-                self._take_word(rank, json.loads(path.read_bytes()))
+            word = self._kept.read(rank)
+            if word is not None:
+                self._take_word(rank, word)
         if self.record.submitted:
             self._given_until_ns = self._clock.boottime_ns() + int(self._settings.place_seconds_max * 1e9)
 
@@ -260,14 +261,13 @@ class RayGang:
             "outputs_bytes_max": order.outputs_bytes_max,
         }
 
-    def beat(self, rank: int, word: dict[str, Any] | None) -> dict[str, Any]:
+    def beat(self, rank: int, word: Word | None) -> dict[str, Any]:
         """A worker tells what its supervisor says, and hears what remains of the lease, and whether to stop."""
         with self._lock:
-            if word is not None and rank not in self._ends:
+            if word is not None and rank not in self._ends and not self.ended:
+                self._kept.keep(rank, word)
                 self._take_word(rank, word)
-                if not self.ended:
-                    self.file(f"report-{rank}.json").write_bytes(json.dumps(word).encode())
-                    self._look()
+                self._look()
             lease = self._lease
             if lease is None or self.ended:
                 return {"remaining_seconds": None}
@@ -323,7 +323,7 @@ class RayGang:
                 self._ends[rank] = WorkerEnd(rank, None, now_ms, None, stop.cause, "stopped before it started")
         self._finish_if_over()
 
-    def _take_word(self, rank: int, word: dict[str, Any]) -> None:
+    def _take_word(self, rank: int, word: Word) -> None:
         if word.get("phase") not in ("starting", "running", "ended"):
             word = {**self._words.get(rank, {}), "phase": "ended", "cause": EndCause.DRIVER_LOST, "exit_code": None}
         self._words[rank] = word

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.agent.durable import flush_folder, read_json, write_durably
+from connectors.errors import StateUnusable
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 
 RECORD = "run.json"
@@ -63,10 +64,19 @@ def save(folder: Path, record: RayRunRecord) -> None:
 
 
 def load(folder: Path) -> RayRunRecord | None:
-    """The record of a folder; None where a crash left a folder without one: nothing had been asked of Ray then."""
+    """The record of a folder; None where a crash left a folder without one: nothing had been asked of Ray then. Raises
+    StateUnusable where it cannot be read.
+    """
     value = read_json(folder / RECORD)
     if value is None:
         return None
+    try:
+        return _record_of(value)
+    except (ValueError, LookupError, TypeError) as fault:
+        raise StateUnusable(f"{folder / RECORD} is damaged: {fault}") from fault
+
+
+def _record_of(value: dict[str, Any]) -> RayRunRecord:
     order = RunOrder.model_validate(value["order"]) if value["order"] else None
     return RayRunRecord(
         run_id=value["run_id"],

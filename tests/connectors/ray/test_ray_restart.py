@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 from eventually import eventually
-from run_orders import run_order
+from run_orders import lease, run_order
 
+from connectors.clock import SystemClock
 from connectors.ray import run_record
 from connectors.ray.connector import RayConnector
 from scheduler.model.job_state import EndCause, RunPhase
@@ -56,4 +58,61 @@ def test_a_run_whose_working_directory_is_not_there_any_more_does_not_start(
     site = site_of(ray, tmp_path)
     assert the_end(site).cause is EndCause.START_FAILED
     assert ray.submissions == 0
+    site.close()
+
+
+STARTED = {"phase": "running", "started_ms": 5}
+
+
+def a_running_run(ray: FakeRay, folder: Path) -> RayConnector:
+    """A site with one run whose only worker runs."""
+    ray.take.set()
+    site = site_of(ray, folder)
+    site.start(run_order(1), lease(SystemClock().boottime_ns()), None)
+    channel = channel_of(ray)
+    channel.ask_json("POST", "/port", 4000)
+    channel.ask_json("POST", "/worker/0/beat", {"report": STARTED})
+    assert site.observe()[0].phase is RunPhase.RUNNING
+    return site
+
+
+def test_words_that_a_crash_cut_short_are_told_again(ray: FakeRay, tmp_path: Path) -> None:
+    a_running_run(ray, tmp_path).close()
+    (tmp_path / "runs" / "1" / "report-0.json").write_bytes(b"")
+    site = site_of(ray, tmp_path)
+    assert site.observe()[0].phase is RunPhase.STARTING
+    channel_of(ray).ask_json("POST", "/worker/0/beat", {"report": STARTED})
+    assert site.observe()[0].phase is RunPhase.RUNNING
+    site.close()
+
+
+def test_a_word_is_on_the_disk_once_and_whole_before_it_is_answered(
+    ray: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = a_running_run(ray, tmp_path)
+    word = tmp_path / "runs" / "1" / "report-0.json"
+    before = word.stat()
+    channel = channel_of(ray)
+    channel.ask_json("POST", "/worker/0/beat", {"report": STARTED})
+    assert word.stat().st_mtime_ns == before.st_mtime_ns
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="400"):
+            channel.ask_json("POST", "/worker/0/beat", {"report": {"phase": "ended", "exit_code": 0}})
+    assert site.observe()[0].phase is RunPhase.RUNNING
+    site.close()
+
+
+@pytest.mark.parametrize("record", [b"{", b"{}", b"[]"])
+def test_a_run_whose_record_is_damaged_is_set_aside(record: bytes, ray: FakeRay, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "1"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_bytes(record)
+    site = site_of(ray, tmp_path)
+    assert site.observe() == []
+    assert [path.name.split("-")[0] for path in (tmp_path / "damaged").iterdir()] == ["1"]
     site.close()
