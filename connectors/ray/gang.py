@@ -226,15 +226,17 @@ class RayGang:
     def worker(self, rank: int) -> dict[str, Any] | None:
         """What a worker runs; None while the gang's port is not known. Raises LookupError where it must not run."""
         with self._lock:
-            order = self.record.order
-            if order is None or self.ended or self._lost is not None or not 0 <= rank < order.workers:
-                raise LookupError("this worker must not run")
-            if self.record.stop is not None or rank in self._ends:
-                self._end_silent()
-                raise LookupError("this worker must not run any more")
-            if self.record.port is None:
-                return None
-            return self._spec(order, rank, self.record.port)
+            order = self._order_to_start(rank)
+            return None if self.record.port is None else self._spec(order, rank, self.record.port)
+
+    def _order_to_start(self, rank: int) -> RunOrder:
+        order = self.record.order
+        if order is None or self.ended or self._lost is not None or not 0 <= rank < order.workers:
+            raise LookupError("this worker must not run")
+        if self.record.stop is not None or rank in self._ends:
+            self._end_silent()
+            raise LookupError("this worker must not run any more")
+        return order
 
     def _spec(self, order: RunOrder, rank: int, port: int) -> dict[str, Any]:
         directory = order.checkpoint_directory
@@ -261,9 +263,14 @@ class RayGang:
             "outputs_bytes_max": order.outputs_bytes_max,
         }
 
-    def beat(self, rank: int, word: Word | None) -> dict[str, Any]:
-        """A worker tells what its supervisor says, and hears what remains of the lease, and whether to stop."""
+    def beat(self, rank: int, word: Word | None, *, first: bool = False) -> dict[str, Any]:
+        """A worker tells what its supervisor says, and hears what remains of the lease, and whether to stop.
+
+        ``first`` comes before the supervisor is started; raises LookupError where it must not be.
+        """
         with self._lock:
+            if first:
+                self._order_to_start(rank)
             if word is not None and rank not in self._ends and not self.ended:
                 self._kept.keep(rank, word)
                 self._take_word(rank, word)
