@@ -7,12 +7,13 @@ import shlex
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from connectors.clock import Clock
-from connectors.errors import EngineUnavailable, SettingsUnusable, StateUnusable
+from connectors.errors import EngineRefused, EngineUnavailable, SettingsUnusable, StateUnusable
 from connectors.protocol import Lease, LogPart, Outputs
 from connectors.ray import run_record
 from connectors.ray.channel import Channel
@@ -149,10 +150,13 @@ class RayConnector:
                 "DURE_CHANNEL": self._channel.url_of(gang.record.run_id),
                 "DURE_CHANNEL_SECRET": gang.record.secret,
             }
-            while not self._closing.is_set():
+            while not self._closing.is_set() and not gang.end_unasked():
                 try:
                     self._cluster.submit(gang.record.submission_id, entrypoint, environment)
                     gang.accepted = True
+                    return
+                except EngineRefused as refusal:
+                    gang.end_unstarted(EndCause.START_FAILED, str(refusal), None)
                     return
                 except EngineUnavailable as away:
                     self._log.warning("ray did not take a run", run=gang.record.run_id, fault=str(away))
@@ -233,14 +237,20 @@ class RayConnector:
 
     def _watch(self) -> None:
         while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self._look_at_nodes()
-                dead = frozenset(node.name for node in self._nodes or () if not node.healthy)
-                for gang in list(self._gangs.values()):
-                    if gang.record.submitted and not gang.ended:
-                        self._look_at(gang, dead)
-            except EngineUnavailable as away:
-                self._log.warning("the cluster does not answer", fault=str(away))
+            self._try("the cluster's nodes", self._look_at_nodes)
+            dead = frozenset(node.name for node in self._nodes or () if not node.healthy)
+            for gang in list(self._gangs.values()):
+                if gang.record.submitted and not gang.ended and not self._closing.is_set():
+                    self._try(gang.record.submission_id, partial(self._look_at, gang, dead))
+
+    def _try(self, what: str, look: Callable[[], None]) -> None:
+        """Whatever one look meets, the others go on, and it is tried again."""
+        try:
+            look()
+        except EngineUnavailable as away:
+            self._log.warning("the cluster does not answer", what=what, fault=str(away))
+        except Exception:
+            self._log.exception("the cluster could not be looked at", what=what)
 
     def _look_at(self, gang: RayGang, dead_nodes: frozenset[str]) -> None:
         # Asked before Ray is: an answer that was on its way when Ray took the run says nothing of it.

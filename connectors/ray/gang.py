@@ -121,14 +121,19 @@ class RayGang:
     def mark_submitted(self) -> bool:
         """Note that Ray is about to be asked; False where the run was stopped before."""
         with self._lock:
-            if self.ended:
-                return False
-            if self.record.stop is not None:
-                self.end_unstarted(self.record.stop.cause, "stopped before it started", None)
+            if self.end_unasked():
                 return False
             if not self.record.submitted:
                 self._save(submitted=True)
             return True
+
+    def end_unasked(self) -> bool:
+        """Whether the run is over, as it is where it is to stop before any worker was given a lease: none will be."""
+        with self._lock:
+            stop = self.record.stop
+            if stop is not None and not self._words and not self._given_until_ns:
+                self.end_unstarted(stop.cause, "stopped before it started", None)
+            return self.ended
 
     def renew(self, lease: Lease) -> None:
         """Give the workers more time, unless the driver was lost; while the run is being stopped, until its grace is
@@ -152,6 +157,7 @@ class RayGang:
                 stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
                 over_ns = min(over_ns, self.record.stop_over_ns)
             self._save(stop=stop, stop_over_ns=over_ns)
+            self.end_unasked()
 
     def find(self) -> None:
         """Ray says that the driver waits or runs: a loss of which it spoke before was none."""

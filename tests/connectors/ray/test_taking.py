@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eventually import eventually
-from run_orders import lease, run_order
+from run_orders import lease, run_order, stop_order
 
 from connectors.clock import SystemClock
 from connectors.ray.connector import RayConnector
 from connectors.ray.driver import Channel, Gone
+from scheduler.model.job_state import EndCause
 from tests.connectors.ray.fake_ray import FakeRay, channel_of, site_of
 
 
@@ -53,3 +55,49 @@ def test_a_run_that_ray_had_taken_and_knows_no_more_is_lost_until_ray_knows_it_a
     ray.status = "RUNNING"
     ray.look_again()
     assert worker.ask_json("GET", "/worker/0")["command"] == ["true"]
+
+
+def test_a_run_that_ray_never_took_is_ended_by_a_stop(ray: FakeRay, tmp_path: Path) -> None:
+    ray.odd = lambda method, path: (503, "overloaded") if method == "POST" else None
+    site = site_of(ray, tmp_path)
+    site.start(run_order(1), lease(SystemClock().boottime_ns()), None)
+    eventually(lambda: ray.submissions >= 2)
+    site.stop(stop_order(1))
+    eventually(lambda: site.observe()[0].cause is EndCause.CANCELLED)
+    site.close()
+
+
+def test_a_run_that_ray_will_not_have_is_not_offered_again(ray: FakeRay, tmp_path: Path) -> None:
+    ray.odd = lambda method, path: (403, "no") if method == "POST" else None
+    site = site_of(ray, tmp_path)
+    site.start(run_order(1), lease(SystemClock().boottime_ns()), None)
+    eventually(lambda: site.observe()[0].cause is EndCause.START_FAILED)
+    assert "403" in site.observe()[0].message
+    assert ray.submissions == 1
+    site.close()
+
+
+ODD_ANSWERS = (b"<html>", ["?"], {}, {"status": "NAPPING"}, {"status": ["RUNNING"]})
+
+
+@pytest.mark.parametrize("odd", ODD_ANSWERS, ids=str)
+@pytest.mark.parametrize("about", ["/api/jobs/dure-run-1-", "/api/v0/nodes"])
+def test_an_odd_answer_about_one_thing_keeps_no_other_from_being_looked_at(
+    odd: Any, about: str, ray: FakeRay, tmp_path: Path
+) -> None:
+    ray.take.set()
+    site = site_of(ray, tmp_path)
+    for run_id in (1, 2):
+        site.start(run_order(run_id), lease(SystemClock().boottime_ns()), None)
+    eventually(lambda: ray.submissions == 2)
+    looks: list[str] = []
+
+    def answer(method: str, path: str) -> tuple[int, Any] | None:
+        looks.append(path)
+        return (200, odd) if path.startswith(about) else None
+
+    ray.odd = answer
+    for _ in range(2):
+        looks.clear()
+        eventually(lambda: any(path.startswith("/api/jobs/dure-run-2-") for path in looks))
+    site.close()
