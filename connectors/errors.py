@@ -2,6 +2,7 @@
 
 ConnectorError
 ├── EngineUnavailable    the engine does not answer now; trying again may help
+├── EngineRefused        the engine will not have this, however often it is asked
 ├── ServerUnavailable    the federation's server does not answer now; trying again may help
 ├── ServerRefused        the server answered "no" for good; the message carries its words
 ├── UnsafeArchive        an archive's member would leave the folder it is unpacked into
@@ -19,6 +20,10 @@ class ConnectorError(Exception):
 
 class EngineUnavailable(ConnectorError):
     """The engine does not answer now."""
+
+
+class EngineRefused(ConnectorError):
+    """The engine will not have this, however often it is asked."""
 
 
 class ServerUnavailable(ConnectorError):

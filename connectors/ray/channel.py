@@ -92,7 +92,11 @@ class Channel:
             except LookupError as refusal:
                 raise ChannelRefusal(410) from refusal
         if method == "POST" and part == "/beat":
-            return json.dumps(gang.beat(rank, json.loads(body)["report"])).encode()
+            told = json.loads(body)
+            try:
+                return json.dumps(gang.beat(rank, told["report"], first=bool(told.get("first")))).encode()
+            except LookupError as refusal:
+                raise ChannelRefusal(410) from refusal
         if method == "POST" and part == "/log":
             offset = int(parse_qs(query)["offset"][0])
             return json.dumps(gang.append_log(rank, offset, body)).encode()

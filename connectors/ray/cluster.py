@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 
-from connectors.errors import EngineUnavailable
+from connectors.errors import EngineRefused, EngineUnavailable
 from connectors.ray.settings import RaySettings
 from scheduler.model.wire import NodeReport
 
 MIB = 1 << 20
+#: Refusals of a client that may pass: it took too long, it asks too often.
+_PASSING = frozenset({408, 425, 429})
 _WORD = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$")
 
 
@@ -51,12 +53,14 @@ class Cluster:
                 # A node that came back is listed with its dead earlier self.
                 if known is None or report.healthy or not known.healthy:
                     found[report.name] = report
-        except (ValueError, KeyError, TypeError) as fault:
+        except (ValueError, LookupError, TypeError, AttributeError) as fault:
             raise EngineUnavailable(f"the cluster's list of nodes cannot be read: {fault}") from fault
         return tuple(found[name] for name in sorted(found))
 
     def submit(self, submission_id: str, entrypoint: str, environment: dict[str, str]) -> None:
-        """Start a driver; nothing happens where the submission is known already."""
+        """Start a driver; nothing happens where the submission is known already. Raises EngineRefused where asking again
+        will not help.
+        """
         body = {
             "entrypoint": entrypoint,
             "submission_id": submission_id,
@@ -64,8 +68,12 @@ class Cluster:
             "metadata": {"dure": "run"},
         }
         answer = self._send("POST", "/api/jobs/", json=body)
-        if answer.status_code >= 400 and "already exists" not in answer.text:
-            raise EngineUnavailable(f"Ray did not take {submission_id}: {answer.status_code} {answer.text[-300:]}")
+        if answer.status_code < 400 or "already exists" in answer.text:
+            return
+        fault = f"Ray did not take {submission_id}: {answer.status_code} {answer.text[-300:]}"
+        if answer.status_code < 500 and answer.status_code not in _PASSING:
+            raise EngineRefused(fault)
+        raise EngineUnavailable(fault)
 
     def status(self, submission_id: str) -> tuple[JobStatus, str]:
         """A submission's status and Ray's own words about it."""
@@ -74,12 +82,11 @@ class Cluster:
             return JobStatus.MISSING, "Ray does not know the job (any more)"
         if answer.status_code >= 400:
             raise EngineUnavailable(f"Ray does not tell of {submission_id}: {answer.status_code}")
-        document = answer.json()
-        return JobStatus(document["status"]), str(document.get("message") or "")
-
-    def stop(self, submission_id: str) -> None:
-        """End a driver. Never for one that is still pending: Ray would hang on it."""
-        self._send("POST", f"/api/jobs/{submission_id}/stop")
+        try:
+            document = answer.json()
+            return JobStatus(document["status"]), str(document.get("message") or "")
+        except (ValueError, LookupError, TypeError, AttributeError) as fault:
+            raise EngineUnavailable(f"what Ray tells of {submission_id} cannot be read: {fault}") from fault
 
     def forget(self, submission_id: str) -> None:
         """Drop an ended submission; one that is not over stays."""

@@ -7,12 +7,13 @@ import shlex
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from connectors.clock import Clock
-from connectors.errors import EngineUnavailable, SettingsUnusable
+from connectors.errors import EngineRefused, EngineUnavailable, SettingsUnusable, StateUnusable
 from connectors.protocol import Lease, LogPart, Outputs
 from connectors.ray import run_record
 from connectors.ray.channel import Channel
@@ -75,13 +76,24 @@ class RayConnector:
 
     def _adopt(self) -> None:
         for folder in sorted(self._runs.iterdir()):
-            record = run_record.load(folder)
+            try:
+                record = run_record.load(folder)
+            except StateUnusable as fault:
+                self._set_aside(folder, fault)
+                continue
             if record is None:
                 run_record.remove(folder)
                 continue
             gang = self._keep(folder, record)
             if not gang.ended:
-                self._starting.submit(self._submit, gang, None)
+                self._starting.submit(self._submit, gang)
+
+    def _set_aside(self, folder: Path, fault: StateUnusable) -> None:
+        """Keep the files of a run of which nothing can be read, for the operator. Its workers are renewed no more."""
+        self._log.error("a run's record cannot be read: the run is given up", folder=str(folder), fault=str(fault))
+        damaged = self._settings.state_directory / "damaged"
+        damaged.mkdir(mode=0o700, exist_ok=True)
+        folder.rename(damaged / f"{folder.name}-{self._clock.now_ms()}")
 
     def _keep(self, folder: Path, record: RayRunRecord) -> RayGang:
         gang = RayGang(folder, record, self._clock, self._settings)
@@ -115,22 +127,22 @@ class RayConnector:
         """Have this run; submitted in the background."""
         if self._gang(order.run_id) is not None:
             return
-        record = run_record.new_record(order.run_id, order)
+        record = run_record.new_record(order.run_id, order, archive=archive)
         folder = self._runs / str(order.run_id)
         run_record.save(folder, record)
         gang = self._keep(folder, record)
         gang.renew(self._newest(lease))
-        self._starting.submit(self._submit, gang, archive)
+        self._starting.submit(self._submit, gang)
 
     def _newest(self, lease: Lease) -> Lease:
         if self._lease is None or lease.renewal > self._lease.renewal:
             self._lease = lease
         return lease
 
-    def _submit(self, gang: RayGang, archive: Path | None) -> None:
+    def _submit(self, gang: RayGang) -> None:
         """Ask Ray until it has answered; a run that it knows already goes on."""
         try:
-            if not gang.prepare(archive) or not gang.mark_submitted():
+            if not gang.prepare() or not gang.mark_submitted():
                 return
             # The driver needs an interpreter that has Ray: on the nodes, `python` is the one that Ray runs on.
             entrypoint = f"python -c {shlex.quote(_BOOTSTRAP)}"
@@ -138,10 +150,13 @@ class RayConnector:
                 "DURE_CHANNEL": self._channel.url_of(gang.record.run_id),
                 "DURE_CHANNEL_SECRET": gang.record.secret,
             }
-            while not self._closing.is_set():
+            while not self._closing.is_set() and not gang.end_unasked():
                 try:
                     self._cluster.submit(gang.record.submission_id, entrypoint, environment)
                     gang.accepted = True
+                    return
+                except EngineRefused as refusal:
+                    gang.end_unstarted(EndCause.START_FAILED, str(refusal), None)
                     return
                 except EngineUnavailable as away:
                     self._log.warning("ray did not take a run", run=gang.record.run_id, fault=str(away))
@@ -154,7 +169,7 @@ class RayConnector:
         """End this run; an unknown one is recorded as ended."""
         gang = self._gang(stop.run_id)
         if gang is None:
-            record = run_record.new_record(stop.run_id, None, stop)
+            record = run_record.new_record(stop.run_id, None, stop=stop)
             gang = self._keep(self._runs / str(stop.run_id), record)
             gang.end_unstarted(stop.cause, "stopped before it was known here", None)
             return
@@ -222,14 +237,20 @@ class RayConnector:
 
     def _watch(self) -> None:
         while not self._closing.wait(LOOK_SECONDS):
-            try:
-                self._look_at_nodes()
-                dead = frozenset(node.name for node in self._nodes or () if not node.healthy)
-                for gang in list(self._gangs.values()):
-                    if gang.record.submitted and not gang.ended:
-                        self._look_at(gang, dead)
-            except EngineUnavailable as away:
-                self._log.warning("the cluster does not answer", fault=str(away))
+            self._try("the cluster's nodes", self._look_at_nodes)
+            dead = frozenset(node.name for node in self._nodes or () if not node.healthy)
+            for gang in list(self._gangs.values()):
+                if gang.record.submitted and not gang.ended and not self._closing.is_set():
+                    self._try(gang.record.submission_id, partial(self._look_at, gang, dead))
+
+    def _try(self, what: str, look: Callable[[], None]) -> None:
+        """Whatever one look meets, the others go on, and it is tried again."""
+        try:
+            look()
+        except EngineUnavailable as away:
+            self._log.warning("the cluster does not answer", what=what, fault=str(away))
+        except Exception:
+            self._log.exception("the cluster could not be looked at", what=what)
 
     def _look_at(self, gang: RayGang, dead_nodes: frozenset[str]) -> None:
         # Asked before Ray is: an answer that was on its way when Ray took the run says nothing of it.

@@ -7,10 +7,12 @@ this program asked the agent for what remains of it.
 """
 
 import glob
+import http.client
 import io
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +32,10 @@ class Gone(Exception):
     """The agent says that this worker must not run."""
 
 
+class Away(OSError):
+    """The agent does not answer now, or not so."""
+
+
 class Channel:
     """The agent, as one run sees it."""
 
@@ -38,7 +44,7 @@ class Channel:
         self.secret = secret
 
     def ask(self, method, path, data=None):
-        """Send a request; the answer's bytes. Raises Gone, and OSError while the agent is away."""
+        """Send a request; the answer's bytes. Raises Gone, and Away while the agent is."""
         request = urllib.request.Request(self.url + path, data=data, method=method)
         request.add_header("Authorization", "Bearer " + self.secret)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -48,23 +54,30 @@ class Channel:
         except urllib.error.HTTPError as refused:
             if refused.code == GONE:
                 raise Gone(path) from refused
-            raise OSError("%s: %s" % (path, refused.code)) from refused
+            raise Away("%s: %s" % (path, refused.code)) from refused
+        except (OSError, http.client.HTTPException) as fault:
+            raise Away("%s: %s" % (path, fault)) from fault
 
     def ask_json(self, method, path, value=None):
         """The same with JSON both ways."""
         data = None if value is None else json.dumps(value).encode()
         return json.loads(self.ask(method, path, data))
 
-    def ask_until_answered(self, method, path, value=None):
+    def ask_until_answered(self, method, path, data=None):
         """Ask again while the agent is away, for a while."""
         until = time.monotonic() + GIVE_UP_SECONDS
         while True:
             try:
-                return self.ask_json(method, path, value)
-            except OSError:
+                return self.ask(method, path, data)
+            except Away:
                 if time.monotonic() > until:
                     raise
                 time.sleep(BEAT_SECONDS)
+
+    def ask_json_until_answered(self, method, path, value=None):
+        """The same with JSON both ways."""
+        data = None if value is None else json.dumps(value).encode()
+        return json.loads(self.ask_until_answered(method, path, data))
 
 
 def boottime_ns():
@@ -91,42 +104,76 @@ class Worker:
     def run(self):
         """Run the command to its end, and tell the agent everything."""
         try:
+            self.run_to_the_end()
+        except Gone:
+            pass
+        finally:
+            self.sweep()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run_to_the_end(self):
+        """A worker that this node cannot start is told of, so that its peers do not wait for it."""
+        try:
             if self.rank == 0:
-                self.channel.ask_until_answered("POST", "/port", free_port())
+                self.channel.ask_json_until_answered("POST", "/port", free_port())
             spec = self.wait_for_spec()
             self.prepare(spec)
+            self.take_first_lease()
             process = self.start(spec)
-            while process.poll() is None:
-                self.beat()
-                try:
-                    process.wait(BEAT_SECONDS)
-                except subprocess.TimeoutExpired:
-                    pass
-            self.finish(spec)
-        except Gone:
+        except (Gone, Away):
+            raise
+        except Exception as fault:
+            word = {"phase": "ended", "cause": "start_failed", "message": "the node could not start it: %s" % fault}
+            self.channel.ask_json_until_answered("POST", self.path + "/beat", {"report": word})
             return
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        while process.poll() is None:
+            self.beat()
+            try:
+                process.wait(BEAT_SECONDS)
+            except subprocess.TimeoutExpired:
+                pass
+        self.sweep()
+        self.finish(spec)
+
+    def sweep(self):
+        """SIGKILL whatever is left of the command, by its environment: a supervisor that was killed leaves orphans."""
+        mark = ("DURE_RUN_DIR=" + self.folder).encode()
+        for _ in range(200):
+            left = [pid for pid in os.listdir("/proc") if pid.isdigit() and mark in environment_of(pid)]
+            if not left:
+                return
+            for pid in left:
+                try:
+                    os.kill(int(pid), signal.SIGKILL)
+                except OSError:
+                    pass
+            time.sleep(0.01)
 
     def wait_for_spec(self):
         """What to run; known once worker 0 has named the gang's port."""
         while True:
-            spec = self.channel.ask_until_answered("GET", self.path)
+            spec = self.channel.ask_json_until_answered("GET", self.path)
             if spec is not None:
                 return spec
             time.sleep(BEAT_SECONDS)
 
     def prepare(self, spec):
-        """Fetch the supervisor and the working directory; write the first lease."""
+        """Fetch the supervisor and the working directory."""
         with open(self.file("supervise.py"), "wb") as file:
-            file.write(self.channel.ask("GET", "/supervisor"))
+            file.write(self.channel.ask_until_answered("GET", "/supervisor"))
         if spec["archive"]:
-            with tarfile.open(fileobj=io.BytesIO(self.channel.ask("GET", "/archive"))) as archive:
+            with tarfile.open(fileobj=io.BytesIO(self.channel.ask_until_answered("GET", "/archive"))) as archive:
                 archive.extractall(self.work, filter="data")
         if spec["checkpoint_directory"]:
             os.makedirs(spec["checkpoint_directory"], mode=0o700, exist_ok=True)
-        if not self.beat():
-            raise Gone("no lease")
+
+    def take_first_lease(self):
+        """Nothing starts without one. An agent that has just started may have none yet."""
+        until = time.monotonic() + GIVE_UP_SECONDS
+        while not self.beat(first=True):
+            if time.monotonic() > until:
+                raise Away("no lease came")
+            time.sleep(BEAT_SECONDS)
 
     def start(self, spec):
         """Start the supervisor, which starts the command."""
@@ -136,19 +183,22 @@ class Worker:
             if name in spec["inherited_names"] or name.startswith(tuple(spec["inherited_prefixes"]))
         }
         environment.update(spec["environment"])
+        environment["DURE_RUN_DIR"] = self.folder
         environment["PATH"] = os.path.dirname(sys.executable) + ":" + environment.get("PATH", os.defpath)
         command = [sys.executable, "-I", self.file("supervise.py"), "--end-with-parent"]
         command += ["--control", self.file("control.json"), "--report", self.file("report.json")]
         command += ["--log", self.file("log"), *spec["options"], "--", *spec["command"]]
         return subprocess.Popen(command, cwd=self.work, env=environment, stdin=subprocess.DEVNULL, close_fds=True)
 
-    def beat(self):
-        """Tell what there is, take the lease and a stop. Whether the agent answered."""
+    def beat(self, first=False):
+        """Tell what there is, take the lease and a stop. Whether there is a lease. ``first`` asks whether the command may
+        start at all, and raises Gone where not.
+        """
         asked = boottime_ns()
         try:
             self.send_log()
-            answer = self.channel.ask_json("POST", self.path + "/beat", {"report": self.report()})
-        except OSError:
+            answer = self.channel.ask_json("POST", self.path + "/beat", {"report": self.report(), "first": first})
+        except Away:
             return False
         if answer["remaining_seconds"] is not None:
             control = {
@@ -193,7 +243,10 @@ class Worker:
                 self.send_log()
                 if self.rank == 0 and spec["outputs"]:
                     self.channel.ask("PUT", "/outputs", self.pack(spec["outputs"], spec["outputs_bytes_max"]))
-                self.channel.ask_json("POST", self.path + "/beat", {"report": self.report() or {"phase": "gone"}})
+                word = self.report()
+                if word is None or word.get("phase") != "ended":
+                    word = {"phase": "gone"}  # the supervisor is over, and did not say so itself
+                self.channel.ask_json("POST", self.path + "/beat", {"report": word})
                 return
             except OSError:
                 if time.monotonic() > until:
@@ -212,6 +265,15 @@ class Worker:
                         left -= os.path.getsize(path)
                         archive.add(path, arcname=name, recursive=False)
         return buffer.getvalue()
+
+
+def environment_of(pid):
+    """What a process was started with; nothing where it is not ours to see."""
+    try:
+        with open("/proc/%s/environ" % pid, "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []
 
 
 def free_port():
@@ -234,7 +296,7 @@ def main():
 
     url, secret = os.environ.pop("DURE_CHANNEL"), os.environ.pop("DURE_CHANNEL_SECRET")
     channel = Channel(url, secret)
-    gang = channel.ask_until_answered("GET", "/gang")
+    gang = channel.ask_json_until_answered("GET", "/gang")
     ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
     needs = {"GPU": gang["gpus"], "CPU": gang["cpus"]}
     # A node's own resource pins the bundle to the node that the plan chose.
@@ -243,9 +305,10 @@ def main():
     try:
         until = time.monotonic() + gang["place_seconds_max"]
         while not group.wait(timeout_seconds=0.5):
-            channel.ask("GET", "/gang")  # raises Gone when the run was stopped meanwhile
+            channel.ask_until_answered("GET", "/gang")  # raises Gone when the run was stopped meanwhile
             if time.monotonic() > until:
-                channel.ask("POST", "/failed", b'"the nodes of the plan did not have room for the gang"')
+                words = "the nodes of the plan did not have room for the gang"
+                channel.ask_json_until_answered("POST", "/failed", words)
                 return
         task = ray.remote(num_gpus=gang["gpus"], num_cpus=gang["cpus"], max_retries=0)(run_worker)
         workers = []

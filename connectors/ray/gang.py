@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tarfile
 import threading
@@ -20,6 +19,7 @@ from connectors.ray import run_record
 from connectors.ray.cluster import JobStatus
 from connectors.ray.run_record import RayRunRecord
 from connectors.ray.settings import RaySettings
+from connectors.ray.words import Word, Words
 from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
@@ -51,7 +51,8 @@ class RayGang:
         self._lease: Lease | None = None
         self._given_until_ns = 0
         self._lost: tuple[int, EndCause, str] | None = None
-        self._words: dict[int, dict[str, Any]] = {}
+        self._kept = Words(folder)
+        self._words: dict[int, Word] = {}
         self._ends: dict[int, WorkerEnd] = {}
         self.notify: Callable[[], None] = lambda: None
         if not self.ended:
@@ -81,19 +82,24 @@ class RayGang:
         if order is None:
             return
         for rank in range(order.workers):
-            path = self.file(f"report-{rank}.json")
-            if path.exists():
-                self._take_word(rank, json.loads(path.read_bytes()))
+            word = self._kept.read(rank)
+            if word is not None:
+                self._take_word(rank, word)
         if self.record.submitted:
             self._given_until_ns = self._clock.boottime_ns() + int(self._settings.place_seconds_max * 1e9)
 
     # what the agent wants
 
-    def prepare(self, archive: Path | None) -> bool:
+    def prepare(self) -> bool:
         """Make the working directory ready for its workers; False, and ended, where it cannot be used."""
-        packed = self.file("work.tar")
-        if archive is None or packed.exists():
+        packed, archive, order = self.file("work.tar"), self.record.archive, self.record.order
+        if packed.exists():
             return True
+        if archive is None:
+            missing = order is not None and order.working_directory is not None
+            if missing:
+                self.end_unstarted(EndCause.START_FAILED, "working directory: it did not come with the order", None)
+            return not missing
         beside = self.file("work.new")
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
@@ -115,14 +121,19 @@ class RayGang:
     def mark_submitted(self) -> bool:
         """Note that Ray is about to be asked; False where the run was stopped before."""
         with self._lock:
-            if self.ended:
-                return False
-            if self.record.stop is not None:
-                self.end_unstarted(self.record.stop.cause, "stopped before it started", None)
+            if self.end_unasked():
                 return False
             if not self.record.submitted:
                 self._save(submitted=True)
             return True
+
+    def end_unasked(self) -> bool:
+        """Whether the run is over, as it is where it is to stop before any worker was given a lease: none will be."""
+        with self._lock:
+            stop = self.record.stop
+            if stop is not None and not self._words and not self._given_until_ns:
+                self.end_unstarted(stop.cause, "stopped before it started", None)
+            return self.ended
 
     def renew(self, lease: Lease) -> None:
         """Give the workers more time, unless the driver was lost; while the run is being stopped, until its grace is
@@ -146,6 +157,7 @@ class RayGang:
                 stop = standing.model_copy(update={"grace_seconds": stop.grace_seconds})
                 over_ns = min(over_ns, self.record.stop_over_ns)
             self._save(stop=stop, stop_over_ns=over_ns)
+            self.end_unasked()
 
     def find(self) -> None:
         """Ray says that the driver waits or runs: a loss of which it spoke before was none."""
@@ -220,15 +232,17 @@ class RayGang:
     def worker(self, rank: int) -> dict[str, Any] | None:
         """What a worker runs; None while the gang's port is not known. Raises LookupError where it must not run."""
         with self._lock:
-            order = self.record.order
-            if order is None or self.ended or self._lost is not None or not 0 <= rank < order.workers:
-                raise LookupError("this worker must not run")
-            if self.record.stop is not None or rank in self._ends:
-                self._end_silent()
-                raise LookupError("this worker must not run any more")
-            if self.record.port is None:
-                return None
-            return self._spec(order, rank, self.record.port)
+            order = self._order_to_start(rank)
+            return None if self.record.port is None else self._spec(order, rank, self.record.port)
+
+    def _order_to_start(self, rank: int) -> RunOrder:
+        order = self.record.order
+        if order is None or self.ended or self._lost is not None or not 0 <= rank < order.workers:
+            raise LookupError("this worker must not run")
+        if self.record.stop is not None or rank in self._ends:
+            self._end_silent()
+            raise LookupError("this worker must not run any more")
+        return order
 
     def _spec(self, order: RunOrder, rank: int, port: int) -> dict[str, Any]:
         directory = order.checkpoint_directory
@@ -255,14 +269,18 @@ class RayGang:
             "outputs_bytes_max": order.outputs_bytes_max,
         }
 
-    def beat(self, rank: int, word: dict[str, Any] | None) -> dict[str, Any]:
-        """A worker tells what its supervisor says, and hears what remains of the lease, and whether to stop."""
+    def beat(self, rank: int, word: Word | None, *, first: bool = False) -> dict[str, Any]:
+        """A worker tells what its supervisor says, and hears what remains of the lease, and whether to stop.
+
+        ``first`` comes before the supervisor is started; raises LookupError where it must not be.
+        """
         with self._lock:
-            if word is not None and rank not in self._ends:
+            if first:
+                self._order_to_start(rank)
+            if word is not None and rank not in self._ends and not self.ended:
+                self._kept.keep(rank, word)
                 self._take_word(rank, word)
-                if not self.ended:
-                    self.file(f"report-{rank}.json").write_bytes(json.dumps(word).encode())
-                    self._look()
+                self._look()
             lease = self._lease
             if lease is None or self.ended:
                 return {"remaining_seconds": None}
@@ -318,7 +336,7 @@ class RayGang:
                 self._ends[rank] = WorkerEnd(rank, None, now_ms, None, stop.cause, "stopped before it started")
         self._finish_if_over()
 
-    def _take_word(self, rank: int, word: dict[str, Any]) -> None:
+    def _take_word(self, rank: int, word: Word) -> None:
         if word.get("phase") not in ("starting", "running", "ended"):
             word = {**self._words.get(rank, {}), "phase": "ended", "cause": EndCause.DRIVER_LOST, "exit_code": None}
         self._words[rank] = word

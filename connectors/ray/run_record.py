@@ -7,8 +7,10 @@ import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from connectors.agent.durable import flush_folder, read_json, write_durably
+from connectors.errors import StateUnusable
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 
 RECORD = "run.json"
@@ -17,14 +19,16 @@ RECORD = "run.json"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayRunRecord:
     """One run. ``order`` is None for a run that was stopped before it came; ``submission_id`` is Ray's name of the run,
-    the same however often it is submitted and no other site's; ``submitted`` is set before Ray is asked, so that
-    a restart looks for the submission; ``port`` is the gang's rendezvous; ``stop_over_ns`` is until when a run that is
-    being stopped is renewed."""
+    the same however often it is submitted and no other site's; ``archive`` is the working directory as it came;
+    ``submitted`` is set before Ray is asked, so that a restart looks for the submission; ``port`` is the gang's
+    rendezvous; ``stop_over_ns`` is until when a run that is being stopped is renewed.
+    """
 
     run_id: int
     order: RunOrder | None
     secret: str
     submission_id: str
+    archive: Path | None = None
     submitted: bool = False
     port: int | None = None
     stop: StopOrder | None = None
@@ -32,11 +36,11 @@ class RayRunRecord:
     report: RunReport | None = None
 
 
-def new_record(run_id: int, order: RunOrder | None, stop: StopOrder | None = None) -> RayRunRecord:
+def new_record(run_id: int, order: RunOrder | None, **values: Any) -> RayRunRecord:
     """A record with names that nobody can guess. Two federations may share a cluster, and count their runs alike."""
     submission_id = f"dure-run-{run_id}-{order.epoch if order else 0}-{secrets.token_hex(6)}"
     secret = secrets.token_urlsafe(32)
-    return RayRunRecord(run_id=run_id, order=order, secret=secret, submission_id=submission_id, stop=stop)
+    return RayRunRecord(run_id=run_id, order=order, secret=secret, submission_id=submission_id, **values)
 
 
 def save(folder: Path, record: RayRunRecord) -> None:
@@ -49,6 +53,7 @@ def save(folder: Path, record: RayRunRecord) -> None:
         "order": record.order.model_dump(mode="json") if record.order else None,
         "secret": record.secret,
         "submission_id": record.submission_id,
+        "archive": str(record.archive) if record.archive else None,
         "submitted": record.submitted,
         "port": record.port,
         "stop": record.stop.model_dump(mode="json") if record.stop else None,
@@ -59,16 +64,26 @@ def save(folder: Path, record: RayRunRecord) -> None:
 
 
 def load(folder: Path) -> RayRunRecord | None:
-    """The record of a folder; None where a crash left a folder without one: nothing had been asked of Ray then."""
+    """The record of a folder; None where a crash left a folder without one: nothing had been asked of Ray then. Raises
+    StateUnusable where it cannot be read.
+    """
     value = read_json(folder / RECORD)
     if value is None:
         return None
+    try:
+        return _record_of(value)
+    except (ValueError, LookupError, TypeError) as fault:
+        raise StateUnusable(f"{folder / RECORD} is damaged: {fault}") from fault
+
+
+def _record_of(value: dict[str, Any]) -> RayRunRecord:
     order = RunOrder.model_validate(value["order"]) if value["order"] else None
     return RayRunRecord(
         run_id=value["run_id"],
         order=order,
         secret=value["secret"],
         submission_id=value.get("submission_id") or f"dure-run-{value['run_id']}-{order.epoch if order else 0}",
+        archive=Path(value["archive"]) if value.get("archive") else None,
         submitted=value["submitted"],
         port=value["port"],
         stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,
