@@ -14,6 +14,7 @@ from connectors.agent.archive import unpack
 from connectors.agent.environment import INHERITED_NAMES, INHERITED_PREFIXES, worker_environment
 from connectors.clock import Clock
 from connectors.errors import UnsafeArchive
+from connectors.message import message_of
 from connectors.protocol import Lease, stop_over_ns
 from connectors.ray import run_record
 from connectors.ray.cluster import JobStatus
@@ -30,6 +31,7 @@ EXIT_CODE_UNUSABLE = 126
 KILL_SECONDS = 2.0
 #: Reports may still be on their way when Ray says that the driver is over.
 SETTLE_SECONDS = 3.0
+LOG_BYTES_BESIDE = 1024
 _CAUSES = frozenset({*EndCause, PEER_ENDED})
 SUPERVISE = Path(__file__).resolve().parent.parent / "supervisor" / "supervise.py"
 
@@ -108,7 +110,7 @@ class RayGang:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
         try:
-            unpack(archive, beside)
+            unpack(archive, beside, bytes_max=self._settings.work_bytes_max)
             with tarfile.open(self.file("work.tar.new"), "w") as tarred:
                 tarred.add(beside, arcname=".")
             self.file("work.tar.new").replace(packed)
@@ -205,7 +207,7 @@ class RayGang:
                         RunPhase.ENDED,
                         ended_ms=self._clock.now_ms(),
                         cause=cause,
-                        message=message[:2000],
+                        message=message_of(message),
                         exit_code=exit_code,
                     )
                 )
@@ -314,6 +316,8 @@ class RayGang:
         path = self.file(f"log-{rank}")
         with self._lock:
             size = path.stat().st_size if path.exists() else 0
+            # The supervisor stops at its limit by itself, and says so in a last line.
+            data = data[: max(0, self._settings.log_bytes_max + LOG_BYTES_BESIDE - offset)]
             if offset <= size < offset + len(data):
                 with path.open("ab") as file:
                     file.write(data[size - offset :])
@@ -369,7 +373,9 @@ class RayGang:
         assert order is not None
         if len(self._ends) < order.workers or self.ended:
             return
-        self._finish(gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), None))
+        report = gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), None)
+        left_out = str(self._words.get(0, {}).get("left_out") or "")
+        self._finish(report.model_copy(update={"message": message_of(report.message, left_out)}))
 
     def _finish(self, report: RunReport) -> None:
         self._save(report=report)
