@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import re
+import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.ray.gang import SUPERVISE, RayGang
 
 DRIVER = Path(__file__).resolve().parent / "driver.py"
-BODY_BYTES_MAX = 1 << 31
+#: Words and parts of logs are held in memory; what is larger goes to a file as it comes.
+BODY_BYTES_MAX = 1 << 20
+#: What an archive of outputs may be larger than the files in it: their names, and what does not compress.
+ARCHIVE_BYTES_BESIDE = 64 << 20
+IDLE_SECONDS_MAX = 60.0
 _ROUTE = re.compile(r"^/runs/(\d{1,18})(/.*)$")
 _WORKER = re.compile(r"^/worker/(\d{1,6})(/beat|/log)?$")
 
@@ -26,6 +32,42 @@ class ChannelRefusal(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
+
+
+class Body:
+    """What a request carries, read once its sender is known. Both raise ``ChannelRefusal`` for more than the limit, and
+    ConnectionError where it is cut short.
+    """
+
+    def __init__(self, stream: IO[bytes], length: int) -> None:
+        self._stream = stream
+        self._length = length
+        self.left = length
+
+    def read(self) -> bytes:
+        """All of it."""
+        return b"".join(self._parts(BODY_BYTES_MAX))
+
+    def save(self, path: Path, bytes_max: int) -> None:
+        """Write it to a file, which appears whole."""
+        beside = path.with_name(f".{path.name}.{threading.get_ident()}.new")
+        try:
+            with beside.open("wb") as file:
+                for part in self._parts(bytes_max):
+                    file.write(part)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def _parts(self, bytes_max: int) -> Iterator[bytes]:
+        if self._length > bytes_max:
+            raise ChannelRefusal(413)
+        while self.left:
+            part = self._stream.read(min(self.left, 1 << 16))
+            if not part:
+                raise ConnectionError("the request was cut short")
+            self.left -= len(part)
+            yield part
 
 
 class Channel:
@@ -53,8 +95,8 @@ class Channel:
         self._server.server_close()
         self._thread.join()
 
-    def answer(self, method: str, target: str, secret: str, body: bytes) -> bytes:
-        """Serve one request. Raises ``ChannelRefusal``."""
+    def answer(self, method: str, target: str, secret: str, body: Body) -> bytes | Path:
+        """Serve one request, with these bytes or this file. Raises ``ChannelRefusal``."""
         address = urlsplit(target)
         route = _ROUTE.match(address.path)
         gang = None if route is None else self._gang_of(int(route[1]))
@@ -70,37 +112,44 @@ class Channel:
             case "GET", "/supervisor":
                 return SUPERVISE.read_bytes()
             case "GET", "/archive":
-                return gang.file("work.tar").read_bytes()
+                return gang.file("work.tar")
             case "GET", "/gang":
                 return _json_or_gone(gang.gang())
             case "POST", "/port":
-                gang.set_port(int(json.loads(body)))
+                gang.set_port(int(json.loads(body.read())))
                 return b"null"
             case "POST", "/failed":
-                gang.fail_start(str(json.loads(body)))
+                gang.fail_start(str(json.loads(body.read())))
                 return b"null"
             case "PUT", "/outputs":
-                gang.file("outputs.new").write_bytes(body)
-                gang.file("outputs.new").replace(gang.file("outputs.tar.gz"))
+                order = gang.record.order
+                limit = 0 if order is None else order.outputs_bytes_max
+                body.save(gang.file("outputs.tar.gz"), limit + limit // 64 + ARCHIVE_BYTES_BESIDE)
                 return b"null"
         raise ChannelRefusal(404)
 
-    def _answer_worker(self, gang: RayGang, method: str, rank: int, part: str, query: str, body: bytes) -> bytes:
-        if method == "GET" and part == "":
-            try:
-                return json.dumps(gang.worker(rank)).encode()
-            except LookupError as refusal:
-                raise ChannelRefusal(410) from refusal
-        if method == "POST" and part == "/beat":
-            told = json.loads(body)
-            try:
-                return json.dumps(gang.beat(rank, told["report"], first=bool(told.get("first")))).encode()
-            except LookupError as refusal:
-                raise ChannelRefusal(410) from refusal
-        if method == "POST" and part == "/log":
-            offset = int(parse_qs(query)["offset"][0])
-            return json.dumps(gang.append_log(rank, offset, body)).encode()
+    def _answer_worker(self, gang: RayGang, method: str, rank: int, part: str, query: str, body: Body) -> bytes:
+        order = gang.record.order
+        if order is None or rank >= order.workers:
+            raise ChannelRefusal(410)
+        match method, part:
+            case "GET", "":
+                return _json_or_gone_of(lambda: gang.worker(rank))
+            case "POST", "/beat":
+                told = json.loads(body.read())
+                word, first = told["report"], bool(told.get("first"))
+                return _json_or_gone_of(lambda: gang.beat(rank, word, first=first))
+            case "POST", "/log":
+                offset = int(parse_qs(query)["offset"][0])
+                return json.dumps(gang.append_log(rank, offset, body.read())).encode()
         raise ChannelRefusal(404)
+
+
+def _json_or_gone_of(answer: Callable[[], dict[str, Any] | None]) -> bytes:
+    try:
+        return json.dumps(answer()).encode()
+    except LookupError as refusal:
+        raise ChannelRefusal(410) from refusal
 
 
 def _json_or_gone(value: Any) -> bytes:
@@ -120,6 +169,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(channel: Channel) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = IDLE_SECONDS_MAX
 
         def log_message(self, *_: Any) -> None:
             return
@@ -135,21 +185,40 @@ def _handler(channel: Channel) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             length = self.headers.get("Content-Length") or "0"
-            status, answer = 200, b""
-            if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
-                status, self.close_connection = 413, True
-            else:
-                body = self.rfile.read(int(length))
-                secret = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-                try:
-                    answer = channel.answer(self.command, self.path, secret, body)
-                except ChannelRefusal as refusal:
-                    status = refusal.status
-                except (ValueError, KeyError, TypeError, OSError):
-                    status = 400
+            if not length.isdecimal():
+                self.close_connection = True
+                return self._send(400, b"")
+            body = Body(self.rfile, int(length))
+            status = 200
+            answer: bytes | Path = b""
+            secret = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+            try:
+                answer = channel.answer(self.command, self.path, secret, body)
+            except ChannelRefusal as refusal:
+                status = refusal.status
+            except (ValueError, KeyError, TypeError, OSError):
+                status = 400
+            # What was not read would be taken for the next request.
+            self.close_connection = self.close_connection or body.left > 0
+            if isinstance(answer, Path):
+                return self._send_file(answer)
+            return self._send(status, answer)
+
+        def _send(self, status: int, answer: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
+
+        def _send_file(self, path: Path) -> None:
+            try:
+                file = path.open("rb")
+            except OSError:
+                return self._send(404, b"")
+            with file:
+                self.send_response(200)
+                self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
+                self.end_headers()
+                return shutil.copyfileobj(file, self.wfile, 1 << 16)
 
     return Handler

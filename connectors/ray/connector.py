@@ -127,7 +127,13 @@ class RayConnector:
         """Have this run; submitted in the background."""
         if self._gang(order.run_id) is not None:
             return
-        record = run_record.new_record(order.run_id, order, archive=archive)
+        record = run_record.new_record(
+            order.run_id,
+            order,
+            archive=archive,
+            boot_id=self._clock.boot_id(),
+            lease_seconds=lease.lease_seconds,
+        )
         folder = self._runs / str(order.run_id)
         run_record.save(folder, record)
         gang = self._keep(folder, record)

@@ -8,7 +8,6 @@ this program asked the agent for what remains of it.
 
 import glob
 import http.client
-import io
 import json
 import os
 import shutil
@@ -25,6 +24,8 @@ import urllib.request
 BEAT_SECONDS = 0.4
 GIVE_UP_SECONDS = 300.0
 LOG_BYTES = 256 * 1024
+#: A log that grows quickly must not keep the lease from being asked for.
+LOG_PARTS_A_BEAT = 4
 GONE = 410
 
 
@@ -43,14 +44,26 @@ class Channel:
         self.url = url
         self.secret = secret
 
-    def ask(self, method, path, data=None):
-        """Send a request; the answer's bytes. Raises Gone, and Away while the agent is."""
+    def ask(self, method, path, data=None, into=None):
+        """Send a request; the answer's bytes, or b"" where they went ``into`` a file. ``data`` is bytes or a file. Raises
+        Gone, and Away while the agent is.
+        """
         request = urllib.request.Request(self.url + path, data=data, method=method)
         request.add_header("Authorization", "Bearer " + self.secret)
+        if hasattr(data, "fileno"):
+            data.seek(0)
+            request.add_header("Content-Length", str(os.fstat(data.fileno()).st_size))
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=10) as answer:
-                return answer.read()
+                if into is None:
+                    return answer.read()
+                into.seek(0)
+                into.truncate()
+                shutil.copyfileobj(answer, into)
+                if into.tell() != int(answer.headers["Content-Length"]):
+                    raise Away("%s: cut short" % path)
+                return b""
         except urllib.error.HTTPError as refused:
             if refused.code == GONE:
                 raise Gone(path) from refused
@@ -63,12 +76,12 @@ class Channel:
         data = None if value is None else json.dumps(value).encode()
         return json.loads(self.ask(method, path, data))
 
-    def ask_until_answered(self, method, path, data=None):
+    def ask_until_answered(self, method, path, data=None, into=None):
         """Ask again while the agent is away, for a while."""
         until = time.monotonic() + GIVE_UP_SECONDS
         while True:
             try:
-                return self.ask(method, path, data)
+                return self.ask(method, path, data, into)
             except Away:
                 if time.monotonic() > until:
                     raise
@@ -96,6 +109,7 @@ class Worker:
         self.work = os.path.join(self.folder, "work")
         os.mkdir(self.work)
         self.sent = 0
+        self.told = None
 
     def file(self, name):
         """A file of the worker's own."""
@@ -162,8 +176,12 @@ class Worker:
         with open(self.file("supervise.py"), "wb") as file:
             file.write(self.channel.ask_until_answered("GET", "/supervisor"))
         if spec["archive"]:
-            with tarfile.open(fileobj=io.BytesIO(self.channel.ask_until_answered("GET", "/archive"))) as archive:
-                archive.extractall(self.work, filter="data")
+            with open(self.file("work.tar"), "w+b") as file:
+                self.channel.ask_until_answered("GET", "/archive", into=file)
+                file.seek(0)
+                with tarfile.open(fileobj=file) as archive:
+                    archive.extractall(self.work, filter="data")
+            os.remove(self.file("work.tar"))
         if spec["checkpoint_directory"]:
             os.makedirs(spec["checkpoint_directory"], mode=0o700, exist_ok=True)
 
@@ -195,9 +213,11 @@ class Worker:
         start at all, and raises Gone where not.
         """
         asked = boottime_ns()
+        word = self.report()
+        if word is None or word.get("phase") != "ended":  # the end is told after the log and the outputs
+            self.told = word
         try:
-            self.send_log()
-            answer = self.channel.ask_json("POST", self.path + "/beat", {"report": self.report(), "first": first})
+            answer = self.channel.ask_json("POST", self.path + "/beat", {"report": self.told, "first": first})
         except Away:
             return False
         if answer["remaining_seconds"] is not None:
@@ -211,6 +231,10 @@ class Worker:
             with open(fresh, "w") as file:
                 json.dump(control, file)
             os.replace(fresh, self.file("control.json"))
+        try:
+            self.send_log(LOG_PARTS_A_BEAT)
+        except Away:
+            pass
         return answer["remaining_seconds"] is not None
 
     def report(self):
@@ -221,50 +245,76 @@ class Worker:
         except (OSError, ValueError):
             return None
 
-    def send_log(self):
-        """Send what the log has grown by."""
+    def send_log(self, parts_max=None):
+        """Send what the log has grown by; of a long one only so many parts."""
         try:
             with open(self.file("log"), "rb") as file:
-                while True:
+                while parts_max is None or parts_max > 0:
                     file.seek(self.sent)
                     data = file.read(LOG_BYTES)
                     if not data:
                         return
                     path = "%s/log?offset=%d" % (self.path, self.sent)
-                    self.sent = json.loads(self.channel.ask("POST", path, data))
+                    wanted = json.loads(self.channel.ask("POST", path, data))
+                    if wanted == self.sent:  # the agent takes no more
+                        return
+                    self.sent = wanted
+                    parts_max = None if parts_max is None else parts_max - 1
         except FileNotFoundError:
             return
 
     def finish(self, spec):
         """The last of the log, the outputs, and then the end itself, which the agent must hear."""
+        word = self.report()
+        if word is None or word.get("phase") != "ended":
+            word = {"phase": "gone"}  # the supervisor is over, and did not say so itself
+        if self.rank == 0 and spec["outputs"]:
+            word = dict(word, left_out=self.pack(spec["outputs"], spec["outputs_bytes_max"]))
         until = time.monotonic() + GIVE_UP_SECONDS
         while True:
             try:
                 self.send_log()
-                if self.rank == 0 and spec["outputs"]:
-                    self.channel.ask("PUT", "/outputs", self.pack(spec["outputs"], spec["outputs_bytes_max"]))
-                word = self.report()
-                if word is None or word.get("phase") != "ended":
-                    word = {"phase": "gone"}  # the supervisor is over, and did not say so itself
+                if os.path.exists(self.file("outputs.tar.gz")):
+                    with open(self.file("outputs.tar.gz"), "rb") as file:
+                        self.channel.ask("PUT", "/outputs", file)
                 self.channel.ask_json("POST", self.path + "/beat", {"report": word})
                 return
-            except OSError:
+            except Away:
                 if time.monotonic() > until:
                     return
                 time.sleep(BEAT_SECONDS)
 
     def pack(self, patterns, bytes_max):
-        """The files that match, as tar.gz, up to the limit."""
-        buffer, left = io.BytesIO(), bytes_max
-        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-            for pattern in patterns:
-                for name in sorted(glob.glob(pattern, root_dir=self.work, recursive=True)):
-                    path = os.path.join(self.work, name)
-                    inside = os.path.realpath(path).startswith(os.path.realpath(self.work) + os.sep)
-                    if os.path.isfile(path) and inside and os.path.getsize(path) <= left:
-                        left -= os.path.getsize(path)
-                        archive.add(path, arcname=name, recursive=False)
-        return buffer.getvalue()
+        """Archive the files that match, up to the limit; answer what was left out, for the job's owner."""
+        left, left_out = bytes_max, []
+        root = os.path.realpath(self.work) + os.sep
+        path = self.file("outputs.tar.gz")
+        try:
+            with tarfile.open(path + ".new", mode="w:gz", dereference=True) as archive:
+                for name in sorted({n for pattern in patterns for n in self.matches(pattern)}):
+                    source = os.path.realpath(os.path.join(self.work, name))
+                    if not os.path.isfile(source):
+                        continue
+                    if not source.startswith(root) or os.path.getsize(source) > left:
+                        left_out.append(name)
+                        continue
+                    left -= os.path.getsize(source)
+                    archive.add(source, arcname=name, recursive=False)
+            os.replace(path + ".new", path)
+        except Exception as fault:
+            return "the outputs could not be taken: %s" % fault
+        if not left_out:
+            return ""
+        more = ", ..." if len(left_out) > 5 else ""
+        return "outputs left out, too large or outside: %s%s" % (", ".join(left_out[:5]), more)
+
+    def matches(self, pattern):
+        """Names below the working directory; a folder stands for all in it."""
+        for name in glob.glob(pattern, root_dir=self.work, recursive=True):
+            yield name
+            if os.path.isdir(os.path.join(self.work, name)):
+                for below in glob.glob(os.path.join(glob.escape(name), "**"), root_dir=self.work, recursive=True):
+                    yield below
 
 
 def environment_of(pid):

@@ -14,9 +14,11 @@ from connectors.agent.archive import unpack
 from connectors.agent.environment import INHERITED_NAMES, INHERITED_PREFIXES, worker_environment
 from connectors.clock import Clock
 from connectors.errors import UnsafeArchive
+from connectors.message import message_of
 from connectors.protocol import Lease, stop_over_ns
 from connectors.ray import run_record
 from connectors.ray.cluster import JobStatus
+from connectors.ray.given import GivenLeases
 from connectors.ray.run_record import RayRunRecord
 from connectors.ray.settings import RaySettings
 from connectors.ray.words import Word, Words
@@ -29,6 +31,7 @@ EXIT_CODE_UNUSABLE = 126
 KILL_SECONDS = 2.0
 #: Reports may still be on their way when Ray says that the driver is over.
 SETTLE_SECONDS = 3.0
+LOG_BYTES_BESIDE = 1024
 _CAUSES = frozenset({*EndCause, PEER_ENDED})
 SUPERVISE = Path(__file__).resolve().parent.parent / "supervisor" / "supervise.py"
 
@@ -49,7 +52,7 @@ class RayGang:
         self._settings = settings
         self._lock = threading.RLock()
         self._lease: Lease | None = None
-        self._given_until_ns = 0
+        self._given = GivenLeases(self.file("given.json"), clock)
         self._lost: tuple[int, EndCause, str] | None = None
         self._kept = Words(folder)
         self._words: dict[int, Word] = {}
@@ -77,7 +80,7 @@ class RayGang:
         run_record.save(self.folder, self.record)
 
     def _read_words(self) -> None:
-        """What workers told an earlier agent. How long their leases run nobody knows: as long as any could."""
+        """What workers told an earlier agent, and were given by it."""
         order = self.record.order
         if order is None:
             return
@@ -86,7 +89,10 @@ class RayGang:
             if word is not None:
                 self._take_word(rank, word)
         if self.record.submitted:
-            self._given_until_ns = self._clock.boottime_ns() + int(self._settings.place_seconds_max * 1e9)
+            self._given.take_up(self.record.boot_id, self.record.lease_seconds)
+        if self.record.stop is not None and self.record.boot_id != self._clock.boot_id():
+            over_ns = stop_over_ns(self._clock.boottime_ns(), self.record.stop.grace_seconds)
+            self.record = replace(self.record, stop_over_ns=over_ns)
 
     # what the agent wants
 
@@ -104,7 +110,7 @@ class RayGang:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
         try:
-            unpack(archive, beside)
+            unpack(archive, beside, bytes_max=self._settings.work_bytes_max)
             with tarfile.open(self.file("work.tar.new"), "w") as tarred:
                 tarred.add(beside, arcname=".")
             self.file("work.tar.new").replace(packed)
@@ -131,7 +137,7 @@ class RayGang:
         """Whether the run is over, as it is where it is to stop before any worker was given a lease: none will be."""
         with self._lock:
             stop = self.record.stop
-            if stop is not None and not self._words and not self._given_until_ns:
+            if stop is not None and not self._words and not self._given.until_ns:
                 self.end_unstarted(stop.cause, "stopped before it started", None)
             return self.ended
 
@@ -142,6 +148,8 @@ class RayGang:
         with self._lock:
             if self._lost is not None or self.ended:
                 return
+            if self.record.lease_seconds is not None and lease.lease_seconds > self.record.lease_seconds:
+                self._save(lease_seconds=lease.lease_seconds)
             if self.record.stop is not None:
                 lease = lease.while_stopping(self._lease or lease, self.record.stop_over_ns)
             self._lease = lease
@@ -171,8 +179,9 @@ class RayGang:
             if self.ended or order is None:
                 return
             now_ns = self._clock.boottime_ns()
-            if self._lost is None:
-                dead = [member.node for member in order.gang if member.node in dead_nodes]
+            dead = [member.node for member in order.gang if member.node in dead_nodes]
+            if self._lost is None or (dead and self._lost[1] is not EndCause.NODE_LOST):
+                # Ray may tell of the driver before it misses the node.
                 cause = EndCause.NODE_LOST if dead else EndCause.DRIVER_LOST
                 words = f"node {dead[0]} was lost" if dead else f"Ray: {status.value} … {message[-400:]}"
                 self._lost = (now_ns, cause, words)
@@ -181,8 +190,8 @@ class RayGang:
             if now_ns < lost_ns + SETTLE_SECONDS * 1e9:
                 return
             silent = [rank for rank in range(order.workers) if rank not in self._ends]
-            begun = [rank for rank in silent if rank in self._words]
-            if begun and now_ns < self._given_until_ns + KILL_SECONDS * 1e9:
+            # One that has not said a word may have been given a lease all the same.
+            if silent and now_ns < self._given.until_ns + KILL_SECONDS * 1e9:
                 return
             for rank in silent:
                 started_ms = self._words.get(rank, {}).get("started_ms")
@@ -198,7 +207,7 @@ class RayGang:
                         RunPhase.ENDED,
                         ended_ms=self._clock.now_ms(),
                         cause=cause,
-                        message=message[:2000],
+                        message=message_of(message),
                         exit_code=exit_code,
                     )
                 )
@@ -285,7 +294,7 @@ class RayGang:
             if lease is None or self.ended:
                 return {"remaining_seconds": None}
             now_ns = self._clock.boottime_ns()
-            self._given_until_ns = max(self._given_until_ns, lease.deadline_boottime_ns)
+            self._given.give(lease.deadline_boottime_ns)
             return {
                 "remaining_seconds": (lease.deadline_boottime_ns - now_ns) / 1e9,
                 "lease_seconds": lease.lease_seconds,
@@ -307,6 +316,8 @@ class RayGang:
         path = self.file(f"log-{rank}")
         with self._lock:
             size = path.stat().st_size if path.exists() else 0
+            # The supervisor stops at its limit by itself, and says so in a last line.
+            data = data[: max(0, self._settings.log_bytes_max + LOG_BYTES_BESIDE - offset)]
             if offset <= size < offset + len(data):
                 with path.open("ab") as file:
                     file.write(data[size - offset :])
@@ -362,7 +373,9 @@ class RayGang:
         assert order is not None
         if len(self._ends) < order.workers or self.ended:
             return
-        self._finish(gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), None))
+        report = gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), None)
+        left_out = str(self._words.get(0, {}).get("left_out") or "")
+        self._finish(report.model_copy(update={"message": message_of(report.message, left_out)}))
 
     def _finish(self, report: RunReport) -> None:
         self._save(report=report)

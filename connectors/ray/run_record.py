@@ -20,6 +20,8 @@ RECORD = "run.json"
 class RayRunRecord:
     """One run. ``order`` is None for a run that was stopped before it came; ``submission_id`` is Ray's name of the run,
     the same however often it is submitted and no other site's; ``archive`` is the working directory as it came;
+    ``boot_id`` is the start of the machine of whose CLOCK_BOOTTIME its times are, ``lease_seconds`` the longest lease (None
+    where an earlier version wrote it);
     ``submitted`` is set before Ray is asked, so that a restart looks for the submission; ``port`` is the gang's
     rendezvous; ``stop_over_ns`` is until when a run that is being stopped is renewed.
     """
@@ -29,6 +31,8 @@ class RayRunRecord:
     secret: str
     submission_id: str
     archive: Path | None = None
+    boot_id: str | None = None
+    lease_seconds: float | None = None
     submitted: bool = False
     port: int | None = None
     stop: StopOrder | None = None
@@ -54,6 +58,8 @@ def save(folder: Path, record: RayRunRecord) -> None:
         "secret": record.secret,
         "submission_id": record.submission_id,
         "archive": str(record.archive) if record.archive else None,
+        "boot_id": record.boot_id,
+        "lease_seconds": record.lease_seconds,
         "submitted": record.submitted,
         "port": record.port,
         "stop": record.stop.model_dump(mode="json") if record.stop else None,
@@ -84,6 +90,8 @@ def _record_of(value: dict[str, Any]) -> RayRunRecord:
         secret=value["secret"],
         submission_id=value.get("submission_id") or f"dure-run-{value['run_id']}-{order.epoch if order else 0}",
         archive=Path(value["archive"]) if value.get("archive") else None,
+        boot_id=value.get("boot_id"),
+        lease_seconds=value.get("lease_seconds"),
         submitted=value["submitted"],
         port=value["port"],
         stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,

@@ -10,7 +10,8 @@ from pathlib import Path
 class RaySettings:
     """Settings of one cluster. ``listen_host`` is where gangs reach the agent; ``checkpoint_root`` a folder on the nodes
     (shared, or each node's own for jobs of one node); ``gpu_class`` and ``pool`` are for nodes whose labels
-    ``dure.io/gpu-class``, ``dure.io/pool`` and ``dure.io/domain`` (HALL/SPINE/LEAF) say nothing.
+    ``dure.io/gpu-class``, ``dure.io/pool`` and ``dure.io/domain`` (HALL/SPINE/LEAF) say nothing;
+    ``work_bytes_max`` is what a working directory may unpack to: it lies once here and once with each worker.
     """
 
     dashboard_url: str
@@ -21,6 +22,7 @@ class RaySettings:
     listen_port: int = 0
     checkpoint_root: Path | None = None
     log_bytes_max: int = 64 << 20
+    work_bytes_max: int = 8 << 30
     place_seconds_max: float = 60.0
     timeout_seconds: float = 10.0
 

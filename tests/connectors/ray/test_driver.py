@@ -7,9 +7,9 @@ import json
 import signal
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from eventually import eventually
@@ -38,12 +38,13 @@ class Agent(Channel):
             "outputs_bytes_max": 1 << 20,
         } | spec
         self.archive = b""
+        self.outputs = b""
         self.lease: dict[str, Any] = dict(LEASE)
         self.told: list[Any] = []
         self.asked: list[str] = []
         self.away: Callable[[str], bool] = lambda path: False
 
-    def ask(self, method: str, path: str, data: bytes | None = None) -> bytes:
+    def ask(self, method: str, path: str, data: Any = None, into: IO[bytes] | None = None) -> bytes:
         path = path.partition("?")[0]
         self.asked.append(path)
         if self.away(path):
@@ -58,6 +59,11 @@ class Agent(Channel):
             "/archive": self.archive,
             "/worker/0": json.dumps(self.spec).encode(),
         }
+        if into is not None:
+            into.write(answers[path])
+            return b""
+        if path == "/outputs":
+            self.outputs = data.read()
         return answers.get(path, b"null")
 
 
@@ -138,3 +144,33 @@ def test_a_worker_that_must_not_run_says_nothing() -> None:
     Worker(agent, 0).run()
     assert agent.told == []
     assert "/worker/0/log" not in agent.asked
+
+
+def test_outputs_come_before_the_end_with_what_was_left_out() -> None:
+    script = "mkdir -p deep/er; echo 1 > deep/er/a.txt; head -c 5000 /dev/zero > large.txt; ln -s /etc/passwd out.txt"
+    agent = Agent(script, outputs=["deep", "*.txt"], outputs_bytes_max=1000)
+    Worker(agent, 0).run()
+    with tarfile.open(fileobj=io.BytesIO(agent.outputs)) as archive:
+        assert archive.getnames() == ["deep/er/a.txt"]
+    assert "large.txt" in agent.told[-1]["left_out"] and "out.txt" in agent.told[-1]["left_out"]
+    assert agent.asked[-1].endswith("/beat") and agent.asked[-2] == "/outputs"
+    assert all(word is None or word["phase"] != "ended" for word in agent.told[:-1])
+
+
+def test_a_long_log_does_not_hold_up_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "LOG_BYTES", 10)
+    agent = Agent("true")
+    worker = Worker(agent, 0)
+    Path(worker.file("log")).write_bytes(b"x" * 1000)
+    answers = iter(range(10, 2000, 10))
+    monkeypatch.setattr(Agent, "ask", _counting(Agent.ask, answers))
+    worker.beat()
+    assert agent.asked == ["/worker/0/beat", *["/worker/0/log"] * driver.LOG_PARTS_A_BEAT]
+
+
+def _counting(ask: Callable[..., bytes], offsets: Iterator[int]) -> Callable[..., bytes]:
+    def counting(agent: Agent, method: str, path: str, data: Any = None, into: Any = None) -> bytes:
+        answer = ask(agent, method, path, data, into)
+        return str(next(offsets)).encode() if "/log" in path else answer
+
+    return counting

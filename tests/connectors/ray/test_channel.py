@@ -1,0 +1,84 @@
+"""The gangs' channel holds no large thing in memory and serves a run's own workers alone."""
+
+from __future__ import annotations
+
+import socket
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from run_orders import lease, run_order
+
+from connectors.clock import SystemClock
+from connectors.ray.connector import RayConnector
+from connectors.ray.driver import Away, Channel, Gone
+from tests.connectors.ray.fake_ray import FakeRay, channel_of, site_of
+
+LARGE = 64 << 20
+
+
+@pytest.fixture
+def site(ray: FakeRay, tmp_path: Path) -> Iterator[RayConnector]:
+    ray.take.set()
+    made = site_of(ray, tmp_path)
+    order = run_order(1, outputs=("*",), outputs_bytes_max=LARGE)
+    made.start(order, lease(SystemClock().boottime_ns()), None)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def channel(ray: FakeRay, site: RayConnector) -> Channel:
+    return channel_of(ray)
+
+
+def large_file(path: Path, size: int = LARGE) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def test_archives_are_never_held_in_memory(channel: Channel, site: RayConnector, tmp_path: Path) -> None:
+    large_file(tmp_path / "runs" / "1" / "work.tar")
+    tracemalloc.start()
+    try:
+        with (tmp_path / "fetched").open("w+b") as fetched:
+            channel.ask("GET", "/archive", into=fetched)
+        with (tmp_path / "fetched").open("rb") as sent:
+            channel.ask("PUT", "/outputs", sent)
+        assert tracemalloc.get_traced_memory()[1] < LARGE // 8
+    finally:
+        tracemalloc.stop()
+    outputs = site.outputs(1).archive
+    assert outputs is not None and outputs.stat().st_size == LARGE
+
+
+@pytest.mark.parametrize("path", ["/worker/0/beat", "/worker/0/log?offset=0", "/port"])
+def test_what_is_held_in_memory_is_small(path: str, channel: Channel) -> None:
+    with pytest.raises(Away):
+        channel.ask("POST", path, b" " * (2 << 20))
+
+
+def test_outputs_beyond_the_limit_are_refused(channel: Channel, site: RayConnector, tmp_path: Path) -> None:
+    with large_file(tmp_path / "much", 4 * LARGE).open("rb") as file, pytest.raises(Away):
+        channel.ask("PUT", "/outputs", file)
+    assert site.outputs(1).archive is None
+    assert [path for path in (tmp_path / "runs" / "1").iterdir() if "outputs" in path.name] == []
+
+
+def test_a_stranger_is_refused_before_the_body_is_read(channel: Channel) -> None:
+    address = urlsplit(channel.url)
+    with socket.create_connection((address.hostname, address.port), 10) as stranger:
+        stranger.sendall(f"PUT {address.path}/outputs HTTP/1.1\r\nContent-Length: {1 << 30}\r\n\r\n".encode())
+        assert b" 404 " in stranger.recv(1000)
+
+
+@pytest.mark.parametrize("rank", [1, 999])
+def test_a_rank_that_the_gang_does_not_have_is_refused(rank: int, channel: Channel, site: RayConnector) -> None:
+    with pytest.raises(Gone):
+        channel.ask_json("POST", f"/worker/{rank}/beat", {"report": {"phase": "ended", "exit_code": 0}})
+    with pytest.raises(Gone):
+        channel.ask("POST", f"/worker/{rank}/log?offset=0", b"x")
+    assert site.observe()[0].cause is None
