@@ -75,6 +75,7 @@ class SimulatedConnector:
         self._live: set[int] = set()
         self._due: list[tuple[int, int]] = []
         self._lease_deadline_ns = 0
+        self._renewal = 0
         self._notify: Callable[[], None] = _nobody
         self._changed = threading.Condition(threading.RLock())
         self._closing = False
@@ -93,7 +94,7 @@ class SimulatedConnector:
             if order.run_id in self._runs:
                 return
             now_ns, now_ms = self._clock.boottime_ns(), self._clock.now_ms()
-            self._lease_deadline_ns = max(self._lease_deadline_ns, lease.deadline_boottime_ns)
+            self._take(lease)
             script = self._script_of(order)
             run = _Run(order, script, _report(order.run_id, order.epoch, started_ms=now_ms), now_ns)
             self._runs[order.run_id] = run
@@ -157,7 +158,12 @@ class SimulatedConnector:
         """One deadline holds for all runs: those that are being stopped end at their grace's end anyway."""
         with self._changed:
             self._settle()
-            self._lease_deadline_ns = max(self._lease_deadline_ns, lease.deadline_boottime_ns)
+            self._take(lease)
+
+    def _take(self, lease: Lease) -> None:
+        """The newest word counts, also where it gives less."""
+        if lease.renewal >= self._renewal:
+            self._renewal, self._lease_deadline_ns = lease.renewal, lease.deadline_boottime_ns
 
     def forget(self, run_id: int) -> None:
         """Drop an ended run."""
