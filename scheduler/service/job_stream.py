@@ -93,7 +93,8 @@ async def follow(
                 now_seconds = runtime.clock.monotonic_seconds()
                 if log_ended or await asyncio.to_thread(_has_ended, runtime, listened_run, rank):
                     settle_until = now_seconds
-                settle_until = settle_until or now_seconds + _settle_seconds(detail, runtime, with_log=with_log)
+                elif settle_until is None:
+                    settle_until = now_seconds + _settle_seconds(detail, runtime, with_log=with_log)
                 if now_seconds >= settle_until:
                     if cut_off:
                         yield JobMoment(kind="log", position=position, text=cut_off.decode(errors="replace"))

@@ -20,12 +20,11 @@ def kinds_about(cast: Cast, kind: str) -> int:
 
 
 def test_a_quota_that_is_set_is_answered_with_its_use(cast: Cast) -> None:
-    administrator, path = cast.federation.administrator, "groups/research.university/quota/h100"
-    first = {"If-None-Match": "*"}
-    answer = administrator.ask("PUT", path, json={"guaranteed": 0, "weight": 3}, headers=first).json()
-    shown = administrator.get("groups/research.university/quota")["items"]
+    administrator, path = cast.federation.administrator, "groups/research/quota/h100"
+    answer = administrator.ask("PUT", path, json={"guaranteed": 4}, headers={"If-None-Match": "*"}).json()
+    shown = administrator.get("groups/research/quota")["items"]
     assert answer == next(item for item in shown if item["gpu_class"] == "h100")
-    assert answer["fair_share"] == next(item["fair_share"] for item in shown if item["gpu_class"] == "h100")
+    assert answer["guaranteed_effective"] == 4
 
 
 def test_a_quota_of_a_class_that_nobody_has_is_refused_and_one_that_says_nothing_is_not_shown(cast: Cast) -> None:

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from eventually import eventually
 from runtime import ScriptedAgent, Stage, ended, runs_now
 
 from scheduler.service.agent_files import take_log
@@ -51,7 +52,7 @@ def test_the_first_reader_of_a_running_job_is_given_what_its_agent_brings(
 ) -> None:
     with ThreadPoolExecutor() as threads:
         reading = threads.submit(read, stage, administrator, job, 20.0)
-        (want,) = agent.sync(wait_seconds_max=20.0).logs
+        (want,) = eventually(lambda: agent.sync().logs, 10, "the agent is asked for the log")
         assert (want.run_id, want.offset) == (stage.run(job).id, 0)
         bring(stage, agent, job, b"step 1\n")
         assert reading.result(10) == b"step 1\n"

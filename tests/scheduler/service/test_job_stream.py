@@ -70,3 +70,16 @@ def test_half_a_character_at_the_end_of_a_log_is_told_as_unreadable(stage: Stage
     stage.clock.advance(60)
     heard = tell(stage, administrator, job_id, Position())
     assert "".join(moment.text for moment in heard) == "ok �"
+
+
+def test_who_reads_a_log_that_has_come_in_whole_is_not_kept_waiting_for_more(
+    stage: Stage, administrator: Caller
+) -> None:
+    agent, job_id = running_job(stage)
+    run = stage.run(job_id)
+    append(stage, run.id, 0, b"done\n")
+    stage.runtime.database.run(lambda transaction: logs.mark_ended(transaction, run.id, 0))
+    agent.sync(ended(run, stage.clock.now_ms(), stage.clock.now_ms() + 1000))
+    # The clock stands still: whoever waited for the rest of the log would wait for ever.
+    heard = tell(stage, administrator, job_id, Position(), moments=3)
+    assert [moment.kind for moment in heard] == ["state", "log", "end"]
