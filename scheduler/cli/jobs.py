@@ -46,7 +46,9 @@ def submit(
     """Submit a job: `dure submit job.yaml`, or `dure submit --group G --gpus 8 -- python train.py`."""
     from scheduler.cli.client import Client
     from scheduler.cli.failure import usage_failure
-    from scheduler.cli.job_file import default_name, read_job_file, with_uploaded_directory
+    from scheduler.cli.job_file import default_name, read_job_file, with_directory
+    from scheduler.cli.language import say
+    from scheduler.cli.output import write_note
 
     words = words_after_dashes(context)
     base = Path.cwd()
@@ -81,7 +83,14 @@ def submit(
     if isinstance(document.get("command"), list) and document["command"]:
         document.setdefault("name", default_name([str(word) for word in document["command"]]))
     client = Client.from_profile()
-    document = with_uploaded_directory(document, base, client)
+    document = with_directory(document, base, client, upload=not dry_run)
+    if document.get("image"):
+        write_note(
+            say(
+                "image: only sites that run containers use it. Ray and local sites run the command as it stands.",
+                "image: 컨테이너를 쓰는 사이트에서만 쓰입니다. Ray와 local 사이트는 명령을 그대로 실행합니다.",
+            )
+        )
     if dry_run:
         _show_dry_run(client.post("jobs/dry-run", document), output)
         return
@@ -202,9 +211,22 @@ def logs(
     import sys
 
     from scheduler.cli.client import Client
+    from scheduler.cli.failure import usage_failure
     from scheduler.cli.follow import fail_unless_succeeded, follow_job
 
+    if follow and run is not None:
+        raise usage_failure(
+            "--follow goes on with the newest run: leave out --run, or --follow to read an earlier one.",
+            "--follow는 가장 새 실행을 따라갑니다. --run을 빼거나, 앞선 실행을 보려면 --follow를 빼십시오.",
+        )
     client = Client.from_profile()
+    if rank:
+        workers = client.get(path_of("jobs", job))["workers"]
+        if rank >= workers:
+            raise usage_failure(
+                f"--rank {rank}: job {job} has workers 0 to {workers - 1}.",
+                f"--rank {rank}: 작업 {job}의 작업자는 0부터 {workers - 1}까지입니다.",
+            )
     if follow:
         fail_unless_succeeded(follow_job(client, job, rank=rank, states=False))
         return
