@@ -127,7 +127,9 @@ def _show_submitted(client: Any, job: dict[str, Any], output: OutputFormat, foll
             markup=False,
         )
     if follow:
-        fail_unless_succeeded(follow_job(client, job["id"]))
+        # What a program reads from standard output is the document alone; the log stands beside it.
+        aside = output in (OutputFormat.JSON, OutputFormat.YAML, OutputFormat.NAME)
+        fail_unless_succeeded(follow_job(client, job["id"], aside=aside))
 
 
 def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
@@ -137,6 +139,9 @@ def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
     if write_document(answer, output):
         return
     out = console()
+    if output is OutputFormat.NAME:
+        out.print(answer["site"] if answer["would_start"] else "-", markup=False)
+        return
     if answer["would_start"]:
         nodes = ", ".join(f"{node['name']} x{node['workers']}" for node in answer["nodes"])
         out.print(
@@ -299,16 +304,18 @@ def requeue(
 def pull(
     job: JobId,
     directory: Annotated[Path, typer.Option("--directory", "-d", help="Where to put the outputs.")] = Path(),
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Fetch a job's collected outputs."""
     import hashlib
     import io
+    import sys
     import tarfile
 
     from scheduler.cli.client import Client
     from scheduler.cli.failure import EXIT_CONFLICT, CommandFailure
     from scheduler.cli.language import say
-    from scheduler.cli.output import write_note
+    from scheduler.cli.output import write_document, write_note
 
     answer = Client.from_profile().download(path_of("jobs", job, "outputs"))
     digest = answer.headers.get("ETag", "").strip('"')
@@ -320,10 +327,13 @@ def pull(
     try:
         with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
             archive.extractall(directory, filter="data")
-            for member in archive.getmembers():
-                write_note(str(directory / member.name))
+            files = [str(directory / member.name) for member in archive.getmembers()]
     except tarfile.TarError as unusable:
         raise CommandFailure(
             EXIT_CONFLICT,
             say(f"The outputs cannot be unpacked: {unusable}", f"결과물을 풀 수 없습니다: {unusable}"),
         ) from unusable
+    if write_document({"job": job, "files": files}, output):
+        return
+    for file in files:
+        sys.stdout.write(file + "\n") if output is OutputFormat.NAME else write_note(file)

@@ -34,7 +34,10 @@ class Server:
         known = f"{request.method} {request.url.path.removeprefix('/api/v1/')}"
         self.asked.append(known)
         self.bodies.append(json.loads(request.content) if request.method == "POST" else None)
-        return httpx.Response(200, json=self.answers[known]) if known in self.answers else httpx.Response(404)
+        found = self.answers.get(known)
+        if isinstance(found, str):
+            return httpx.Response(200, text=found)
+        return httpx.Response(404) if found is None else httpx.Response(200, json=found)
 
 
 @pytest.fixture
@@ -84,3 +87,42 @@ def test_a_worker_that_the_job_has_not_is_refused_with_those_it_has(
 ) -> None:
     done = dure(Server({"GET jobs/7": {"workers": 2}}), "logs", "7", "--rank", "5", *follow)
     assert done.exit_code == EXIT_USAGE and "workers 0 to 1" in done.output
+
+
+def test_a_followed_submission_leaves_standard_output_to_its_document(dure: Callable[..., Any], tmp_path: Path) -> None:
+    submitted = {"id": 7, "group": "g"}
+    ended = {"id": 7, "state": "succeeded"}
+    events = f'event: log\ndata: {{"text": "training"}}\n\nevent: end\ndata: {json.dumps(ended)}\n\n'
+    server = Server({"POST jobs": submitted, "GET jobs/7/stream": events})
+    done = dure(server, "submit", job_file(tmp_path, ""), "--follow", "-o", "json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == submitted and "training" in done.stderr
+
+
+def test_a_dry_run_by_name_is_the_site_alone(dure: Callable[..., Any], tmp_path: Path) -> None:
+    done = dure(Server({"POST jobs/dry-run": STARTS}), "submit", job_file(tmp_path, ""), "--dry-run", "-o", "name")
+    assert done.stdout == "s\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "document"),
+    [
+        ("member remove g kim", {"group": "g", "person": "kim", "role": "submitter", "removed": True}),
+        ("token revoke 7", {"id": 7, "revoked": True}),
+        ("site operator add s kim", {"site": "s", "person": "kim", "operator": True}),
+        ("site operator remove s kim", {"site": "s", "person": "kim", "operator": False}),
+    ],
+)
+def test_what_has_no_answer_of_its_own_is_a_document_too(
+    dure: Callable[..., Any], words: str, document: dict[str, Any]
+) -> None:
+    known = ["DELETE groups/g/members/kim", "DELETE tokens/7", "POST sites/s/operators", "DELETE sites/s/operators/kim"]
+    server = Server({each: {} for each in known})
+    assert json.loads(dure(server, *words.split(), "-o", "json").stdout) == document
+    assert dure(server, *words.split()).stdout == ""
+
+
+def test_a_token_is_made_with_its_reason(dure: Callable[..., Any]) -> None:
+    server = Server({"POST tokens": {"id": 1, "person": "kim", "secret": "dure_x"}})
+    dure(server, "token", "create", "laptop", "--why", "new laptop")
+    assert server.bodies[0]["why"] == "new laptop"
