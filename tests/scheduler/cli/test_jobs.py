@@ -126,3 +126,16 @@ def test_a_token_is_made_with_its_reason(dure: Callable[..., Any]) -> None:
     server = Server({"POST tokens": {"id": 1, "person": "kim", "secret": "dure_x"}})
     dure(server, "token", "create", "laptop", "--why", "new laptop")
     assert server.bodies[0]["why"] == "new laptop"
+
+
+def test_the_record_is_read_with_who_and_why(dure: Callable[..., Any]) -> None:
+    event = {
+        "id": "1.0",
+        "at": "2026-11-24T03:00:00.000Z",
+        "kind": "member.added",
+        "actor": "kim",
+        "why": "new",
+        "data": {},
+    }
+    done = dure(Server({"GET events": {"items": [event], "next_cursor": None}}), "events")
+    assert done.exit_code == 0 and "member.added" in done.stdout and "kim" in done.stdout and "new" in done.stdout
