@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -74,11 +76,19 @@ def settings_from_environment(settings: Settings) -> Settings:
     )
 
 
+def _refuse_a_missing_folder(database_url: str) -> None:
+    scheme, _, path = database_url.partition(":///")
+    folder = Path(path.partition("?")[0]).parent
+    if scheme == "sqlite" and not folder.is_dir():
+        raise ConfigurationError(f"--database {database_url}: there is no folder {folder}, make it first")
+
+
 @contextmanager
 def open_runtime(wiring: Wiring, clock: Clock | None = None) -> Iterator[Runtime]:
     """Build a process's parts, the schema brought up to date; close them in order at the end."""
     clock = clock or SystemClock()
     settings = wiring.settings
+    _refuse_a_missing_folder(wiring.database_url)
     with ExitStack() as stack:
         bus: Bus = MemoryBus() if wiring.redis_url is None else RedisBus(wiring.redis_url)
         stack.callback(bus.close)
@@ -172,7 +182,10 @@ def build_app(runtime: Runtime) -> FastAPI:
 
 
 def serve(runtime: Runtime, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, and return: whoever called has more to close."""
+    """Serve until SIGTERM or SIGINT, and return: whoever called has more to close.
+
+    Raises ConfigurationError for an address that cannot be listened on.
+    """
     config = uvicorn.Config(
         build_app(runtime),
         host=host,
@@ -182,6 +195,7 @@ def serve(runtime: Runtime, host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
+    listening = _listen(host, port)
     server = uvicorn.Server(config)
 
     def end(*_: object) -> None:
@@ -191,10 +205,20 @@ def serve(runtime: Runtime, host: str, port: int) -> None:
     # with the leadership held and the writer open.
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server.run()
+        server.run(sockets=[listening])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as fault:
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened on ({fault.strerror or fault}): choose another --port or --host"
+        ) from fault
 
 
 @contextmanager

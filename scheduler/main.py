@@ -129,6 +129,18 @@ def administrator(
     """Make an administrator, with direct access to the database. Prints a token, this once."""
     import sys
 
+    from pydantic import TypeAdapter, ValidationError
+
+    from scheduler.api.schemas import PersonName
+    from scheduler.cli.failure import usage_failure
+
+    try:
+        TypeAdapter(PersonName).validate_python(name)
+    except ValidationError as wrong:
+        raise usage_failure(
+            f"{name!r} is no name of a person: write at most 128 characters, no slash, no space at the front.",
+            f"{name!r}은(는) 사용자 이름이 될 수 없습니다. 빗금과 앞 공백 없이 128자까지 쓰십시오.",
+        ) from wrong
     from scheduler.bootstrap import first_administrator, open_runtime
 
     with _faults_told(), open_runtime(_wiring(database, None)) as runtime:

@@ -25,8 +25,9 @@ EXIT_OF_STATE = {"succeeded": 0, "failed": EXIT_JOB_FAILED, "cancelled": EXIT_JO
 class _Screen:
     """What was shown last, so that a change is shown once."""
 
-    def __init__(self, *, states: bool) -> None:
+    def __init__(self, *, states: bool, aside: bool) -> None:
         self._states = states
+        self._log = sys.stderr if aside else sys.stdout
         self._shown: tuple[object, object] | None = None
 
     def show_state(self, job: Mapping[str, Any]) -> None:
@@ -42,13 +43,18 @@ class _Screen:
 
     def show_log(self, part: Mapping[str, Any]) -> None:
         """Hand on what the log has grown by."""
-        sys.stdout.write(part["text"])
-        sys.stdout.flush()
+        self._log.write(part["text"])
+        self._log.flush()
 
 
-def follow_job(client: Client, job: int, *, rank: int = 0, states: bool = True, log: bool = True) -> dict[str, Any]:
-    """Show the job until it has ended; answer its last state. Ctrl-C leaves the job running and says so."""
-    screen = _Screen(states=states)
+def follow_job(
+    client: Client, job: int, *, rank: int = 0, states: bool = True, log: bool = True, aside: bool = False
+) -> dict[str, Any]:
+    """Show the job until it has ended; answer its last state. Ctrl-C leaves the job running and says so.
+
+    ``aside`` puts the log on standard error, where standard output is for a program.
+    """
+    screen = _Screen(states=states, aside=aside)
     last_event_id: str | None = None
     failures = 0
     try:

@@ -123,11 +123,15 @@ def member_add(
 
 @member_app.command("remove")
 @command
-def member_remove(group: GroupPath, person: Person, role: Role = "submitter", why: Why = "") -> None:
+def member_remove(
+    group: GroupPath, person: Person, role: Role = "submitter", why: Why = "", output: Output = OutputFormat.TABLE
+) -> None:
     """Take a role away. The person's running jobs go on; a manager may cancel them."""
     from scheduler.cli.client import Client
+    from scheduler.cli.output import write_done
 
     Client.from_profile().delete(path_of("groups", group, "members", person), role=role, why=why or None)
+    write_done({"group": group, "person": person, "role": role, "removed": True}, output, "person")
 
 
 @member_app.command("list")
@@ -159,6 +163,7 @@ def token_create(
     person: Annotated[str | None, typer.Option("--person", help="For somebody else (administrators).")] = None,
     scope: Annotated[list[str] | None, typer.Option("--scope", help="read, submit, manage.")] = None,
     expires: Annotated[str, typer.Option("--expires", help="e.g. 30d.")] = "90d",
+    why: Why = "",
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Make a token. It is shown this once."""
@@ -179,6 +184,7 @@ def token_create(
         "person": person,
         "scopes": scope or ["submit"],
         "expires_in_seconds": expires_in_seconds,
+        "why": why or None,
     }
     token = Client.from_profile().post("tokens", strip_none(body))
     if write_document(token, output):
@@ -207,8 +213,14 @@ def token_list(
 
 @token_app.command("revoke")
 @command
-def token_revoke(token: Annotated[int, typer.Argument(help="Number of the token.", min=1)], why: Why = "") -> None:
+def token_revoke(
+    token: Annotated[int, typer.Argument(help="Number of the token.", min=1)],
+    why: Why = "",
+    output: Output = OutputFormat.TABLE,
+) -> None:
     """Make a token useless at once."""
     from scheduler.cli.client import Client
+    from scheduler.cli.output import write_done
 
     Client.from_profile().delete(path_of("tokens", token), why=why or None)
+    write_done({"id": token, "revoked": True}, output, "id")

@@ -83,12 +83,17 @@ def default_name(command: list[str]) -> str:
     return Path(command[0]).name or f"{getpass.getuser()}-job"
 
 
-def with_uploaded_directory(document: Mapping[str, Any], base: Path, client: Client) -> dict[str, Any]:
-    """Replace a local ``working_directory`` by the digest of its archive, uploaded if the server lacks it."""
+def with_directory(document: Mapping[str, Any], base: Path, client: Client, *, upload: bool = True) -> dict[str, Any]:
+    """Replace a local ``working_directory`` by the digest of its archive, uploaded if the server lacks it.
+
+    Without ``upload`` it is packed, so that what is wrong with it is told, and left out of the document.
+    """
     named = document.get("working_directory")
     if not isinstance(named, str) or named.startswith("sha256:"):
         return dict(document)
     digest, data = archive_directory(Path(os.path.realpath(base / named.replace("\x00", "�"))))
+    if not upload:
+        return {name: value for name, value in document.items() if name != "working_directory"}
     if not client.has_content(digest):
         client.put_content(digest, data)
     return {**document, "working_directory": digest}

@@ -46,7 +46,9 @@ def submit(
     """Submit a job: `dure submit job.yaml`, or `dure submit --group G --gpus 8 -- python train.py`."""
     from scheduler.cli.client import Client
     from scheduler.cli.failure import usage_failure
-    from scheduler.cli.job_file import default_name, read_job_file, with_uploaded_directory
+    from scheduler.cli.job_file import default_name, read_job_file, with_directory
+    from scheduler.cli.language import say
+    from scheduler.cli.output import write_note
 
     words = words_after_dashes(context)
     base = Path.cwd()
@@ -81,7 +83,14 @@ def submit(
     if isinstance(document.get("command"), list) and document["command"]:
         document.setdefault("name", default_name([str(word) for word in document["command"]]))
     client = Client.from_profile()
-    document = with_uploaded_directory(document, base, client)
+    document = with_directory(document, base, client, upload=not dry_run)
+    if document.get("image"):
+        write_note(
+            say(
+                "image: only sites that run containers use it. Ray and local sites run the command as it stands.",
+                "image: 컨테이너를 쓰는 사이트에서만 쓰입니다. Ray와 local 사이트는 명령을 그대로 실행합니다.",
+            )
+        )
     if dry_run:
         _show_dry_run(client.post("jobs/dry-run", document), output)
         return
@@ -118,7 +127,9 @@ def _show_submitted(client: Any, job: dict[str, Any], output: OutputFormat, foll
             markup=False,
         )
     if follow:
-        fail_unless_succeeded(follow_job(client, job["id"]))
+        # What a program reads from standard output is the document alone; the log stands beside it.
+        aside = output in (OutputFormat.JSON, OutputFormat.YAML, OutputFormat.NAME)
+        fail_unless_succeeded(follow_job(client, job["id"], aside=aside))
 
 
 def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
@@ -128,6 +139,9 @@ def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
     if write_document(answer, output):
         return
     out = console()
+    if output is OutputFormat.NAME:
+        out.print(answer["site"] if answer["would_start"] else "-", markup=False)
+        return
     if answer["would_start"]:
         nodes = ", ".join(f"{node['name']} x{node['workers']}" for node in answer["nodes"])
         out.print(
@@ -202,9 +216,22 @@ def logs(
     import sys
 
     from scheduler.cli.client import Client
+    from scheduler.cli.failure import usage_failure
     from scheduler.cli.follow import fail_unless_succeeded, follow_job
 
+    if follow and run is not None:
+        raise usage_failure(
+            "--follow goes on with the newest run: leave out --run, or --follow to read an earlier one.",
+            "--follow는 가장 새 실행을 따라갑니다. --run을 빼거나, 앞선 실행을 보려면 --follow를 빼십시오.",
+        )
     client = Client.from_profile()
+    if rank:
+        workers = client.get(path_of("jobs", job))["workers"]
+        if rank >= workers:
+            raise usage_failure(
+                f"--rank {rank}: job {job} has workers 0 to {workers - 1}.",
+                f"--rank {rank}: 작업 {job}의 작업자는 0부터 {workers - 1}까지입니다.",
+            )
     if follow:
         fail_unless_succeeded(follow_job(client, job, rank=rank, states=False))
         return
@@ -277,16 +304,18 @@ def requeue(
 def pull(
     job: JobId,
     directory: Annotated[Path, typer.Option("--directory", "-d", help="Where to put the outputs.")] = Path(),
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Fetch a job's collected outputs."""
     import hashlib
     import io
+    import sys
     import tarfile
 
     from scheduler.cli.client import Client
     from scheduler.cli.failure import EXIT_CONFLICT, CommandFailure
     from scheduler.cli.language import say
-    from scheduler.cli.output import write_note
+    from scheduler.cli.output import write_document, write_note
 
     answer = Client.from_profile().download(path_of("jobs", job, "outputs"))
     digest = answer.headers.get("ETag", "").strip('"')
@@ -298,10 +327,13 @@ def pull(
     try:
         with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
             archive.extractall(directory, filter="data")
-            for member in archive.getmembers():
-                write_note(str(directory / member.name))
+            files = [str(directory / member.name) for member in archive.getmembers()]
     except tarfile.TarError as unusable:
         raise CommandFailure(
             EXIT_CONFLICT,
             say(f"The outputs cannot be unpacked: {unusable}", f"결과물을 풀 수 없습니다: {unusable}"),
         ) from unusable
+    if write_document({"job": job, "files": files}, output):
+        return
+    for file in files:
+        sys.stdout.write(file + "\n") if output is OutputFormat.NAME else write_note(file)

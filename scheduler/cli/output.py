@@ -183,6 +183,12 @@ def write_fields(
         out.print(text)
 
 
+def write_done(document: Mapping[str, Any], output: OutputFormat, name: str) -> None:
+    """Say in a machine's form what a command did that has no answer of its own; a table is silent."""
+    if not write_document(document, output) and output is OutputFormat.NAME:
+        sys.stdout.write(f"{document[name]}\n")
+
+
 def write_note(text: str) -> None:
     """A remark for people on standard error, so that pipes stay clean."""
     console(errors=True).print(Text(text))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
 
 from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command
-from scheduler.cli.output import Column, OutputFormat, field
+from scheduler.cli.output import Column, OutputFormat, field, time_field
 
 _GPU_COLUMNS = (
     Column(heading="CLASS", value=field("gpu_class")),
@@ -31,6 +32,29 @@ def gpus(
 
     answer = Client.from_profile().get("gpus", group=group)
     write_rows(answer["items"], _GPU_COLUMNS, output, "gpu_class", document=answer)
+
+
+_EVENT_COLUMNS = (
+    Column(heading="ID", value=field("id"), wide=True),
+    Column(heading="AT", value=time_field("at")),
+    Column(heading="KIND", value=field("kind")),
+    Column(heading="ACTOR", value=field("actor")),
+    Column(heading="WHY", value=field("why")),
+    Column(heading="DATA", value=lambda row: json.dumps(row["data"], ensure_ascii=False)),
+)
+
+
+@command
+def events(
+    group: Annotated[str | None, typer.Option("--group", "-g", help="Of this group and below.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1000,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """The record: who changed what, and why; the oldest first."""
+    from scheduler.cli.client import Client
+    from scheduler.cli.output import write_rows
+
+    write_rows(Client.from_profile().pages("events", limit, group=group), _EVENT_COLUMNS, output, "id")
 
 
 def _bounded(name: str) -> Any:

@@ -211,23 +211,33 @@ operator_app = typer.Typer(help="Who operates a site.", no_args_is_help=True)
 @operator_app.command("add")
 @command
 def operator_add(
-    name: SiteName, person: Annotated[str, typer.Argument(help="Name of the person.")], why: Why = ""
+    name: SiteName,
+    person: Annotated[str, typer.Argument(help="Name of the person.")],
+    why: Why = "",
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Make a person an operator of the site."""
     from scheduler.cli.client import Client
+    from scheduler.cli.output import write_done
 
     Client.from_profile().post(path_of("sites", name, "operators"), {"person": person, "why": why})
+    write_done({"site": name, "person": person, "operator": True}, output, "person")
 
 
 @operator_app.command("remove")
 @command
 def operator_remove(
-    name: SiteName, person: Annotated[str, typer.Argument(help="Name of the person.")], why: Why = ""
+    name: SiteName,
+    person: Annotated[str, typer.Argument(help="Name of the person.")],
+    why: Why = "",
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Take the role away."""
     from scheduler.cli.client import Client
+    from scheduler.cli.output import write_done
 
     Client.from_profile().delete(path_of("sites", name, "operators", person), why=why or None)
+    write_done({"site": name, "person": person, "operator": False}, output, "person")
 
 
 site_app.add_typer(operator_app, name="operator")

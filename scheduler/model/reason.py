@@ -76,6 +76,10 @@ class ReasonCode(StrEnum):
     DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
     GUARANTEE_EXCEEDED = "GuaranteeExceeded"  #: Σ children's guarantees above the parent's
     QUOTA_INCONSISTENT = "QuotaInconsistent"
+    LIMIT_BELOW_GUARANTEED = "LimitBelowGuaranteed"
+    FEDERATION_QUOTA = "FederationQuota"  #: the federation has a limit and nothing else
+    SECTOR_DIFFERS = "SectorDiffers"  #: from the parent's
+    TREE_TOO_DEEP = "TreeTooDeep"
     GROUP_CYCLE = "GroupCycle"
     # why a job waits
     NOT_YET_EVALUATED = "NotYetEvaluated"

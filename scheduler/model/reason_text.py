@@ -211,8 +211,28 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.QUOTA_INCONSISTENT: (
         _K.REFUSED,
-        "{field}: {value}은(는) {bound}와(과) 맞지 않습니다.",
-        "{field}: {value} does not go with {bound}.",
+        "{field}: {value}은(는) {bound}와(과) 맞지 않습니다. 둘 중 하나를 바꾸십시오.",
+        "{field}: {value} does not go with {bound}: change one of them.",
+    ),
+    _C.LIMIT_BELOW_GUARANTEED: (
+        _K.REFUSED,
+        "한도 {value}장이 보장량 {bound}장보다 적습니다. 한도를 올리거나 보장량을 내리십시오.",
+        "A limit of {value} GPU(s) is below the guarantee of {bound}: raise the limit or lower the guarantee.",
+    ),
+    _C.FEDERATION_QUOTA: (
+        _K.REFUSED,
+        "연합에는 한도만 정할 수 있습니다. 보장량은 있는 만큼입니다. 다른 항목을 빼십시오.",
+        "The federation has a limit and nothing else, it guarantees what there is: leave the other fields out.",
+    ),
+    _C.SECTOR_DIFFERS: (
+        _K.REFUSED,
+        "부문 {value}이(가) 상위 그룹의 부문 {bound}와(과) 다릅니다. 부문을 빼거나 다른 상위 그룹을 고르십시오.",
+        "The sector {value} differs from the parent's, {bound}: leave it out or choose another parent.",
+    ),
+    _C.TREE_TOO_DEEP: (
+        _K.REFUSED,
+        "그룹이 {value}단계 아래에 놓입니다(최대 {bound}). 더 위의 상위 그룹을 고르십시오.",
+        "A group would stand {value} levels down (at most {bound}): choose a parent further up.",
     ),
     _C.GROUP_CYCLE: (
         _K.REFUSED,

@@ -81,12 +81,12 @@ def create_group(
         problem_ko = "연합 바로 아래 그룹에는 sector가 필요합니다"
         return refuse(ReasonCode.INVALID_FIELD, field="sector", problem=problem, problem_ko=problem_ko)
     if not at_top and sector not in (None, parent.row.sector):
-        return refuse(ReasonCode.QUOTA_INCONSISTENT, field="sector", value=sector, bound=parent.row.sector)
+        return refuse(ReasonCode.SECTOR_DIFFERS, field="sector", value=sector, bound=parent.row.sector)
     path = path_below(parent, name)
     if path in directory.by_path:
         return refuse(ReasonCode.NAME_TAKEN, field="name", name=name)
     if len(parent.ancestors) >= DEPTH_MAX:
-        return refuse(ReasonCode.QUOTA_INCONSISTENT, field="parent", value=len(parent.ancestors) + 1, bound=DEPTH_MAX)
+        return refuse(ReasonCode.TREE_TOO_DEEP, field="parent", value=len(parent.ancestors) + 1, bound=DEPTH_MAX)
     row = groups.add(
         transaction,
         NewGroup(
@@ -150,7 +150,7 @@ def move_group(
     deepest = max(len(directory.by_id[each].ancestors) for each in directory.subtree_ids[group.id])
     depth = len(parent.ancestors) + deepest - len(group.ancestors) + 1
     if depth > DEPTH_MAX + 1:
-        return refuse(ReasonCode.QUOTA_INCONSISTENT, field="parent", value=depth, bound=DEPTH_MAX + 1)
+        return refuse(ReasonCode.TREE_TOO_DEEP, field="parent", value=depth, bound=DEPTH_MAX + 1)
     sector = group.row.sector if parent.path == ROOT_PATH else parent.row.sector
     groups.move(transaction, group.row, parent_id=parent.id, path=path_below(parent, group.row.name), sector=sector)
     data = {"from": path, "to": path_below(parent, group.row.name)}
@@ -203,6 +203,8 @@ def quota_of(row: quotas.Quota) -> TreeQuota:
 _CODE_OF_CHANGE = {
     RefusalCode.GUARANTEE_EXCEEDED: ReasonCode.GUARANTEE_EXCEEDED,
     RefusalCode.GUARANTEED_BELOW_CHILDREN: ReasonCode.GUARANTEE_EXCEEDED,
+    RefusalCode.LIMIT_BELOW_GUARANTEED: ReasonCode.LIMIT_BELOW_GUARANTEED,
+    RefusalCode.ROOT_QUOTA: ReasonCode.FEDERATION_QUOTA,
     RefusalCode.GROUP_CYCLE: ReasonCode.GROUP_CYCLE,
     RefusalCode.NAME_TAKEN: ReasonCode.NAME_TAKEN,
     RefusalCode.UNKNOWN_GROUP: ReasonCode.GROUP_NOT_FOUND,
@@ -216,6 +218,4 @@ def refusal_of_quota(directory: Directory, refusal: QuotaRefusal, *, name: str =
     code = _CODE_OF_CHANGE.get(refusal.code, ReasonCode.QUOTA_INCONSISTENT)
     numbers: dict[str, int | float | str | None] = dict(refusal.numbers)
     numbers |= {"group": path, "gpu_class": refusal.gpu_class, "name": name}
-    if refusal.code is RefusalCode.ROOT_QUOTA:
-        numbers |= {"value": "quota of the federation", "bound": "a limit alone"}
     return refuse(code, field=refusal.field or "quota", **numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,10 +16,13 @@ import pytest
 from eventually import eventually
 from real_redis import free_port
 from run_orders import lease, run_order
+from typer.testing import CliRunner
 
 from connectors.agent.state import StateDirectory
 from connectors.clock import SystemClock
 from connectors.local.run_record import RunRecord, load, save
+from scheduler.cli.failure import EXIT_USAGE
+from scheduler.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
 DURE = [sys.executable, "-m", "scheduler.main"]
@@ -107,3 +111,28 @@ def test_an_agent_whose_jobs_can_read_its_credential_says_so(tmp_path: Path) -> 
     command += ["--state", str(tmp_path / "agent")]  # without a token it ends at once
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "jobs can read this agent's credential" in ended.stdout + ended.stderr
+
+
+def refused(*words: str) -> tuple[int, str]:
+    done = subprocess.run([*DURE, "--lang", "en", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def test_a_taken_port_is_named_with_what_mends_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, told = refused("up", "--database", f"sqlite:///{tmp_path / 'dure.sqlite'}", "--port", port)
+    assert code == EXIT_USAGE and port in told and "--port" in told
+
+
+def test_a_database_in_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, told = refused("administrator", "jiwoo", "--database", f"sqlite:///{tmp_path / 'none' / 'dure.sqlite'}")
+    assert code == EXIT_USAGE and str(tmp_path / "none") in told
+
+
+@pytest.mark.parametrize("name", ["", " kim", "a/b", "k" * 129])
+def test_an_administrator_has_a_name_that_the_api_takes(tmp_path: Path, name: str) -> None:
+    words = ["--lang", "en", "administrator", name, "--database", f"sqlite:///{tmp_path / 'dure.sqlite'}"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == EXIT_USAGE and "no name of a person" in done.output
+    assert not (tmp_path / "dure.sqlite").exists()
