@@ -134,7 +134,7 @@ class RayConnector:
             order,
             archive=archive,
             boot_id=self._clock.boot_id(),
-            lease_seconds=lease.lease_seconds,
+            lease=lease,
         )
         folder = self._runs / str(order.run_id)
         run_record.save(folder, record)
