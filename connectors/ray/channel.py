@@ -10,8 +10,9 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.ray.gang import SUPERVISE, RayGang
@@ -39,7 +40,7 @@ class Body:
     ConnectionError where it is cut short.
     """
 
-    def __init__(self, stream: IO[bytes], length: int) -> None:
+    def __init__(self, stream: BufferedIOBase, length: int) -> None:
         self._stream = stream
         self._length = length
         self.left = length

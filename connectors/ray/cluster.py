@@ -88,9 +88,10 @@ class Cluster:
         except (ValueError, LookupError, TypeError, AttributeError) as fault:
             raise EngineUnavailable(f"what Ray tells of {submission_id} cannot be read: {fault}") from fault
 
-    def forget(self, submission_id: str) -> None:
-        """Drop an ended submission; one that is not over stays."""
-        self._send("DELETE", f"/api/jobs/{submission_id}")
+    def forget(self, submission_id: str) -> bool:
+        """Drop an ended submission; whether it is gone. One that is not over yet stays."""
+        answer = self._send("DELETE", f"/api/jobs/{submission_id}")
+        return answer.status_code < 400 or answer.status_code == httpx.codes.NOT_FOUND
 
     def close(self) -> None:
         """Let go of connections."""

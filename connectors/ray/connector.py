@@ -52,6 +52,8 @@ class RayConnector:
         self._closing = threading.Event()
         self._runs = settings.state_directory / "runs"
         self._runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._leaving = settings.state_directory / "leaving"
+        self._leaving.mkdir(mode=0o700, exist_ok=True)
         self._starting = ThreadPoolExecutor(SUBMISSIONS_AT_ONCE, thread_name_prefix="ray-start")
         self._channel = self._listen()
         (settings.state_directory / "port").write_text(str(self._channel.port), encoding="utf-8")
@@ -132,7 +134,7 @@ class RayConnector:
             order,
             archive=archive,
             boot_id=self._clock.boot_id(),
-            lease_seconds=lease.lease_seconds,
+            lease=lease,
         )
         folder = self._runs / str(order.run_id)
         run_record.save(folder, record)
@@ -202,13 +204,14 @@ class RayConnector:
             return
         with self._lock:
             self._gangs = {each: kept for each, kept in self._gangs.items() if each != run_id}
-        run_record.remove(gang.folder)
         if gang.record.submitted:
-            self._starting.submit(self._forget_at_ray, gang.record.submission_id)
+            (self._leaving / gang.record.submission_id).touch(mode=0o600)
+        run_record.remove(gang.folder)
 
-    def _forget_at_ray(self, submission_id: str) -> None:
-        with contextlib.suppress(EngineUnavailable):
-            self._cluster.forget(submission_id)
+    def _forget_at_ray(self, note: Path) -> None:
+        """Ray keeps a job while its driver still tidies up, and is asked again."""
+        if self._cluster.forget(note.name):
+            note.unlink()
 
     def read_log(self, run_id: int, rank: int, offset: int, bytes_max: int) -> LogPart | None:
         """Bytes of a worker's log that have come in."""
@@ -248,6 +251,10 @@ class RayConnector:
             for gang in list(self._gangs.values()):
                 if gang.record.submitted and not gang.ended and not self._closing.is_set():
                     self._try(gang.record.submission_id, partial(self._look_at, gang, dead))
+
+            for note in list(self._leaving.iterdir()):
+                if not self._closing.is_set():
+                    self._try(note.name, partial(self._forget_at_ray, note))
 
     def _try(self, what: str, look: Callable[[], None]) -> None:
         """Whatever one look meets, the others go on, and it is tried again."""

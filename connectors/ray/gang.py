@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,9 @@ class RayGang:
             word = self._kept.read(rank)
             if word is not None:
                 self._take_word(rank, word)
-        if self.record.submitted:
-            self._given.take_up(self.record.boot_id, self.record.lease_seconds)
+        self._lease = self._given.take_up(self.record.boot_id, self.record.lease)
+        if not self.record.submitted:
+            self._given.until_ns = 0
         if self.record.stop is not None and self.record.boot_id != self._clock.boot_id():
             over_ns = stop_over_ns(self._clock.boottime_ns(), self.record.stop.grace_seconds)
             self.record = replace(self.record, stop_over_ns=over_ns)
@@ -148,8 +149,8 @@ class RayGang:
         with self._lock:
             if self._lost is not None or self.ended:
                 return
-            if self.record.lease_seconds is not None and lease.lease_seconds > self.record.lease_seconds:
-                self._save(lease_seconds=lease.lease_seconds)
+            if self.record.lease is not None and lease.lease_seconds > self.record.lease.lease_seconds:
+                self._save(lease=lease, boot_id=self._clock.boot_id())
             if self.record.stop is not None:
                 lease = lease.while_stopping(self._lease or lease, self.record.stop_over_ns)
             self._lease = lease
@@ -219,7 +220,8 @@ class RayGang:
         with self._lock:
             order = self.record.order
             if order is None or self.ended or self.record.stop is not None:
-                self._end_silent()
+                # The driver asks before it starts any worker: none has a lease.
+                self._end_silent(range(order.workers) if order is not None and not self._given.until_ns else ())
                 return None
             nodes = [""] * order.workers
             for member in order.gang:
@@ -249,7 +251,7 @@ class RayGang:
         if order is None or self.ended or self._lost is not None or not 0 <= rank < order.workers:
             raise LookupError("this worker must not run")
         if self.record.stop is not None or rank in self._ends:
-            self._end_silent()
+            self._end_silent([rank])
             raise LookupError("this worker must not run any more")
         return order
 
@@ -294,7 +296,7 @@ class RayGang:
             if lease is None or self.ended:
                 return {"remaining_seconds": None}
             now_ns = self._clock.boottime_ns()
-            self._given.give(lease.deadline_boottime_ns)
+            self._given.give(lease)
             return {
                 "remaining_seconds": (lease.deadline_boottime_ns - now_ns) / 1e9,
                 "lease_seconds": lease.lease_seconds,
@@ -336,12 +338,12 @@ class RayGang:
                     self._ends[rank] = WorkerEnd(rank, None, now_ms, None, EndCause.START_FAILED, message)
             self._finish_if_over()
 
-    def _end_silent(self) -> None:
+    def _end_silent(self, ranks: Iterable[int]) -> None:
         """Workers that have not begun are told not to: for them the run is over."""
         order, stop = self.record.order, self.record.stop
         if order is None or stop is None or self.ended:
             return
-        for rank in range(order.workers):
+        for rank in ranks:
             if rank not in self._ends and rank not in self._words:
                 now_ms = self._clock.now_ms()
                 self._ends[rank] = WorkerEnd(rank, None, now_ms, None, stop.cause, "stopped before it started")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from connectors.agent.durable import flush_folder, read_json, write_durably
 from connectors.errors import StateUnusable
+from connectors.protocol import Lease
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 
 RECORD = "run.json"
@@ -20,7 +21,7 @@ RECORD = "run.json"
 class RayRunRecord:
     """One run. ``order`` is None for a run that was stopped before it came; ``submission_id`` is Ray's name of the run,
     the same however often it is submitted and no other site's; ``archive`` is the working directory as it came;
-    ``boot_id`` is the start of the machine of whose CLOCK_BOOTTIME its times are, ``lease_seconds`` the longest lease (None
+    ``boot_id`` is the start of the machine of whose CLOCK_BOOTTIME its times are, ``lease`` the longest (None
     where an earlier version wrote it);
     ``submitted`` is set before Ray is asked, so that a restart looks for the submission; ``port`` is the gang's
     rendezvous; ``stop_over_ns`` is until when a run that is being stopped is renewed.
@@ -32,7 +33,7 @@ class RayRunRecord:
     submission_id: str
     archive: Path | None = None
     boot_id: str | None = None
-    lease_seconds: float | None = None
+    lease: Lease | None = None
     submitted: bool = False
     port: int | None = None
     stop: StopOrder | None = None
@@ -59,7 +60,7 @@ def save(folder: Path, record: RayRunRecord) -> None:
         "submission_id": record.submission_id,
         "archive": str(record.archive) if record.archive else None,
         "boot_id": record.boot_id,
-        "lease_seconds": record.lease_seconds,
+        "lease": asdict(record.lease) if record.lease else None,
         "submitted": record.submitted,
         "port": record.port,
         "stop": record.stop.model_dump(mode="json") if record.stop else None,
@@ -91,7 +92,7 @@ def _record_of(value: dict[str, Any]) -> RayRunRecord:
         submission_id=value.get("submission_id") or f"dure-run-{value['run_id']}-{order.epoch if order else 0}",
         archive=Path(value["archive"]) if value.get("archive") else None,
         boot_id=value.get("boot_id"),
-        lease_seconds=value.get("lease_seconds"),
+        lease=Lease(**value["lease"]) if value.get("lease") else None,
         submitted=value["submitted"],
         port=value["port"],
         stop=StopOrder.model_validate(value["stop"]) if value["stop"] else None,

@@ -298,7 +298,8 @@ def a_run_that_ends_while_nobody_watches_is_reported_with_its_own_times(harness:
 
 
 def a_lease_that_runs_out_with_the_agent_dead_ends_the_run(harness: Harness) -> None:
-    start(harness, Behaviour.RUN, grace_seconds=0.5)
+    order = harness.behave(order_for(harness, grace_seconds=0.5), Behaviour.RUN)
+    harness.connector.start(order, harness.new_lease(harness.FIRST_LEASE_SECONDS), None)
     wait_for(harness, 1, RunPhase.RUNNING)
     harness.connector.renew(harness.new_lease(2.0))
     harness.restart_after_death(4.0)
@@ -309,7 +310,8 @@ def a_lease_that_runs_out_with_the_agent_dead_ends_the_run(harness: Harness) -> 
 
 
 def a_renewed_lease_keeps_a_run_alive(harness: Harness) -> None:
-    start(harness, Behaviour.TALK, grace_seconds=0.5)
+    order = harness.behave(order_for(harness, grace_seconds=0.5), Behaviour.TALK)
+    harness.connector.start(order, harness.new_lease(harness.FIRST_LEASE_SECONDS), None)
     wait_for(harness, 1, RunPhase.RUNNING)
     harness.connector.renew(harness.new_lease(2.0))
     harness.connector.renew(harness.new_lease(60.0))

@@ -36,6 +36,8 @@ class Harness(Protocol):
     CANNOT: ClassVar[Mapping[str, str]]
     #: how long a run may take from one phase to the next
     SECONDS_MAX: ClassVar[float]
+    #: the shortest lease on which a run surely starts
+    FIRST_LEASE_SECONDS: ClassVar[float]
     nodes: tuple[str, str]
     connector: Connector
 

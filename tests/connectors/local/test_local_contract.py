@@ -40,6 +40,7 @@ SHELL = {
 class LocalHarness:
     CANNOT: ClassVar[Mapping[str, str]] = {}
     SECONDS_MAX: ClassVar[float] = 60.0
+    FIRST_LEASE_SECONDS: ClassVar[float] = 2.0
     nodes = ("default-0", "default-1")
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

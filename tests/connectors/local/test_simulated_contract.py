@@ -39,6 +39,7 @@ class SimulatedHarness:
         "a_checkpoint_directory_stays_with_its_job": NO_FILES,
     }
     SECONDS_MAX: ClassVar[float] = 20.0
+    FIRST_LEASE_SECONDS: ClassVar[float] = 2.0
     nodes = ("default-0", "default-1")
 
     def __init__(self) -> None:

@@ -48,6 +48,7 @@ class RayHarness:
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
     SECONDS_MAX: ClassVar[float] = 120.0
+    FIRST_LEASE_SECONDS: ClassVar[float] = 60.0
 
     def __init__(self, cluster: RayCluster, folder: Path) -> None:
         self.folder = folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_orders import lease, run_order, stop_order
@@ -21,11 +22,12 @@ RUNNING = {"phase": "running", "started_ms": 5}
 class Site:
     """One run of one worker that Ray has taken, and its clock."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **order: Any) -> None:
         self.clock = ManualSiteClock()
         self._folder = folder
-        values = {"boot_id": self.clock.boot_id(), "lease_seconds": LEASE_SECONDS, "submitted": True}
-        run_record.save(folder / "1", run_record.new_record(1, run_order(1), **values))
+        accepted = lease(self.clock.boottime_ns(), seconds=LEASE_SECONDS)
+        values = {"boot_id": self.clock.boot_id(), "lease": accepted, "submitted": True}
+        run_record.save(folder / "1", run_record.new_record(1, run_order(1, **order), **values))
         self.restart()
         self.gang.set_port(4000)
 
@@ -113,3 +115,29 @@ def test_a_stop_is_kept_for_its_grace_after_a_restart_of_the_machine(
     site.gang.renew(lease(site.clock.boottime_ns(), seconds=5.0))
     site.gang.renew(lease(site.clock.boottime_ns(), seconds=LEASE_SECONDS))
     assert site.gang.beat(0, RUNNING)["remaining_seconds"] == 15.0
+
+
+def test_a_stop_is_heard_after_a_restart_before_anything_is_renewed(site: Site) -> None:
+    site.gang.beat(0, RUNNING)
+    site.clock.advance(100)
+    site.restart()
+    site.gang.order_stop(stop_order(1, grace_seconds=10.0))
+    heard = site.gang.beat(0, RUNNING)
+    assert (heard["remaining_seconds"], heard["stop"]["cause"]) == (LEASE_SECONDS - 100, EndCause.CANCELLED)
+
+
+def test_a_run_that_was_accepted_right_before_a_restart_starts_on_the_lease_that_came_with_it(site: Site) -> None:
+    site.clock.advance(100)
+    site.restart()
+    assert site.gang.beat(0, None, first=True)["remaining_seconds"] == LEASE_SECONDS - 100
+
+
+def test_a_worker_that_was_given_a_lease_is_not_ended_by_the_refusal_of_another(tmp_path: Path) -> None:
+    site = Site(tmp_path, gang=(("default-0", (0, 1)),))
+    site.gang.beat(0, None, first=True)
+    site.gang.order_stop(stop_order(1))
+    with pytest.raises(LookupError):
+        site.gang.worker(1)
+    assert not site.gang.ended
+    site.gang.beat(0, {"phase": "ended", "cause": "cancelled", "started_ms": 5, "ended_ms": 6, "exit_code": 143})
+    assert site.gang.report.cause is EndCause.CANCELLED

@@ -101,3 +101,29 @@ def test_an_odd_answer_about_one_thing_keeps_no_other_from_being_looked_at(
         looks.clear()
         eventually(lambda: any(path.startswith("/api/jobs/dure-run-2-") for path in looks))
     site.close()
+
+
+def test_a_forgotten_run_is_dropped_at_ray_once_its_driver_is_over(ray: FakeRay, tmp_path: Path) -> None:
+    ray.take.set()
+    dropped: list[str] = []
+
+    def driver_runs(method: str, path: str) -> tuple[int, Any] | None:
+        if method == "DELETE":
+            dropped.append(path)
+        return (500, "not in a terminal state") if method == "DELETE" else None
+
+    ray.odd = driver_runs
+    site = site_of(ray, tmp_path)
+    site.start(run_order(1), lease(SystemClock().boottime_ns()), None)
+    channel = worker_of(ray)
+    channel.ask_json("POST", "/worker/0/beat", {"report": {"phase": "ended", "exit_code": 0}})
+    site.forget(1)
+    assert site.observe() == []
+    eventually(lambda: len(dropped) >= 2)
+    site.close()
+    site = site_of(ray, tmp_path)
+    ray.odd = lambda method, path: dropped.append("again") or (200, True) if method == "DELETE" else None
+    eventually(lambda: "again" in dropped)
+    eventually(lambda: not list((tmp_path / "leaving").iterdir()))
+    assert len(set(dropped)) == 2
+    site.close()
