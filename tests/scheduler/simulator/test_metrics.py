@@ -138,3 +138,10 @@ def _written(drawn: list[TraceRow], cluster: Cluster, path: Path) -> list[dict[s
 def test_times_are_written_exactly(at_ms: int) -> None:
     assert round(float(seconds_text(at_ms)) * 1000) == at_ms
     assert not seconds_text(at_ms).endswith(".")
+
+
+def test_no_schedule_beats_the_bound_and_one_job_alone_meets_it() -> None:
+    alone = simulate([row("a", 0, 100, 4)], cluster_of(4), Policy())
+    assert measure(alone, bound=True).document["times_the_bound"] == pytest.approx(1)
+    crowded = simulate([row(str(number), 0, 100, 4) for number in range(5)], cluster_of(4), Policy())
+    assert measure(crowded, bound=True).document["times_the_bound"] >= 1
