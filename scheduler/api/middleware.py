@@ -79,8 +79,7 @@ class Surroundings:
         except Exception:
             logger.exception("request failed", trace_id=trace_id, method=scope["method"], route=_route(scope))
             if status == 500:
-                response = problem_response(problem_of(refuse(ReasonCode.NOT_READY), trace_id))
-                response.status_code = 500
+                response = problem_response(problem_of(refuse(ReasonCode.INTERNAL_FAULT), trace_id))
                 await response(scope, receive, send_with_headers)
         finally:
             REQUESTS.labels(scope["method"], _route(scope), str(status)).inc()

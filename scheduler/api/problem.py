@@ -30,6 +30,7 @@ STATUS_OF_KIND: Mapping[ReasonKind, int] = {
     ReasonKind.REFUSED: 422,
     ReasonKind.TOO_MANY: 429,
     ReasonKind.UNAVAILABLE: 503,
+    ReasonKind.FAULT: 500,
 }
 _STATUS_OF_CODE: Mapping[ReasonCode, int] = {
     ReasonCode.ETAG_MISMATCH: 412,
@@ -47,6 +48,7 @@ TITLES: Mapping[ReasonKind, tuple[str, str]] = {
     ReasonKind.REFUSED: ("Refused by quota or policy", "할당량 또는 정책에 따라 거절되었습니다"),
     ReasonKind.TOO_MANY: ("Too many requests", "요청이 너무 많습니다"),
     ReasonKind.UNAVAILABLE: ("Not available now", "지금은 사용할 수 없습니다"),
+    ReasonKind.FAULT: ("A fault of ours", "서버 내부 오류"),
 }
 
 

@@ -21,6 +21,7 @@ class ReasonKind(StrEnum):
     TOO_LARGE = "too_large"
     TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
+    FAULT = "fault"  #: ours; never an answer to what was asked
     WAITING = "waiting"  #: not a refusal: why a job is not running yet
     ENDED = "ended"  #: how a job came to its end
 
@@ -66,6 +67,7 @@ class ReasonCode(StrEnum):
     CONTENT_TOO_LARGE = "ContentTooLarge"
     CONTENT_MISMATCH = "ContentMismatch"
     NOT_READY = "NotReady"
+    INTERNAL_FAULT = "InternalFault"
     # refused by quota or policy, at submit: can never run as things are set
     EXCEEDS_LIMIT = "ExceedsLimit"
     EXCEEDS_CAPACITY = "ExceedsCapacity"

@@ -166,6 +166,11 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "지금은 처리할 수 없습니다. 잠시 뒤 다시 시도하십시오.",
         "Not able to serve this now: try again in a moment.",
     ),
+    _C.INTERNAL_FAULT: (
+        _K.FAULT,
+        "서버에서 오류가 났습니다. 같은 요청을 다시 보내도 안전합니다. 계속되면 추적 번호를 운영자에게 알려 주십시오.",
+        "Something failed in the server. Sending the same request again is safe; if it goes on, tell the operators the trace.",
+    ),
     _C.EXCEEDS_LIMIT: (
         _K.REFUSED,
         "GPU {asked}장을 요청했지만 {group}의 {gpu_class} 상한은 {limit}장입니다. 더 적게 요청하거나 상한을 올리십시오.",

@@ -16,8 +16,8 @@ PROTOCOL_VERSION = 1
 PROTOCOL_VERSIONS_SPOKEN = (0, 1)
 
 INTEGER_MAX = 2**31 - 1
-#: Beyond any time that is meant, and exact in every number that a browser or a database keeps.
-TIME_MS_MAX = 2**53 - 1
+#: The last moment that a date can tell: beyond any time that is meant.
+TIME_MS_MAX = 253_402_300_799_999
 ID_MAX = 2**63 - 1
 MESSAGE_CHARACTERS_MAX = 2000
 

@@ -37,7 +37,7 @@ def form_value(secret: str) -> str:
 
 def is_own_form(secret: str, value: str) -> bool:
     """Whether a form was made for this session."""
-    return hmac.compare_digest(form_value(secret), value)
+    return hmac.compare_digest(form_value(secret).encode(), value.encode(errors="replace"))
 
 
 async def find_caller(runtime: Runtime, secret: str) -> Caller | Refusal:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, WAITING_STATES, EndCause, JobState
 from scheduler.model.reason import ReasonCode, Refusal, SiteReason, refuse
 from scheduler.service.access import group_for, holds, visible_group_ids
-from scheduler.service.caller import Caller, Role
+from scheduler.service.caller import Caller, Role, Scope
 from scheduler.service.directory import Directory
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, views_of
 from scheduler.service.reconcile import grace_seconds_of
@@ -157,7 +157,12 @@ def act_on_job(
     why: str = "",
     start_over: bool = False,
 ) -> JobView | Refusal:
-    """Cancel, hold, release or requeue: the job's owner while a submitter, or a manager of its group."""
+    """Cancel, hold, release or requeue: the job's owner while a submitter, or a manager of its group.
+
+    The token's scope is asked for here, since the portal's cookie is a token like any other.
+    """
+    if not caller.may(Scope.SUBMIT):
+        return refuse(ReasonCode.SCOPE_MISSING, needed=Scope.SUBMIT.value)
     _ = transaction.change
     directory = runtime.directories.newest()
     row = find_job(transaction.connection, directory, caller, job_id)

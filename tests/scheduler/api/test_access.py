@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from scheduler.portal.session import form_value
 from tests.scheduler.api.conftest import Cast
 
 EVERYBODY = frozenset({"administrator", "auditor", "viewer", "submitter", "manager", "foreigner", "operator", "reader"})
@@ -239,3 +240,24 @@ def test_a_quota_is_set_against_what_was_read(cast: Cast) -> None:
     assert administrator.ask("PUT", path, json={"weight": 3}, headers={"If-None-Match": "*"}).status_code == 412
     assert administrator.ask("PUT", path, json={"weight": 3}, headers={"If-Match": etag}).status_code == 200
     assert administrator.ask("PUT", path, json={"weight": 4}, headers={"If-Match": etag}).status_code == 412
+
+
+def test_the_portal_s_cookie_may_do_no_more_than_its_token(cast: Cast) -> None:
+    federation = cast.federation
+    writer = federation.person("writes", {cast.own: "submitter"}, scope="submit")
+    reader = federation.person("writes", scope="read")
+    job = federation.job(writer, cast.own, ["true"], preemptible=False)  # without a guarantee it waits
+    for person, expected in ((reader, "queued"), (writer, "cancelled")):
+        answer = httpx.post(
+            f"{federation.server}/jobs/{job}/cancel",
+            cookies={"dure_session": person.secret},
+            data={"form": form_value(person.secret)},
+        )
+        assert answer.status_code == (403 if person is reader else 303)
+        assert federation.administrator.get(f"jobs/{job}")["state"] == expected
+
+
+def test_a_form_with_any_letters_is_refused_and_not_a_fault(cast: Cast) -> None:
+    secret = cast.people["submitter"].secret
+    answer = httpx.post(f"{cast.federation.server}/sign-out", cookies={"dure_session": secret}, data={"form": "쉼표"})
+    assert answer.status_code == 403
