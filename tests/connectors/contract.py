@@ -313,9 +313,9 @@ def a_renewed_lease_keeps_a_run_alive(harness: Harness) -> None:
     order = harness.behave(order_for(harness, grace_seconds=0.5), Behaviour.TALK)
     harness.connector.start(order, harness.new_lease(harness.FIRST_LEASE_SECONDS), None)
     wait_for(harness, 1, RunPhase.RUNNING)
-    harness.connector.renew(harness.new_lease(2.0))
+    harness.connector.renew(harness.new_lease(6.0))
     harness.connector.renew(harness.new_lease(60.0))
-    harness.restart_after_death(3.0)
+    harness.restart_after_death(7.0)
     harness.let_talk(1)
     eventually(lambda: "second" in log_text(harness, 1), 10, "still alive")
     assert wait_for(harness, 1, RunPhase.RUNNING).started_ms is not None

@@ -34,7 +34,7 @@ def end_of(site: LocalConnector) -> RunReport:
 def test_a_stop_that_is_an_agent_s_first_word_keeps_its_grace(tmp_path: Path) -> None:
     clock = SystemClock()
     site = connect(tmp_path)
-    command = ("/bin/sh", "-c", "trap 'sleep 0.5; echo saved; exit 0' TERM; while :; do sleep 0.05; done")
+    command = ("/bin/sh", "-c", "trap 'sleep 0.5; echo saved; exit 0' TERM; while :; do sleep 0.05; done 2>/dev/null")
     site.start(run_order(command=command), lease(clock.boottime_ns(), seconds=2.0), None)
     eventually(lambda: site.observe()[0].phase is RunPhase.RUNNING)
     site.renew(lease(clock.boottime_ns(), seconds=60.0, renewal=2))

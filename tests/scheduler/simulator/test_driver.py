@@ -298,7 +298,7 @@ def test_an_offer_takes_work_in_its_windows_alone() -> None:
 def test_a_plan_that_breaks_a_law_ends_the_simulation() -> None:
     def twice(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
         plan = decide(snapshot, now_ms, seed)
-        return Plan(starts=plan.starts * 2, verdicts=plan.verdicts, now_ms=now_ms, seed=seed)
+        return Plan(starts=(*plan.starts, *plan.starts), verdicts=plan.verdicts, now_ms=now_ms, seed=seed)
 
     with pytest.raises(InvariantBroken, match="not_waiting"):
         driven([row("a", 0, 1)], cluster_of(4), twice)
