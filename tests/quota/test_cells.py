@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
-from cell_forests import GPU_CLASS, NODE, kinds, leaf, spine, spines, topologies, wishes
-from hypothesis import settings
+from cell_forests import COMMON, GPU_CLASS, NODE, crowded, kinds, leaf, spine, spines, topologies, wishes
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,10 +23,15 @@ from quota.topology import Topology
 class Federation(RuleBasedStateMachine):
     """Groups that are granted cells, bind and unbind them and give them up, while nodes fail and come back."""
 
-    @initialize(topology=topologies(nodes_max=8))
-    def begin(self, topology: Topology) -> None:
+    @initialize(
+        topology=crowded() | topologies(nodes_max=8),
+        wish=st.lists(st.tuples(st.integers(1, 3), COMMON), min_size=3, max_size=8),
+    )
+    def begin(self, topology: Topology, wish: list[tuple[int, CellKind]]) -> None:
         self.topology = topology
         self.granted = Granted()
+        for group, kind in wish:
+            self.a_group_asks_for_cells(group, {kind: 1})
 
     @rule(group=st.integers(1, 3), wish=wishes(cells_max=2))
     def a_group_asks_for_cells(self, group: int, wish: dict[CellKind, int]) -> None:
@@ -54,9 +60,14 @@ class Federation(RuleBasedStateMachine):
             assert isinstance(grant(self.granted, group, {kind: limit + 1}, self.topology), Refusal)
 
     @precondition(lambda self: self.granted.rights)
-    @rule(data=st.data(), cells=st.integers(1, 2))
-    def a_group_binds_cells(self, data: st.DataObject, cells: int) -> None:
-        right = data.draw(st.sampled_from(sorted(self.granted.rights)))
+    @rule(data=st.data(), gangs=st.lists(st.sampled_from((1, 1, 2)), min_size=1, max_size=3))
+    def groups_bind_cells(self, data: st.DataObject, gangs: list[int]) -> None:
+        for cells in gangs:
+            self.bind_a_gang(data, cells)
+
+    def bind_a_gang(self, data: st.DataObject, cells: int) -> None:
+        able = [right for right, worth in self.granted.worth.items() if len(self.granted.bound_of(right)) < worth]
+        right = data.draw(st.sampled_from(sorted(able) or sorted(self.granted.rights)))
         nodes = st.sampled_from(sorted(self.topology.nodes))
         lent = data.draw(st.dictionaries(nodes, st.integers(0, 3)))
         before = self.granted
@@ -131,7 +142,33 @@ class Federation(RuleBasedStateMachine):
 
 
 TestFederation = Federation.TestCase
-TestFederation.settings = settings(max_examples=60, stateful_step_count=15)
+TestFederation.settings = settings(max_examples=60, stateful_step_count=25)
+
+
+@given(
+    crowded() | topologies(nodes_max=8),
+    st.lists(st.tuples(st.integers(1, 3), COMMON), min_size=2, max_size=8),
+    st.randoms(use_true_random=False),
+)
+def test_all_that_was_granted_can_be_bound_in_any_order_whatever_is_lent(
+    topology: Topology, wishes: list[tuple[int, CellKind]], dice: random.Random
+) -> None:
+    granted = Granted()
+    for group, kind in wishes:
+        answer = grant(granted, group, {kind: 1}, topology)
+        granted = answer if isinstance(answer, Granted) else granted
+    order = [right for right, count in granted.rights.items() for _ in range(count)]
+    dice.shuffle(order)
+    for turn, right in enumerate(order):
+        lent = {node: dice.randrange(4) for node in topology.nodes if dice.random() < 0.7}
+        granted = bound_one(granted, right.group, right.kind, topology, **lent).granted
+        later = Counter(each.kind for each in order[turn + 1 :])
+        assert packs(topology, later, granted.bound)
+    assert Counter(granted.bound.values()) == Counter(order)
+    domains = list(granted.bound)
+    for number, domain in enumerate(domains):
+        assert serves(topology, domain, granted.bound[domain].kind)
+        assert not any(overlap(topology, domain, other) for other in domains[number + 1 :])
 
 
 def granted_all(topology: Topology, *wishes: tuple[int, dict[CellKind, int]]) -> Granted:
@@ -200,6 +237,15 @@ def test_a_domain_in_which_others_have_their_place_is_taken_when_they_find_anoth
     answer = bound_one(granted, 1, leaf(2), topology, s0l0n0=1)
     assert answer.domains == ("s1l0",)
     assert answer.granted.reserved == {NODE: ("s0l0n0",)}
+
+
+def test_nothing_is_bound_inside_of_what_another_has_bound() -> None:
+    topology = spines([3], [3])
+    granted = granted_all(topology, (1, {leaf(3): 1}), (2, {NODE: 2}))
+    granted = bound_one(granted, 1, leaf(3), topology, s1l0n0=1).granted
+    answer = bind(granted, 2, NODE, topology, cells=2)
+    assert isinstance(answer, Bound)
+    assert answer.domains == ("s1l0n0", "s1l0n1")
 
 
 def test_a_gang_of_cells_is_bound_at_once() -> None:

@@ -143,6 +143,29 @@ def test_equal_ratios_are_equal_where_slurms_floating_point_tells_them_apart() -
     }  # fmt: skip
 
 
+def test_ratios_that_differ_as_little_as_they_can_are_told_apart() -> None:
+    # a and b are as fair as each other, so x and y are compared: a * wb * y's use is one more than b * wa * x's.
+    a, b, wa, wb = 2**20 - 3, 2**20 - 5, 2**20 - 1, 2**20 - 9
+    ahead, behind = a * wb, b * wa
+    y_use = pow(ahead, -1, behind) + (behind << 60)
+    x_use = (ahead * y_use - 1) // behind
+    assert ahead * y_use - behind * x_use == 1
+    unit = max(x_use // a, y_use // b) + 1
+    tree = tree_of(
+        {"root": None, "a": "root", "b": "root", "x": "a", "idle a": "a", "y": "b", "idle b": "b"},
+        {
+            "a": Quota(weight=a),
+            "b": Quota(weight=b),
+            "idle a": Quota(weight=wa - 2),
+            "idle b": Quota(weight=wb - 2),
+        },
+    )
+    use = {"a": unit * a - x_use, "x": x_use, "b": unit * b - y_use, "y": y_use, "idle a": 0, "idle b": 0}
+    places = places_by_name(tree, use)
+    assert places["idle a"] == places["idle b"] == 1
+    assert places["x"] < places["y"]
+
+
 def test_a_light_user_of_a_heavy_group_stands_below_a_heavy_user_of_a_light_one() -> None:
     tree = tree_of({"root": None, "heavy": "root", "light": "root", "h1": "heavy", "h2": "heavy", "l1": "light"})
     use = {"h1": 1, "h2": 99, "l1": 60}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 
-from cell_forests import GPU_CLASS, NODE, kinds, leaf, spine, spines, topologies
+from cell_forests import COMMON, GPU_CLASS, NODE, crowded, kinds, leaf, spine, spines, topologies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +17,9 @@ from quota.refusal import Refusal, RefusalCode
 from quota.settlement import Shortfall, revoke, settle, worth_of
 from quota.topology import Topology
 
-RIGHTS = st.dictionaries(st.builds(Right, st.integers(1, 3), kinds()), st.integers(1, 4), min_size=1, max_size=4)
+RIGHTS = st.dictionaries(
+    st.builds(Right, st.integers(1, 3), COMMON | kinds()), st.integers(1, 4), min_size=1, max_size=4
+)
 
 
 def handed_out(rights: Mapping[Right, int], topology: Topology) -> dict[Right, int]:
@@ -56,18 +58,19 @@ def bound(granted: Granted, group: int, kind: CellKind, topology: Topology, *, c
     return answer.granted
 
 
-@given(topologies(nodes_max=8), RIGHTS)
+@given(crowded() | topologies(nodes_max=8), RIGHTS)
 def test_rights_are_worth_what_handing_out_one_cell_at_a_time_gives(
     topology: Topology, rights: dict[Right, int]
 ) -> None:
     assert worth_of(rights, topology.of_class(GPU_CLASS)) == handed_out(rights, topology)
 
 
-@given(topologies(nodes_max=8), RIGHTS, st.data())
+@given(crowded() | topologies(nodes_max=8), RIGHTS, st.data())
 def test_settling_twice_changes_nothing_the_second_time_and_uproots_nobody_for_nothing(
-    topology: Topology, rights: dict[Right, int], data: st.DataObject
+    sound: Topology, rights: dict[Right, int], data: st.DataObject
 ) -> None:
-    sound = topology.with_bad(())
+    topology = sound.with_bad(data.draw(st.sets(st.sampled_from(sorted(sound.nodes)), max_size=3)))
+    sound = sound.with_bad(())
     granted = Granted()
     for right, cells in rights.items():
         answer = grant(granted, right.group, {right.kind: cells}, sound)
@@ -120,6 +123,14 @@ def test_two_groups_of_one_kind_lose_in_proportion_and_those_bound_last_are_demo
     assert back.shortfalls == ()
 
 
+def test_the_order_of_binding_outlives_a_settlement_that_takes_nothing() -> None:
+    topology = spines([1, 1, 1])
+    granted = bound(granted_all(topology, (1, {NODE: 2})), 1, NODE, topology, s0l0n0=1, s0l1n0=1)
+    granted = bound(granted, 1, NODE, topology)
+    settled = settle(granted, topology.with_bad({"s0l1n0"})).granted
+    assert list(settled.bound) == ["s0l2n0", "s0l0n0"]
+
+
 def test_a_cell_is_uprooted_when_another_cannot_be_held_beside_it() -> None:
     topology = spines([1, 1], [1, 1], [1, 1])
     granted = granted_all(topology, (1, {spine(2): 1}), (2, {NODE: 2}))
@@ -130,6 +141,24 @@ def test_a_cell_is_uprooted_when_another_cannot_be_held_beside_it() -> None:
     assert settled.shortfalls == ()
     assert [cell.domain for cell in settled.uprooted] == ["s1l0n0"]
     assert settled.granted.reserved == {spine(2): ("s1",), NODE: ("s0l1n0",)}
+
+
+def test_only_the_cell_that_is_in_the_way_is_uprooted_though_it_was_bound_first() -> None:
+    topology = spines([1, 1], [1, 1], [1])
+    granted = granted_all(topology, (1, {spine(2): 1}), (2, {NODE: 2}))
+    granted = bound(granted, 2, NODE, topology, s0l1n0=1, s1l0n0=1, s1l1n0=1, s2l0n0=1)
+    granted = bound(granted, 2, NODE, topology, s0l1n0=1, s1l0n0=1, s1l1n0=1)
+    assert list(granted.bound) == ["s0l0n0", "s2l0n0"]
+    settled = settle(granted, topology.with_bad({"s1l0n0"}))
+    assert [cell.domain for cell in settled.uprooted] == ["s0l0n0"]
+    assert list(settled.granted.bound) == ["s2l0n0"]
+
+
+def test_of_cells_whose_turn_comes_at_once_the_larger_is_held() -> None:
+    topology = spines([2], [1])
+    granted = granted_all(topology, (1, {NODE: 1}), (2, {leaf(2): 1}))
+    settled = settle(granted, topology.with_bad({"s1l0n0"}))
+    assert settled.shortfalls == (Shortfall(Right(1, NODE), 1, 0),)
 
 
 def test_what_one_group_gives_up_heals_the_short_rights_of_another() -> None:

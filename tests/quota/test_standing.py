@@ -15,7 +15,9 @@ from quota.standing_oracle import share_surge_oracle
 from quota.tree import GPUS_MAX
 
 #: (standing, share, demand) of each group
-GROUPS = st.lists(st.tuples(st.integers(-12, 12), st.integers(0, 9), st.integers(0, 18)), max_size=8)
+GROUPS = st.lists(
+    st.tuples(st.integers(-2, 2) | st.integers(-12, 12), st.integers(0, 9), st.integers(0, 18)), max_size=8
+)
 SOME_GROUPS = GROUPS.filter(bool)
 
 
@@ -84,6 +86,11 @@ def test_who_lent_before_surges_first_and_the_poorest_lender_is_used_first() -> 
     assert found.held.tolist() == [8, 5, 1, 2]
     assert found.lent.tolist() == [0, 0, 3, 2]
     assert found.standing.tolist() == [1, -6, 5, 2]
+
+
+def test_who_has_all_that_it_wanted_is_passed_over_where_others_are_as_rich() -> None:
+    found = shared([(5, 0, 2), (3, 0, 2), (3, 0, 2), (0, 3, 0)])
+    assert found.borrowed.tolist() == [2, 1, 0, 0]
 
 
 def test_two_that_take_turns_in_surging_end_where_they_began() -> None:

@@ -49,6 +49,19 @@ def topologies(draw: st.DrawFn, *, nodes_max: int = 9, bad: bool = True) -> Topo
     return Topology.build(domains, nodes)
 
 
+def crowded() -> st.SearchStrategy[Topology]:
+    """Draw spines of leaves of healthy nodes, eight in all, in which most wishes can be met and get in each other's way."""
+    shapes: list[list[list[int]]] = [
+        [[2, 2], [2, 2]],
+        [[1, 1], [1, 1], [1, 1], [1, 1]],
+        [[3], [3], [2]],
+        [[3, 1], [2], [2]],
+        [[1, 2, 2], [3]],
+        [[4], [2, 1], [1]],
+    ]
+    return st.sampled_from(shapes).map(lambda shape: spines(*shape))
+
+
 def kinds(*, nodes_max: int = 4) -> st.SearchStrategy[CellKind]:
     """Draw a kind of cells that small forests can have."""
     wide = st.builds(
@@ -57,6 +70,10 @@ def kinds(*, nodes_max: int = 4) -> st.SearchStrategy[CellKind]:
     return st.just(NODE) | wide
 
 
+#: Kinds of which crowded forests have some.
+COMMON = st.sampled_from((NODE, NODE, leaf(1), leaf(2), leaf(3), spine(1), spine(2), spine(3)))
+
+
 def wishes(*, cells_max: int = 3) -> st.SearchStrategy[Mapping[CellKind, int]]:
     """Draw a few cells of a few kinds."""
-    return st.dictionaries(kinds(), st.integers(1, cells_max), min_size=1, max_size=4)
+    return st.dictionaries(COMMON | COMMON | kinds(), st.integers(1, cells_max), min_size=1, max_size=4)
