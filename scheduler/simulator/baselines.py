@@ -8,6 +8,7 @@ is known of a job's run time, it counts as very long.
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Running:
     expected_end_ms: int
 
 
-class PlainScheduler:
+class PlainScheduler(ABC):
     """The clock and the books of all baselines; a subclass says what starts now."""
 
     order = Order.FIFO
@@ -53,9 +54,9 @@ class PlainScheduler:
         self._ends: list[tuple[int, JobId]] = []
         self._arrived = self._told = 0
 
+    @abstractmethod
     def start_now(self, now_ms: int) -> None:
         """Start what may start at this instant."""
-        raise NotImplementedError
 
     def wake_ms(self) -> int | None:
         """When to look again though nothing happens."""
