@@ -47,11 +47,6 @@ class Federation:
         )
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
 
-    def set_policy(self, policy: DataClassPolicy) -> None:
-        """Decide by another version of the data classes' rules."""
-        self._policy = policy
-        self._rules = {}
-
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
         """Replace the whole tree. Raises ``quota.errors.TreeError`` for what makes no tree."""
         members = [Group(each.id, each.path.rpartition(".")[2], each.parent) for each in groups]
@@ -93,10 +88,6 @@ class Federation:
         """A job waits no more, nor are nodes held for it."""
         self._queues.drop(job_id)
         self._drop_earmark(job_id)
-
-    def is_waiting(self, job_id: JobId) -> bool:
-        """Whether a job waits, with nodes held for it or without."""
-        return job_id in self._queues or job_id in self._earmarks
 
     def put_earmark(self, earmark: Earmarked) -> None:
         """Hold nodes and quota for a waiting job, whose shape has to be known. Rounds place it there and nowhere else."""
