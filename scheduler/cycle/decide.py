@@ -1,7 +1,7 @@
 """The round: one pure decision in numbered steps.
 
-1. effective capacity, 2. fair shares, 3. order, 4. placement by class, 7. verdicts. Steps 5 (reservations) and 6
-(reclaim) stand between 4 and 7; step 8, ``check_plan``, is made by whoever applies the plan.
+Jobs for which nodes are held come first; 1. effective capacity, 2. fair shares, 3. order, 4. placement by class, 6. reclaim,
+7. verdicts. Step 5 (reservations) stands between 4 and 6; step 8, ``check_plan``, is made by whoever applies the plan.
 
 A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
 Ties: group order is ``quota.order``, jobs by priority, submit time and id, sites by fewest free GPUs, then name.

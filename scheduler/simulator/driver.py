@@ -15,7 +15,7 @@ from time import perf_counter
 
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
+from scheduler.cycle.facts import Earmarked, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
@@ -77,7 +77,8 @@ class Driver:
         self._cluster, self._workload, self._policy = cluster, workload, policy
         self._events, self._seed, self._end_ms = node_events, seed, end_ms
         self._decide, self._checked = round_, checked
-        self._federation = Federation()
+        rules = PreemptionRules(minimum_run_ms=policy.minimum_run_seconds * 1000)
+        self._federation = Federation(preemption=rules)
         self._nodes = Nodes(cluster)
         orders = put_groups(self._federation, cluster, workload, policy)
         self._knowledge = Knowledge(policy.durations, policy.order, orders)

@@ -132,6 +132,7 @@ class Policy(Part):
     order: Order = Order.FIFO
     durations: Durations = Durations.KNOWN
     preemption: bool = True
+    minimum_run_seconds: Seconds = 600  #: no run is ended for another job before it has run so long
     preemption_cost_seconds: Seconds = 300
     free_preemption: bool = False  #: a stopped run is gone at once and its job loses nothing
     checkpoint_interval_seconds: Seconds = 3600  #: what a failure destroys is what came after the last one

@@ -27,7 +27,6 @@ ENTERED_FOLDERS = ("scheduler.store.migrations.",)
 #: Slow and obvious: what tests hold the fast paths against.
 ORACLES = {
     "quota.fair_share_oracle",
-    "quota.order",
     "quota.packing_oracle",
     "quota.standing_oracle",
     "scheduler.cycle.oracle",
@@ -54,11 +53,6 @@ WAITING = {
     "scheduler.model.recall",
     "scheduler.model.spell",
     "scheduler.model.wall_time",
-    "scheduler.placement.component",
-    "scheduler.placement.cover",
-    "scheduler.placement.occupancy",
-    "scheduler.placement.offers",
-    "scheduler.placement.victims",
 }
 #: Called by libraries that know these names.
 CALLED_BACK = {"on_broken_pipe", "handle_error", "log_message", "do_POST", "do_PUT", "downgrade"}
