@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from scheduler.api.dependencies import PROBLEMS_WRITE
-from scheduler.api.middleware import Surroundings
+from scheduler.api.middleware import API_PREFIX, Surroundings
 from scheduler.api.problem import MEDIA_TYPE, install_handlers
 from scheduler.api.routes import (
     agent,
@@ -34,7 +34,6 @@ from scheduler.service.enrolment import SiteCallers
 from scheduler.service.runtime import Runtime
 from scheduler.service.submit import Judges
 
-API_PREFIX = "/api/v1"
 API_VERSION = "1"
 
 #: submit and stream stand before jobs: their addresses are more particular.
