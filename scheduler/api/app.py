@@ -21,6 +21,7 @@ from scheduler.api.routes import (
     jobs,
     logs,
     members,
+    metrics,
     quotas,
     session,
     sites,
@@ -64,12 +65,23 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.add_middleware(
         Surroundings,
         body_bytes_max=runtime.settings.body_bytes_max,
         content_bytes_max=runtime.settings.content_bytes_max,
     )
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def create_monitor(runtime: Runtime) -> FastAPI:
+    """Health, readiness and metrics alone, for a process that serves nothing else."""
+    app = FastAPI(title="Dure", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.runtime = runtime
+    install_handlers(app)
+    app.include_router(health.router)
+    app.include_router(metrics.process_router)
     return app
 
 
