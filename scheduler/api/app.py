@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from scheduler.api.dependencies import PROBLEMS_WRITE
+from scheduler.api.direct_route import direct_routes
 from scheduler.api.middleware import API_PREFIX, Surroundings
 from scheduler.api.problem import MEDIA_TYPE, install_handlers
 from scheduler.api.routes import (
@@ -62,6 +63,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.agent_sync = AgentSync(runtime)
     app.state.judges = Judges(runtime)
     install_handlers(app)
+    app.router.routes.extend(direct_routes(API_PREFIX, submit.DIRECT))
     for router in _ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)
     app.include_router(health.router)

@@ -6,13 +6,14 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import ceil
 from typing import Annotated, Any, TypeVar, cast
 
 import orjson
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from scheduler.api.problem import Problem, RefusedError, answered
 from scheduler.model.reason import ReasonCode, Refusal, refuse
@@ -35,14 +36,22 @@ def runtime_of(request: Request) -> Runtime:
     return cast(Runtime, request.app.state.runtime)
 
 
+async def _runtime_here(request: Request) -> Runtime:
+    # A dependency that is no coroutine would cost every request a hop to a thread.
+    return runtime_of(request)
+
+
 async def authenticated(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
     """The person whose token came along; within their rate limit."""
-    if credentials is None:
+    return await caller_with(runtime_of(request), None if credentials is None else credentials.credentials)
+
+
+async def caller_with(runtime: Runtime, secret: str | None) -> Caller:
+    """Who holds the token ``secret``; within their rate limit. Raises RefusedError."""
+    if not secret:
         raise RefusedError(refuse(ReasonCode.UNAUTHENTICATED))
-    runtime = runtime_of(request)
-    secret = credentials.credentials
     caller = runtime.callers.remembered(secret)
     if caller is None:
         caller = answered(await run_in_threadpool(runtime.callers.find, secret))
@@ -64,30 +73,33 @@ async def keep_rate(
     )
     wait_seconds = await run_in_threadpool(ask) if runtime.limiter.blocking else ask()
     if wait_seconds > 0:
-        raise RefusedError(refuse(ReasonCode.RATE_LIMITED, retry_after_seconds=round(wait_seconds, 3)))
+        raise RefusedError(refuse(ReasonCode.RATE_LIMITED, retry_after_seconds=ceil(wait_seconds * 1000) / 1000))
+
+
+def scoped_to(caller: Caller, scope: Scope) -> Caller:
+    """``caller``, whose token has ``scope``. Raises RefusedError."""
+    if not caller.may(scope):
+        raise RefusedError(refuse(ReasonCode.SCOPE_MISSING, needed=scope.value))
+    return caller
 
 
 def _with_scope(scope: Scope) -> Callable[[Caller], Awaitable[Caller]]:
     async def scoped(caller: Annotated[Caller, Depends(authenticated)]) -> Caller:
-        if not caller.may(scope):
-            raise RefusedError(refuse(ReasonCode.SCOPE_MISSING, needed=scope.value))
-        return caller
+        return scoped_to(caller, scope)
 
     return scoped
 
 
-RuntimeHere = Annotated[Runtime, Depends(runtime_of)]
+RuntimeHere = Annotated[Runtime, Depends(_runtime_here)]
 Reading = Annotated[Caller, Depends(_with_scope(Scope.READ))]
 Submitting = Annotated[Caller, Depends(_with_scope(Scope.SUBMIT))]
 Managing = Annotated[Caller, Depends(_with_scope(Scope.MANAGE))]
 
+IdempotencyText = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 IdempotencyHeader = Annotated[
-    str,
+    IdempotencyText,
     Header(
         alias="Idempotency-Key",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
         description="Chosen by the caller; the same request repeated under the same key has the same answer.",
     ),
 ]
@@ -116,8 +128,9 @@ def read_cursor(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
 
 def key_of(caller: Caller, request: Request, header: str, body: bytes) -> IdempotencyKey:
     """The idempotency key of one request: who, which route and address, and a digest of what was asked."""
-    asked = hashlib.sha256(request.url.query.encode() + b"\0" + body).hexdigest()
-    path = hashlib.sha256(f"{request.method} {request.url.path}".encode()).hexdigest()[:32]
+    scope = request.scope
+    asked = hashlib.sha256(scope["query_string"] + b"\0" + body).hexdigest()
+    path = hashlib.sha256(f"{scope['method']} {scope['path']}".encode()).hexdigest()[:32]
     return IdempotencyKey(caller=f"person:{caller.person_id}:{path}", key=header, request_hash=asked)
 
 

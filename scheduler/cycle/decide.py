@@ -13,6 +13,8 @@ import numpy as np
 
 from quota.admission import available_all
 from scheduler.cycle.plan import Plan
+from scheduler.cycle.reclaim import reclaim
+from scheduler.cycle.redeem import redeem
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.starts import StartTable
@@ -28,9 +30,20 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     ``seed`` is carried into the plan; no step of this version draws from it.
     """
     round_ = Round(snapshot)
+    redeemed = redeem(snapshot)
     place(round_)
+    reclaimed = reclaim(round_, now_ms)
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)
-    return Plan(starts=starts, verdicts=Verdicts(round_), now_ms=now_ms, seed=seed)
+    return Plan(
+        starts=starts,
+        verdicts=Verdicts(round_),
+        now_ms=now_ms,
+        seed=seed,
+        redeemed=redeemed.starts,
+        withdrawn=redeemed.withdrawn,
+        stops=reclaimed.stops,
+        earmarks=reclaimed.earmarks,
+    )
 
 
 def place(round_: Round) -> None:

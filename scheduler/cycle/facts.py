@@ -31,8 +31,33 @@ class WaitingJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earmarked:
+    """A queued job for which nodes are held while other runs are leaving them. ``gang`` lists (node, workers)."""
+
+    job: WaitingJob
+    site: SiteId
+    gpu_class: str
+    gang: tuple[tuple[NodeId, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreemptionRules:
+    """What a run may count on before it is ended for another job. ``minimum_run_ms`` is from its start."""
+
+    minimum_run_ms: int = 0
+
+
+DEFAULT_PREEMPTION = PreemptionRules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRun:
-    """A run that holds nodes. ``gang`` lists (node, workers). ``expected_end_ms`` is None where nobody can tell."""
+    """A run that holds nodes. ``gang`` lists (node, workers). ``expected_end_ms`` is None where nobody can tell.
+
+    ``grace_ms`` is what its job wants between a stop's signal and its end; ``checkpoints`` says that it writes a
+    checkpoint on the signal. One that is ``leaving`` was told to stop for another job: it holds its nodes until it is
+    gone, and its group's quota no more.
+    """
 
     id: RunId
     job: JobId
@@ -47,6 +72,9 @@ class LiveRun:
     preemptible: bool = True
     priority: int = 0
     expected_end_ms: int | None = None
+    grace_ms: int = 0
+    checkpoints: bool = False
+    leaving: bool = False
 
     @property
     def gpus(self) -> int:

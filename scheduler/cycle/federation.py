@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from quota.tree import Group, Quota, QuotaTree
-from scheduler.cycle.facts import GroupFacts, LiveRun, WaitingJob
+from scheduler.cycle.facts import DEFAULT_PREEMPTION, Earmarked, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
@@ -23,8 +23,11 @@ PoolKey = tuple[SiteId, str]
 class Federation:
     """Everything a round decides on. Putting something again replaces it; dropping what is not there does nothing."""
 
-    def __init__(self, policy: DataClassPolicy = DEFAULT_POLICY) -> None:
+    def __init__(
+        self, policy: DataClassPolicy = DEFAULT_POLICY, preemption: PreemptionRules = DEFAULT_PREEMPTION
+    ) -> None:
         self._policy = policy
+        self._preemption = preemption
         self._tree = QuotaTree.build([Group(0, "federation", None)], {})
         self._groups: dict[GroupId, GroupFacts] = {}
         self._sites: dict[SiteId, Site] = {}
@@ -34,14 +37,15 @@ class Federation:
         self._queues = Queues()
         self._rules: dict[tuple[Clearance, SecurityGrade], str | None] = {}
         self._runs: dict[RunId, LiveRun] = {}
+        self._earmarks: dict[JobId, Earmarked] = {}
         self._node_use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._node_leaving: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._own_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
+        self._leaving_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
+        self._displaceable_use: defaultdict[str, defaultdict[tuple[GroupId, int], int]] = defaultdict(
+            lambda: defaultdict(int)
+        )
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
-
-    def set_policy(self, policy: DataClassPolicy) -> None:
-        """Decide by another version of the data classes' rules."""
-        self._policy = policy
-        self._rules = {}
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
         """Replace the whole tree. Raises ``quota.errors.TreeError`` for what makes no tree."""
@@ -75,16 +79,21 @@ class Federation:
         return shape_id in self._shapes
 
     def put_waiting(self, jobs: Sequence[WaitingJob]) -> None:
-        """Have jobs wait. Their shapes and groups have to be known by the next snapshot."""
+        """Have jobs wait, without any earmark. Their shapes and groups have to be known by the next snapshot."""
+        for job in jobs:
+            self._drop_earmark(job.id)
         self._queues.put(jobs)
 
     def drop_waiting(self, job_id: JobId) -> None:
-        """A job waits no more."""
+        """A job waits no more, nor are nodes held for it."""
         self._queues.drop(job_id)
+        self._drop_earmark(job_id)
 
-    def is_waiting(self, job_id: JobId) -> bool:
-        """Whether a job waits."""
-        return job_id in self._queues
+    def put_earmark(self, earmark: Earmarked) -> None:
+        """Hold nodes and quota for a waiting job, whose shape has to be known. Rounds place it there and nowhere else."""
+        self.drop_waiting(earmark.job.id)
+        self._earmarks[earmark.job.id] = earmark
+        self._hold_earmark(earmark, 1)
 
     def put_run(self, run: LiveRun) -> None:
         """A run holds its nodes."""
@@ -113,15 +122,19 @@ class Federation:
             nodes=self._nodes.copy(),
             shapes=self._shapes,
             pools={
-                key: self._pools[key].show(self._node_use)
+                key: self._pools[key].show(self._node_use, self._node_leaving)
                 for key in sorted(self._pools)
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
             own_use={name: dict(use) for name, use in self._own_use.items()},
+            leaving_use={name: dict(use) for name, use in self._leaving_use.items()},
+            displaceable_use={name: dict(use) for name, use in self._displaceable_use.items()},
             site_use=dict(self._site_use),
             runs=self._runs.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
+            earmarks=self._earmarks.copy(),
+            preemption=self._preemption,
         )
 
     def _venue_of(self, key: ClassKey) -> Venue:
@@ -136,15 +149,34 @@ class Federation:
 
     def _hold(self, run: LiveRun, sign: int) -> None:
         each = (sign * run.gpus_per_worker, sign * run.cpus_per_worker, sign * run.memory_mib_per_worker)
-        held = [(node_id, [workers * amount for amount in each]) for node_id, workers in run.gang]
-        for node_id, amounts in held:
-            use = self._node_use[node_id]
-            for index, amount in enumerate(amounts):
-                use[index] += amount
-            if use == [0, 0, 0]:
-                del self._node_use[node_id]
-        key = (run.site, run.gpu_class)
-        self._own_use[run.gpu_class][run.group] += sign * run.gpus
-        self._site_use[key] += sign * run.gpus
+        self._hold_nodes((run.site, run.gpu_class), run.gang, each, leaving=run.leaving)
+        use = self._leaving_use if run.leaving else self._own_use
+        use[run.gpu_class][run.group] += sign * run.gpus
+        if run.preemptible and not run.leaving:
+            self._displaceable_use[run.gpu_class][run.group, run.priority] += sign * run.gpus
+        self._site_use[run.site, run.gpu_class] += sign * run.gpus
+
+    def _drop_earmark(self, job_id: JobId) -> None:
+        earmark = self._earmarks.pop(job_id, None)
+        if earmark is not None:
+            self._hold_earmark(earmark, -1)
+
+    def _hold_earmark(self, earmark: Earmarked, sign: int) -> None:
+        shape = self._shapes[earmark.job.shape]
+        each = (sign * shape.gpus_per_worker, sign * shape.cpus_per_worker, sign * shape.memory_mib_per_worker)
+        self._hold_nodes((earmark.site, earmark.gpu_class), earmark.gang, each)
+        self._own_use[earmark.gpu_class][earmark.job.group] += sign * shape.gpus
+
+    def _hold_nodes(
+        self, key: PoolKey, gang: Sequence[tuple[NodeId, int]], each: tuple[int, int, int], *, leaving: bool = False
+    ) -> None:
+        held = [(node_id, [workers * amount for amount in each]) for node_id, workers in gang]
+        for uses in (self._node_use, self._node_leaving) if leaving else (self._node_use,):
+            for node_id, amounts in held:
+                use = uses[node_id]
+                for index, amount in enumerate(amounts):
+                    use[index] += amount
+                if use == [0, 0, 0]:
+                    del uses[node_id]
         if key in self._pools:
-            self._pools[key].hold(held)
+            self._pools[key].hold(held, leaving=leaving)

@@ -120,12 +120,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One decision."""
+    """One decision. ``redeemed`` starts jobs on the nodes that were held for them; ``withdrawn`` loses those nodes."""
 
     starts: Sequence[Start]
     verdicts: Sequence[Verdict]
     now_ms: int
     seed: int
+    redeemed: tuple[Start, ...] = ()
+    withdrawn: tuple[JobId, ...] = ()
     stops: tuple[Stop, ...] = ()
     earmarks: tuple[Earmark, ...] = ()
     reservations: tuple[Reservation, ...] = ()

@@ -6,25 +6,29 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from quota.tree import QuotaTree
-from scheduler.cycle.facts import GroupFacts, LiveRun
+from scheduler.cycle.facts import DEFAULT_PREEMPTION, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.waiting import WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
-from scheduler.model.ids import GroupId, NodeId, RunId, SiteId
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
 from scheduler.model.shape import Shape
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
-from scheduler.placement.pool import Pool
+from scheduler.placement.pool import IntArray, Pool
 
 
 @dataclass(frozen=True, slots=True)
 class SitePool:
-    """Nodes of one class at one site: what is free on them, and their ids in the pool's order."""
+    """Nodes of one class at one site: what is free on them, and their ids in the pool's order.
+
+    ``soon`` (amount, node) is what will be free of GPUs, CPUs and memory (MiB) once the runs that are leaving are gone.
+    """
 
     site: SiteId
     gpu_class: str
     node_ids: tuple[NodeId, ...]
     pool: Pool
     gpus: int  #: of healthy nodes, free or not
+    soon: IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +42,17 @@ class Snapshot:
     nodes: Mapping[NodeId, Node]
     shapes: ShapeTable
     pools: Mapping[tuple[SiteId, str], SitePool]
-    own_use: Mapping[str, Mapping[GroupId, int]]  #: by class and group: GPUs of its own runs
+    #: by class and group: GPUs of its own runs that are not leaving, and of its earmarks
+    own_use: Mapping[str, Mapping[GroupId, int]]
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
     table: WaitingTable
+    #: by class and group: GPUs of its own runs that are leaving
+    leaving_use: Mapping[str, Mapping[GroupId, int]] = field(default_factory=dict)
+    #: by class, group and priority: GPUs of runs that may be preempted and are not leaving
+    displaceable_use: Mapping[str, Mapping[tuple[GroupId, int], int]] = field(default_factory=dict)
+    earmarks: Mapping[JobId, Earmarked] = field(default_factory=dict)
+    preemption: PreemptionRules = DEFAULT_PREEMPTION
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
 

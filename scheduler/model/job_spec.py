@@ -259,7 +259,7 @@ class JobSpec(Part):
     @field_validator("command")
     @classmethod
     def _no_zero_bytes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any("\x00" in argument for argument in value):
+        if "\x00" in "".join(value):
             raise PydanticCustomError("zero_byte", "an argument holds a zero byte: leave it out")
         if not value[0].strip():
             raise PydanticCustomError("no_program", "the first argument names the program to run")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from time import perf_counter
 
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import LiveRun, WaitingJob
+from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
@@ -89,7 +90,7 @@ class Driver:
         self._history = History(workload.jobs)
         self._live: dict[RunId, _Live] = {}
         self._run_of: dict[JobId, RunId] = {}
-        self._earmarks: dict[JobId, tuple[Earmark, RunId]] = {}
+        self._earmarks: dict[JobId, Earmark] = {}
         self._waiting: set[JobId] = set()
         self._ends: list[tuple[int, RunId]] = []
         self._arrived = self._told = self._last_run = 0
@@ -107,7 +108,6 @@ class Driver:
                 break
             while (at_ms := self._next_ms()) is not None and at_ms <= now_ms:
                 self._happen(at_ms)
-            self._start_earmarked(now_ms)
             self._decide_now(now_ms)
         self._cut_off()
         history.seconds["driver"] = perf_counter() - began - sum(history.seconds.values())
@@ -142,21 +142,20 @@ class Driver:
             self._wait(jobs[first : self._arrived])
 
     def _wait(self, jobs: Sequence[SimJob]) -> None:
-        facts = []
         for job in jobs:
             self._knowledge.tell(job)
             self._waiting.add(job.id)
-            facts.append(
-                WaitingJob(
-                    id=job.id,
-                    group=job.group,
-                    shape=job.shape,
-                    priority=job.priority,
-                    submitted_ms=job.order,
-                    bound_site=job.bound_site,
-                )
-            )
-        self._federation.put_waiting(facts)
+        self._federation.put_waiting([self._waiting_fact(job) for job in jobs])
+
+    def _waiting_fact(self, job: SimJob) -> WaitingJob:
+        return WaitingJob(
+            id=job.id,
+            group=job.group,
+            shape=job.shape,
+            priority=job.priority,
+            submitted_ms=job.order,
+            bound_site=job.bound_site,
+        )
 
     def _end(self, live: _Live, at_ms: int, lost_ms: int = 0) -> None:
         """A run is gone. ``lost_ms`` of what it did are not in any checkpoint."""
@@ -196,9 +195,9 @@ class Driver:
 
     def _end_all_on(self, event: NodeEvent) -> None:
         fails, touched = event.action is Action.FAIL, set(event.nodes)
-        for earmark, run in list(self._earmarks.values()):
+        for earmark in list(self._earmarks.values()):
             if any(part[0] - 1 in touched for part in earmark.gang):
-                self._withdraw(earmark, run)
+                self._withdraw(earmark.job)
         for live in [each for each in self._live.values() if any(index in touched for index, _ in each.gang)]:
             live.cause = EndCause.FAILED if fails else EndCause.RECALLED
             live.preemptor = None
@@ -235,15 +234,16 @@ class Driver:
     def _apply(self, plan: Plan, now_ms: int) -> bool:
         """Do what the plan says; answer whether a run ended at once, so that there is more to hand out."""
         ended = False
+        for job_id in plan.withdrawn:
+            self._withdraw(job_id)
         for earmark in plan.earmarks:
             self._earmark(earmark)
         for stop in plan.stops:
             ended |= self._stop(stop, now_ms)
         self._tell_nodes(now_ms)
-        for start in plan.starts:
+        for start in chain(plan.redeemed, plan.starts):
+            self._earmarks.pop(start.job, None)
             self._start(start, self._next_run(), now_ms)
-        if plan.earmarks:
-            self._start_earmarked(now_ms)
         return ended
 
     def _stop(self, stop: Stop, now_ms: int) -> bool:
@@ -252,6 +252,7 @@ class Driver:
             return False
         grace_ms = 0 if self._policy.free_preemption else stop.grace_ms
         live.stopping = True
+        self._federation.put_run(replace(self._federation.live_runs[live.run], leaving=True))
         if grace_ms and now_ms + grace_ms >= live.end_ms:
             return False  # it finishes before
         live.cause = _CAUSE_OF[stop.cause]
@@ -267,7 +268,7 @@ class Driver:
         self._last_run += 1
         return RunId(self._last_run)
 
-    def _start(self, start: Start | Earmark, run: RunId, now_ms: int) -> None:
+    def _start(self, start: Start, run: RunId, now_ms: int) -> None:
         job = self._workload.jobs[start.job - 1]
         self._federation.drop_waiting(job.id)
         self._waiting.discard(job.id)
@@ -280,7 +281,7 @@ class Driver:
         self._run_of[job.id] = run
         heapq.heappush(self._ends, (live.end_ms, run))
 
-    def _fact(self, start: Start | Earmark, run: RunId, now_ms: int, job: SimJob) -> LiveRun:
+    def _fact(self, start: Start, run: RunId, now_ms: int, job: SimJob) -> LiveRun:
         shape = self._workload.shapes[start.shape]
         return LiveRun(
             id=run,
@@ -299,30 +300,21 @@ class Driver:
         )
 
     def _earmark(self, earmark: Earmark) -> None:
-        """Hold nodes for a job: a run that has not begun stands on them beside those that have to go."""
-        run = self._next_run()
-        self._earmarks[earmark.job] = (earmark, run)
-        self._federation.drop_waiting(earmark.job)
-        self._waiting.discard(earmark.job)
-        self._federation.put_run(self._fact(earmark, run, 0, self._workload.jobs[earmark.job - 1]))
-
-    def _withdraw(self, earmark: Earmark, run: RunId) -> None:
-        del self._earmarks[earmark.job]
-        self._federation.drop_run(run)
-        if earmark.job not in self._run_of:
-            self._wait((self._workload.jobs[earmark.job - 1],))
-
-    def _start_earmarked(self, now_ms: int) -> None:
-        """Start those whose nodes are free by now."""
-        for earmark, run in list(self._earmarks.values()):
-            each = self._workload.shapes[earmark.shape].gpus_per_worker
-            free = all(
-                self._nodes.free[node - 1] >= workers * each and not self._nodes.is_closed(node - 1)
-                for node, _, _, workers in earmark.gang
+        """Hold nodes for a job beside the runs that have to go."""
+        self._earmarks[earmark.job] = earmark
+        self._federation.put_earmark(
+            Earmarked(
+                job=self._waiting_fact(self._workload.jobs[earmark.job - 1]),
+                site=earmark.site,
+                gpu_class=earmark.gpu_class,
+                gang=tuple([(node, workers) for node, _, _, workers in earmark.gang]),
             )
-            if free and earmark.job not in self._run_of:
-                del self._earmarks[earmark.job]
-                self._start(earmark, run, now_ms)
+        )
+
+    def _withdraw(self, job_id: JobId) -> None:
+        del self._earmarks[job_id]
+        if job_id not in self._run_of:
+            self._wait((self._workload.jobs[job_id - 1],))
 
     def _cut_off(self) -> None:
         """Close what still runs when the simulation is cut off."""

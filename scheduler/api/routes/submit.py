@@ -134,6 +134,10 @@ async def submit_batch(request: Request, runtime: RuntimeHere, caller: Submittin
     return response_of(answered(await submit(runtime, caller, key_of(caller, request, key, body), taken, answer)))
 
 
+#: The endpoints that are worth a way of their own; see ``direct_route``.
+DIRECT = {"/jobs": submit_job, "/jobs/batch": submit_batch}
+
+
 def _batch_of(body: bytes) -> list[Any]:
     try:
         document = orjson.loads(body)

@@ -1,0 +1,61 @@
+"""A direct route answers as the framework's own would: the dry run asks for caller and key by the framework's means."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+from scheduler.api.app import API_PREFIX, create_app
+from scheduler.api.routes import submit
+from tests.scheduler.api.conftest import Cast
+
+JOB = {"name": "direct", "group": Cast.own, "gpus_per_worker": 1, "gpu_classes": ["h100"], "command": ["true"]}
+
+
+def asked(cast: Cast, path: str, headers: dict[str, str]) -> tuple[int, object]:
+    answer = httpx.post(f"{cast.federation.server}/api/v1/{path}", json=JOB, headers=headers)
+    problem = answer.json()
+    return answer.status_code, (
+        problem["code"],
+        problem["errors"],
+        problem["detail_ko"],
+        answer.headers["content-type"],
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Basic {token}"},
+        {"Authorization": "Bearer dure_nobody", "Idempotency-Key": "k"},
+        {"Authorization": "Bearer {token}"},
+        {"Authorization": "Bearer {token}", "Idempotency-Key": ""},
+        {"Authorization": "bearer {token}", "Idempotency-Key": "two words"},
+        {"Authorization": "Bearer {token}", "Idempotency-Key": "k" * 256},
+        {"Authorization": "Bearer {reader}", "Idempotency-Key": "k"},
+        {"Authorization": "Bearer {reader}"},
+    ],
+)
+def test_a_request_without_a_good_caller_or_key_is_refused_alike(cast: Cast, headers: dict[str, str]) -> None:
+    tokens = {"token": cast.people["submitter"].secret, "reader": cast.people["reader"].secret}
+    headers = {name: text.format(**tokens) for name, text in headers.items()}
+    direct = asked(cast, "jobs", headers)
+    assert direct == asked(cast, "jobs/dry-run", headers)
+    assert direct == asked(cast, "jobs/batch", headers)
+    assert direct[0] in (400, 401, 403)
+
+
+def test_every_direct_route_is_a_documented_one_with_the_same_endpoint(cast: Cast) -> None:
+    app = create_app(cast.federation.runtime)
+    direct = {route.path for route in app.router.routes if isinstance(route, Route)}
+    documented = {route.path: route.endpoint for route in submit.router.routes if isinstance(route, APIRoute)}
+    for path, endpoint in submit.DIRECT.items():
+        assert API_PREFIX + path in direct
+        assert documented[path] is endpoint
+        operation = app.openapi()["paths"][API_PREFIX + path]["post"]
+        assert operation["security"]
+        assert [each["name"] for each in operation["parameters"]] == ["Idempotency-Key"]
