@@ -60,6 +60,10 @@ contracts: $(TEST_STAMP) ## Imports point down
 browser: $(TEST_STAMP) ## A Chromium for the browser tests: found, else the distribution's, else Playwright's
 	@$(BIN)/python -m tests.support.install_chromium
 
+.PHONY: picture
+picture: $(TEST_STAMP) browser ## Take the README's picture of the portal anew
+	@PYTHONPATH=.:tests/support $(BIN)/python -m portal_picture docs/portal.png
+
 test-faults: $(TEST_STAMP) ## Kill rounds: 20 on each database, 5 on Ray
 	@$(BIN)/python -m pytest tests/faults --kill-rounds=20 --ray-kill-rounds=5
 

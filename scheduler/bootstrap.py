@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from scheduler.api.app import create_app
+from scheduler.api.app import create_app, create_monitor
 from scheduler.clock import Clock, SystemClock
 from scheduler.model.data_class import DEFAULT_POLICY
 from scheduler.model.errors import ConfigurationError
@@ -214,6 +214,27 @@ def serve(runtime: Runtime, host: str, port: int) -> None:
             signal.signal(number, handler)
 
 
+@contextmanager
+def monitored(runtime: Runtime, host: str, port: int) -> Iterator[None]:
+    """Answer health, readiness and metrics beside the block. Raises ConfigurationError like ``serve``."""
+    config = uvicorn.Config(
+        create_monitor(runtime),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+    listening, server = _listen(host, port), uvicorn.Server(config)
+    # In a thread of its own it leaves the process's signals alone.
+    thread = threading.Thread(target=server.run, args=([listening],), name="monitor", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(GRACEFUL_SECONDS)
+
+
 def _collect_garbage_seldom() -> None:
     """Leave what start-up made out of every later collection, and collect by the ten thousand.
 
@@ -231,7 +252,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as fault:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on ({fault.strerror or fault}): choose another --port or --host"
+            f"{host}:{port} cannot be listened on ({fault.strerror or fault}): choose another address"
         ) from fault
 
 

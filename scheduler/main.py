@@ -97,18 +97,37 @@ def server(
 
 @app.command("scheduler", rich_help_panel=PROCESSES)
 @command
-def scheduler(database: Database = DEFAULT_DATABASE, redis: Redis = None) -> None:
+def scheduler(
+    database: Database = DEFAULT_DATABASE,
+    redis: Redis = None,
+    metrics_address: Annotated[
+        str | None, typer.Option("--metrics-address", help="HOST:PORT for /healthz, /readyz and /metrics; else none.")
+    ] = None,
+) -> None:
     """The scheduler alone: one leads, others stand by."""
     import signal
+    from contextlib import ExitStack
 
-    from scheduler.bootstrap import open_runtime
+    from scheduler.bootstrap import monitored, open_runtime
     from scheduler.service.loop import SchedulerLoop
 
-    with _faults_told(), open_runtime(_wiring(database, redis)) as runtime:
+    with _faults_told(), ExitStack() as stack:
+        runtime = stack.enter_context(open_runtime(_wiring(database, redis)))
+        if metrics_address is not None:
+            stack.enter_context(monitored(runtime, *_host_and_port(metrics_address)))
         loop = SchedulerLoop(runtime)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.stop())
         loop.run()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    from scheduler.model.errors import ConfigurationError
+
+    host, colon, port = address.rpartition(":")
+    if not (colon and host and port.isdecimal() and 0 < int(port) < 65_536):
+        raise ConfigurationError(f"{address!r} is no address: write HOST:PORT, such as 127.0.0.1:8481")
+    return host.strip("[]"), int(port)
 
 
 @app.command("migrate", rich_help_panel=PROCESSES)

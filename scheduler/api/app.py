@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from scheduler.api.dependencies import PROBLEMS_WRITE
 from scheduler.api.direct_route import direct_routes
-from scheduler.api.middleware import Surroundings
+from scheduler.api.middleware import API_PREFIX, Surroundings
 from scheduler.api.problem import MEDIA_TYPE, install_handlers
 from scheduler.api.routes import (
     agent,
@@ -22,6 +22,7 @@ from scheduler.api.routes import (
     jobs,
     logs,
     members,
+    metrics,
     quotas,
     session,
     sites,
@@ -35,7 +36,6 @@ from scheduler.service.enrolment import SiteCallers
 from scheduler.service.runtime import Runtime
 from scheduler.service.submit import Judges
 
-API_PREFIX = "/api/v1"
 API_VERSION = "1"
 
 #: submit and stream stand before jobs: their addresses are more particular.
@@ -67,12 +67,23 @@ def create_app(runtime: Runtime) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.add_middleware(
         Surroundings,
         body_bytes_max=runtime.settings.body_bytes_max,
         content_bytes_max=runtime.settings.content_bytes_max,
     )
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def create_monitor(runtime: Runtime) -> FastAPI:
+    """Health, readiness and metrics alone, for a process that serves nothing else."""
+    app = FastAPI(title="Dure", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.runtime = runtime
+    install_handlers(app)
+    app.include_router(health.router)
+    app.include_router(metrics.process_router)
     return app
 
 

@@ -12,10 +12,13 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scheduler.api.problem import problem_of, problem_response
+from scheduler.api.problem import BodyTooLarge, respond, respond_too_large
 from scheduler.model.reason import ReasonCode, refuse
+
+API_PREFIX = "/api/v1"
 
 logger = structlog.get_logger("dure.http")
 
@@ -30,10 +33,6 @@ SECONDS = Histogram(
 _TRACE = re.compile(r"^[A-Za-z0-9_-]{8,64}$")
 
 
-class BodyTooLarge(Exception):
-    """A body that went on past its limit after its headers had said nothing of its length."""
-
-
 class Surroundings:
     """The one middleware. ``bytes_max_of`` answers the body limit of a path in bytes."""
 
@@ -44,7 +43,7 @@ class Surroundings:
 
     def bytes_max_of(self, path: str) -> int:
         """Largest body that ``path`` takes: archives and logs are larger than documents."""
-        carries_content = path.startswith("/api/v1/content/") or path.endswith(("/outputs", "/log"))
+        carries_content = path.startswith(f"{API_PREFIX}/content/") or path.endswith(("/outputs", "/log"))
         return self._content_bytes_max if carries_content else self._body_bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,16 +69,14 @@ class Surroundings:
         try:
             length = headers.get(b"content-length", b"0")
             if not length.isdigit() or int(length) > bytes_max:
-                await self._refuse_size(scope, receive, send_with_headers, bytes_max)
+                refused = await respond_too_large(Request(scope), bytes_max)
+                await refused(scope, receive, send_with_headers)
             else:
-                limited = _limited(receive, bytes_max)
-                await self._app(scope, limited, send_with_headers)
-        except BodyTooLarge:
-            await self._refuse_size(scope, receive, send_with_headers, bytes_max)
+                await self._app(scope, _limited(receive, bytes_max), send_with_headers)
         except Exception:
             logger.exception("request failed", trace_id=trace_id, method=scope["method"], route=_route(scope))
             if status == 500:
-                response = problem_response(problem_of(refuse(ReasonCode.INTERNAL_FAULT), trace_id))
+                response = await respond(Request(scope), refuse(ReasonCode.INTERNAL_FAULT))
                 await response(scope, receive, send_with_headers)
         finally:
             REQUESTS.labels(scope["method"], _route(scope), str(status)).inc()
@@ -92,11 +89,6 @@ class Surroundings:
                 seconds=round(time.perf_counter() - started, 4),
             )
 
-    async def _refuse_size(self, scope: Scope, receive: Receive, send: Send, bytes_max: int) -> None:
-        refusal = refuse(ReasonCode.BODY_TOO_LARGE, bytes_max=bytes_max)
-        response = problem_response(problem_of(refusal, scope["dure.trace_id"]), {"Connection": "close"})
-        await response(scope, receive, send)
-
 
 def _limited(receive: Receive, bytes_max: int) -> Receive:
     taken = 0
@@ -106,12 +98,15 @@ def _limited(receive: Receive, bytes_max: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > bytes_max:
-            raise BodyTooLarge
+            raise BodyTooLarge(bytes_max)
         return message
 
     return limited
 
 
 def _route(scope: Any) -> str:
-    route = scope.get("route")
-    return str(getattr(route, "path", "unmatched"))
+    """The address's pattern, as a label: bounded in number, and another one for the API than for a page beside it."""
+    path = str(getattr(scope.get("route"), "path", "unmatched"))
+    # An included router's routes do not know the prefix under which they were included.
+    below_api = scope["path"].startswith(f"{API_PREFIX}/") and not path.startswith(API_PREFIX)
+    return f"{API_PREFIX}{path}" if below_api and path != "unmatched" else path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any, TypeVar
 
@@ -84,6 +84,22 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
+class BodyTooLarge(HTTPException):
+    """A body that went on past its limit after its headers had said nothing of its length.
+
+    It is one of Starlette's own errors, since FastAPI takes whatever else is raised while it reads for a bad request.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(STATUS_OF_KIND[ReasonKind.TOO_LARGE])
+        self.bytes_max = bytes_max
+
+
+async def respond_too_large(request: Request, bytes_max: int) -> Response:
+    """The answer to a body above its limit; the rest of it is not read."""
+    return await respond(request, refuse(ReasonCode.BODY_TOO_LARGE, bytes_max=bytes_max), {"Connection": "close"})
+
+
 def answered(answer: Answer | Refusal) -> Answer:
     """Hand a use case's answer on, or raise its refusal towards the handler."""
     if isinstance(answer, Refusal):
@@ -160,32 +176,48 @@ def trace_id_of(request: Request) -> str:
     return str(request.scope.get("dure.trace_id", ""))
 
 
-def install_handlers(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem document."""
+#: Makes a page of a refusal, for people.
+PageOf = Callable[[Request, Refusal], Awaitable[Response]]
+#: Addresses of programs; all others are people's.
+_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics")
 
-    def respond(request: Request, refusal: Refusal) -> Response:
-        return problem_response(problem_of(refusal, trace_id_of(request)))
+
+async def respond(request: Request, refusal: Refusal, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer that carries a refusal: a page at an address of people where ``app.state.page_of`` makes pages, else a
+    problem document."""
+    page_of: PageOf | None = getattr(request.app.state, "page_of", None)
+    if page_of is None or request.url.path.startswith(_PROGRAMS):
+        return problem_response(problem_of(refusal, trace_id_of(request)), headers)
+    answer = await page_of(request, refusal)
+    for name, value in (headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem document or a page."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, RefusedError)
-        return respond(request, error.refusal)
+        return await respond(request, error.refusal)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return respond(request, refusal_of_validation(error.errors()))
+        return await respond(request, refusal_of_validation(error.errors()))
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if isinstance(error, BodyTooLarge):
+            return await respond_too_large(request, error.bytes_max)
         if error.status_code == 404:
-            return respond(request, refuse(ReasonCode.ROUTE_NOT_FOUND))
+            return await respond(request, refuse(ReasonCode.ROUTE_NOT_FOUND))
         if error.status_code == 405:
-            refusal = refuse(ReasonCode.METHOD_NOT_ALLOWED, method=request.method)
-            return problem_response(problem_of(refusal, trace_id_of(request)), error.headers)
+            return await respond(request, refuse(ReasonCode.METHOD_NOT_ALLOWED, method=request.method), error.headers)
         problem = {"problem": str(error.detail), "problem_ko": "요청 형식이 올바르지 않습니다"}
-        return respond(request, refuse(ReasonCode.INVALID_BODY, **problem))
+        return await respond(request, refuse(ReasonCode.INVALID_BODY, **problem))
 
     async def unavailable(request: Request, _error: Exception) -> Response:
-        return respond(request, refuse(ReasonCode.NOT_READY))
+        return await respond(request, refuse(ReasonCode.NOT_READY))
 
     app.add_exception_handler(RefusedError, refused)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from starlette.responses import StreamingResponse
+
+Item = TypeVar("Item")
 
 HEARTBEAT_SECONDS = 15.0
 
@@ -25,23 +28,29 @@ def frame(event: Event) -> bytes:
     return b"event: %b\nid: %b\ndata: %b\n\n" % (event.name.encode(), event.id.encode(), event.data)
 
 
-async def with_heartbeat(events: AsyncIterator[Event], seconds: float = HEARTBEAT_SECONDS) -> AsyncIterator[bytes]:
-    """Frame ``events``, with a comment whenever nothing came for ``seconds``, so that proxies keep the connection."""
-    yield b": dure\n\n"
-    following = asyncio.ensure_future(anext(events, None))
+async def with_pauses(items: AsyncIterator[Item], seconds: float) -> AsyncIterator[Item | None]:
+    """``items``, and None whenever nothing came for ``seconds``."""
+    following = asyncio.ensure_future(anext(items, None))
     try:
         while True:
             done, _ = await asyncio.wait({following}, timeout=seconds)
             if not done:
-                yield b": heartbeat\n\n"
+                yield None
                 continue
-            event = following.result()
-            if event is None:
+            item = following.result()
+            if item is None:
                 return
-            yield frame(event)
-            following = asyncio.ensure_future(anext(events, None))
+            yield item
+            following = asyncio.ensure_future(anext(items, None))
     finally:
         following.cancel()
+
+
+async def with_heartbeat(events: AsyncIterator[Event], seconds: float = HEARTBEAT_SECONDS) -> AsyncIterator[bytes]:
+    """Frame ``events``, with a comment whenever nothing came for ``seconds``, so that proxies keep the connection."""
+    yield b": dure\n\n"
+    async for event in with_pauses(events, seconds):
+        yield b": heartbeat\n\n" if event is None else frame(event)
 
 
 def event_stream(events: AsyncIterator[Event]) -> StreamingResponse:

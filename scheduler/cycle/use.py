@@ -66,6 +66,17 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
     return tuple(found)
 
 
+def used_by_group(snapshot: Snapshot) -> dict[tuple[GroupId, str], int]:
+    """GPUs that each group uses of each class, its subtree included; those that use none are left out."""
+    found = {}
+    for gpu_class, usage in Round(snapshot).usages.items():
+        for group in snapshot.groups:
+            used = int(usage.used[usage.tree.position(group)])
+            if used:
+                found[group, gpu_class] = used
+    return found
+
+
 def free_gpus(snapshot: Snapshot, groups: Collection[GroupId]) -> tuple[FreeGpus, ...]:
     """What is free at every site, and how much of it some one of ``groups`` could start on now with open data."""
     round_ = Round(snapshot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -11,6 +12,7 @@ from scheduler.cycle.explain import explain
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.round import Round
 from scheduler.cycle.waiting import ClassKey
+from scheduler.model.reason import ReasonCode
 from scheduler.placement.pool import IntArray
 
 
@@ -50,6 +52,18 @@ class Verdicts(Sequence[Verdict]):
         if row is None or self._round.classes.next[row] >= self._round.classes.stop[row]:
             return None
         return self._verdict(row)
+
+    def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
+        """How many jobs wait for each reason. The ``classes_max`` classes in which most wait are explained, ties by their
+        order here; the jobs of all others stand under None."""
+        classes = self._round.classes
+        waiting = (classes.stop - classes.next)[self._rows]
+        most_first = np.argsort(-waiting, kind="stable")
+        found: Counter[ReasonCode | None] = Counter()
+        for number in most_first[:classes_max].tolist():
+            found[self._verdict(int(self._rows[number])).reason.code] += int(waiting[number])
+        left_out = int(waiting[most_first[classes_max:]].sum())
+        return found + Counter({None: left_out})
 
     @property
     def rows(self) -> IntArray:

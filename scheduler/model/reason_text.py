@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
+from scheduler.model.words import Language, WordKind, word
 
-Language = Literal["ko", "en"]
 _C, _K = ReasonCode, ReasonKind
+#: Numbers of reasons that are names.
+_KINDS = {kind.value: kind for kind in (WordKind.STATE, WordKind.CAUSE, WordKind.ACTION, WordKind.RULE)}
 
 #: code: (kind, Korean, English)
 TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
@@ -356,10 +358,15 @@ def sentence(code: ReasonCode, numbers: Mapping[str, Number], language: Language
     """Fill the sentence of ``code`` in ``language``. Never raises."""
     _, korean, english = TEXTS[code]
     template = korean if language == "ko" else english
-    known = _Known(
-        {"field": field or "?", **{name: "-" if value is None else value for name, value in numbers.items()}}
-    )
+    shown = {name: "-" if value is None else _in_words(name, value, language) for name, value in numbers.items()}
+    known = _Known({"field": field or "?", **shown})
     return string.Formatter().vformat(template, (), known)
+
+
+def _in_words(name: str, value: Number, language: Language) -> Number:
+    """A number as people read it: names of states, causes, actions and rules become words."""
+    kind = _KINDS.get(name)
+    return value if kind is None or not isinstance(value, str) else word(kind, value, language)
 
 
 def kind_of(code: ReasonCode) -> ReasonKind:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import counterfactual_text, sentence
+from scheduler.model.words import Language, WordKind, word
 from scheduler.portal.pages import JobLine, JobStatus, RunLine, SiteLine, TimelineLine
-from scheduler.portal.render import Language, show_duration, show_time
+from scheduler.portal.render import moment, show_duration
 from scheduler.service.access import holds
 from scheduler.service.caller import Caller, Role, Scope
-from scheduler.service.job_view import JobView
-from scheduler.service.jobs import job_events, show_job, why_job
+from scheduler.service.job_view import JobDetail, JobView
+from scheduler.service.jobs import newest_job_events, show_job, why_job
 from scheduler.service.runtime import Runtime
 from scheduler.store.events import Event
 
-EVENTS_SHOWN_MAX = 200
+#: A job's page shows its newest events; a page of older ones shows more.
+EVENTS_SHOWN_MAX = 20
+EVENTS_A_PAGE = 100
 
 
 def reason_text(reason: Reason | SiteReason | None, language: Language) -> str:
@@ -32,7 +35,7 @@ def job_line(view: JobView, language: Language) -> JobLine:
         state=row.state,
         gpus=f"{view.gpu_class} × {row.gpus}" if view.gpu_class else str(row.gpus),
         site=view.site or "–",
-        submitted=show_time(row.submitted_ms),
+        submitted=moment(row.submitted_ms),
         elapsed=show_duration(view.elapsed_ms),
         reason=reason_text(view.reason, language),
     )
@@ -46,9 +49,11 @@ def job_status(
     if isinstance(detail, Refusal):
         return detail
     why = why_job(runtime, caller, job_id)
-    events = job_events(runtime, caller, job_id, (0, 0), EVENTS_SHOWN_MAX)
-    if isinstance(why, Refusal) or isinstance(events, Refusal):
-        return why if isinstance(why, Refusal) else refusal_of(events)
+    history = timeline(runtime, caller, job_id, language, None, EVENTS_SHOWN_MAX)
+    if isinstance(why, Refusal):
+        return why
+    if isinstance(history, Refusal):
+        return history
     state = JobState(detail.job.row.state)
     other = why.counterfactual
     return JobStatus(
@@ -62,31 +67,47 @@ def job_status(
                 site=run.site,
                 phase=run.row.phase,
                 nodes=", ".join(part[1] for part in run.row.gang[:8]),
-                started=show_time(run.row.started_ms),
-                ended=show_time(run.row.ended_ms),
-                cause=run.row.cause or "–",
+                started=moment(run.row.started_ms),
+                ended=moment(run.row.ended_ms),
+                cause=run.row.cause,
+                log=None if run.row.started_ms is None else f"/jobs/{job_id}/log?run={run.row.id}",
             )
             for run in detail.runs
         ],
-        timeline=[timeline_line(event) for event in events],
+        timeline=history[0],
+        older=history[1],
         actions=actions_of(runtime, caller, detail.job, state),
-        gpu_seconds=f"{detail.gpu_milliseconds / 1000:.1f}",
+        gpu_seconds=gpu_seconds(detail),
         form_value=form_value,
     )
 
 
-def refusal_of(answer: object) -> Refusal:
-    """The refusal that an answer is."""
-    assert isinstance(answer, Refusal)
-    return answer
+def gpu_seconds(detail: JobDetail) -> str:
+    """What a job used."""
+    return f"{detail.gpu_milliseconds / 1000:,.1f}"
 
 
-def timeline_line(event: Event) -> TimelineLine:
-    """Something that happened, in one line."""
-    what = str(event.data.get("state") or event.kind)
-    cause = event.data.get("cause")
+def timeline(
+    runtime: Runtime, caller: Caller, job_id: int, language: Language, before: tuple[int, int] | None, lines_max: int
+) -> tuple[list[TimelineLine], str | None] | Refusal:
+    """What happened to a job, newest first, and the address of what happened before."""
+    events = newest_job_events(runtime, caller, job_id, before, lines_max + 1)
+    if isinstance(events, Refusal):
+        return events
+    shown, older = events[:lines_max], None
+    if len(events) > lines_max:
+        older = f"/jobs/{job_id}/timeline?change={shown[-1].change}&part={shown[-1].part}"
+    return [_timeline_line(event, language) for event in shown], older
+
+
+def _timeline_line(event: Event, language: Language) -> TimelineLine:
+    state, cause = event.data.get("state"), event.data.get("cause")
+    what = word(WordKind.EVENT, event.kind, language) if state is None else word(WordKind.STATE, str(state), language)
     return TimelineLine(
-        at=show_time(event.at_ms), what=f"{what} ({cause})" if cause else what, actor=event.actor, why=event.why
+        at=moment(event.at_ms),
+        what=f"{what} ({word(WordKind.CAUSE, str(cause), language)})" if cause else what,
+        actor=word(WordKind.ACTOR, event.actor, language),
+        why=event.why,
     )
 
 

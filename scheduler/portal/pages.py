@@ -8,12 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What surrounds every page."""
+    """What surrounds every page. ``here`` is the page's own address with its query; ``path`` without."""
 
     language: str
     person: str | None
     form_value: str
     path: str
+    here: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A time: for machines, and its two halves for people."""
+
+    iso: str
+    day: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +45,7 @@ class JobLine:
     state: str
     gpus: str
     site: str
-    submitted: str
+    submitted: Moment | None
     elapsed: str
     reason: str
 
@@ -55,7 +65,7 @@ class JobsPage:
 class TimelineLine:
     """Something that happened to a job."""
 
-    at: str
+    at: Moment | None
     what: str
     actor: str
     why: str
@@ -71,20 +81,21 @@ class SiteLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLine:
-    """One attempt."""
+    """One attempt. ``log`` is the address of its first worker's log."""
 
     epoch: int
     site: str
     phase: str
     nodes: str
-    started: str
-    ended: str
-    cause: str
+    started: Moment | None
+    ended: Moment | None
+    cause: str | None
+    log: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """``job_status.html``: the part of a job's page that is live."""
+    """``job_status.html``: the part of a job's page that is live. ``older`` is the address of what happened before."""
 
     job: JobLine
     is_live: bool
@@ -92,6 +103,7 @@ class JobStatus:
     sites: Sequence[SiteLine]
     runs: Sequence[RunLine]
     timeline: Sequence[TimelineLine]
+    older: str | None
     actions: Sequence[str]
     gpu_seconds: str
     form_value: str
@@ -99,20 +111,61 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPage:
-    """``job.html``."""
+    """``job.html``. The log is shown from its byte ``left_out`` on; ``live`` is the address of what comes after."""
 
     frame: Frame
     status: JobStatus
+    rank: int
+    workers: int
     log: str
+    left_out: int
+    download: str
+    live: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelinePage:
+    """``timeline.html``: what happened to a job, newest first."""
+
+    frame: Frame
+    job: int
+    name: str
+    timeline: Sequence[TimelineLine]
+    older: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmPage:
+    """``confirm.html``: asks once more before something is done to a job."""
+
+    frame: Frame
+    job: JobLine
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockTicks:
+    """``job_ticks.html``: what of a job's page grows with time alone."""
+
+    elapsed: str
+    gpu_seconds: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveEnd:
+    """``job_refused.html``: why a page is live no more. ``sign_in`` is where to come back."""
+
+    text: str
+    sign_in: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLine:
-    """GPUs of one class at one site."""
+    """GPUs of one class at one site; a site without nodes has one line without a class."""
 
     site: str
     state: str
-    gpu_class: str
+    gpu_class: str | None
     total: int
     free: int
     free_for_me: int
@@ -160,8 +213,10 @@ class GroupsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorPage:
-    """``error.html``."""
+    """``error.html``. ``trace_id`` is for the operators, where they can do something about it."""
 
     frame: Frame
     status: int
+    title: str
     text: str
+    trace_id: str | None

@@ -6,15 +6,19 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from babel.support import NullTranslations, Translations
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from scheduler.model.words import Language, WordKind, word
+from scheduler.portal.pages import Moment
+from scheduler.service.time_text import time_text
 
 LANGUAGE_COOKIE = "dure_language"
-Language = Literal["ko", "en"]
 LOCALE = Path(__file__).resolve().parents[1] / "locale"
 KOREA = timezone(timedelta(hours=9), "KST")
 #: Nothing but our own files; no script or style in a page itself.
@@ -57,6 +61,8 @@ def environment(language: Language) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["breakable"] = _breakable
+    made.globals["word"] = lambda kind, name: word(WordKind(kind), name, language)
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     return made
 
@@ -71,11 +77,17 @@ def render(template: str, page: Any, language: Language, *, status: int = 200) -
     return HTMLResponse(fragment(template, page, language), status_code=status, headers=HEADERS)
 
 
-def show_time(at_ms: int | None) -> str:
-    """A time in Korea."""
+def _breakable(name: str) -> Markup:
+    """A dotted name that may be broken after its dots, and nowhere else."""
+    return escape(name).replace(".", Markup(".<wbr>"))
+
+
+def moment(at_ms: int | None) -> Moment | None:
+    """A time as it is shown: in Korea, with year and zone."""
     if at_ms is None:
-        return "–"
-    return datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(KOREA).strftime("%m-%d %H:%M:%S")
+        return None
+    there = datetime.fromtimestamp(at_ms / 1000, tz=UTC).astimezone(KOREA)
+    return Moment(iso=time_text(at_ms), day=f"{there:%Y-%m-%d}", time=f"{there:%H:%M:%S %Z}")
 
 
 def show_duration(milliseconds: int | None) -> str:

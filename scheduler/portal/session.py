@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from scheduler.api.dependencies import keep_rate
 from scheduler.model.reason import Refusal
 from scheduler.service.caller import Caller, Scope
 from scheduler.service.runtime import Runtime
@@ -46,16 +47,23 @@ async def find_caller(runtime: Runtime, secret: str) -> Caller | Refusal:
     return known if known is not None else await run_in_threadpool(runtime.callers.find, secret)
 
 
+def address_of(request: Request) -> str:
+    """A page's own address with its query, on this server."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
 async def signed_in(request: Request) -> tuple[Caller, str]:
-    """The signed-in person and their secret. Raises ``SignInNeeded``."""
+    """The signed-in person, within their rate limit, and their secret. Raises ``SignInNeeded``."""
     runtime: Runtime = request.app.state.runtime
     secret = request.cookies.get(COOKIE, "")
-    back = request.url.path if request.method == "GET" else "/"
+    back = address_of(request) if request.method == "GET" else "/"
     if not secret:
         raise SignInNeeded(back)
     caller = await find_caller(runtime, secret)
     if isinstance(caller, Refusal) or not caller.may(Scope.READ):
         raise SignInNeeded(back)
+    await keep_rate(runtime, f"token:{caller.token.id}")
     return caller, secret
 
 

@@ -64,7 +64,10 @@ class Caller:
 
 def read_caller(connection: Connection, secret: str, now_ms: int) -> Caller | Refusal:
     """Find out who holds ``secret``, or why it is not good."""
-    token = tokens.by_hash(connection, hash_of(secret))
+    return _caller_of(connection, tokens.by_hash(connection, hash_of(secret)), now_ms)
+
+
+def _caller_of(connection: Connection, token: Token | None, now_ms: int) -> Caller | Refusal:
     if token is None:
         return refuse(ReasonCode.UNAUTHENTICATED)
     refusal = why_not_usable(token, now_ms)
@@ -106,11 +109,14 @@ class Callers:
         self._staleness_seconds_max = staleness_seconds_max
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, Caller]] = {}
+        self._known_again: dict[int, tuple[float, Caller]] = {}
         self._forgotten = 0
 
     def remembered(self, secret: str) -> Caller | None:
         """The caller, if asked about a moment ago; without I/O."""
-        entry = self._known.get(secret)
+        return self._fresh(self._known.get(secret))
+
+    def _fresh(self, entry: tuple[float, Caller] | None) -> Caller | None:
         if entry is None or self._clock.monotonic_seconds() - entry[0] >= self._staleness_seconds_max:
             return None
         if why_not_usable(entry[1].token, self._clock.now_ms()) is not None:
@@ -130,8 +136,28 @@ class Callers:
                     self._known[secret] = (now_seconds, caller)
         return caller
 
+    def again(self, caller: Caller) -> Caller | Refusal:
+        """Who ``caller`` is now: with the roles that they hold by now, or why their token is not good any more.
+
+        All that is long with one token share one look into the store.
+        """
+        known = self._fresh(self._known_again.get(caller.token.id))
+        if known is not None:
+            return known
+        now_seconds, forgotten = self._clock.monotonic_seconds(), self._forgotten
+        with self._database.read() as connection:
+            found = _caller_of(connection, tokens.by_id(connection, caller.token.id), self._clock.now_ms())
+        if isinstance(found, Caller):
+            with self._lock:
+                if len(self._known_again) >= CALLERS_MAX:
+                    self._known_again = {}
+                if forgotten == self._forgotten:
+                    self._known_again[caller.token.id] = (now_seconds, found)
+        return found
+
     def forget(self) -> None:
         """Read everybody again: roles or tokens have changed."""
         with self._lock:
             self._forgotten += 1
             self._known = {}
+            self._known_again = {}

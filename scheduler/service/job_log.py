@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -13,6 +13,9 @@ from scheduler.service.jobs import find_job
 from scheduler.service.runtime import Runtime
 from scheduler.store import logs, runs
 from scheduler.store.runs import RunRow
+
+#: A part of a log begins with a line where one begins within so many bytes.
+LINE_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,27 @@ def read_log(
             with runtime.database.read() as connection:
                 piece = logs.read(connection, run_id=run.id, rank=rank, offset=offset, bytes_max=bytes_max)
     return LogView(run_id=run.id, data=piece.data, offset=offset, next_offset=offset + len(piece.data))
+
+
+def read_log_end(
+    runtime: Runtime, caller: Caller, job_id: int, *, rank: int, run_id: int | None, bytes_max: int
+) -> LogView | Refusal:
+    """Read the last of a worker's log, at most ``bytes_max`` bytes, from the beginning of a line where one begins early
+    in them, else of a character. ``offset`` says how many bytes were left out before."""
+    with runtime.database.read() as connection:
+        row = find_job(connection, runtime.directories.newest(), caller, job_id)
+        if isinstance(row, Refusal):
+            return row
+        run = _run(connection, job_id, row.run_id if run_id is None else run_id)
+        known = 0 if run is None else logs.end(connection, run.id, rank)
+    offset = max(0, known - bytes_max)
+    view = read_log(runtime, caller, job_id, rank=rank, run_id=run_id, offset=offset, bytes_max=bytes_max)
+    if isinstance(view, Refusal) or offset == 0:
+        return view
+    left_out = view.data.find(b"\n", 0, LINE_BYTES_MAX) + 1
+    if not left_out:
+        left_out = next((at for at, byte in enumerate(view.data[:4]) if byte & 0xC0 != 0x80), 0)
+    return replace(view, data=view.data[left_out:], offset=offset + left_out)
 
 
 def _arrived(runtime: Runtime, run: RunRow, rank: int, wait_seconds: float) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from scheduler.cycle.waiting import ClassKey
 from scheduler.model.ids import GroupId, ShapeId, SiteId
 from scheduler.model.job_spec import JobSpec
-from scheduler.model.job_state import TERMINAL_STATES, JobState
+from scheduler.model.job_state import TERMINAL_STATES, JobState, RunPhase
 from scheduler.model.reason import Number, Reason, ReasonCode
 from scheduler.service.directory import Directory
 from scheduler.service.world import Told
@@ -47,7 +47,8 @@ class RunView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetail:
-    """A job with its runs and what it was charged."""
+    """A job with its runs, and the GPU-milliseconds that they used: of ended ones what was charged, of live ones from their
+    start until now."""
 
     job: JobView
     runs: Sequence[RunView]
@@ -146,9 +147,15 @@ def detail_of(
     return JobDetail(
         job=view,
         runs=[RunView(row=run, site=names.get(run.site_id, "?")) for run in attempts],
-        gpu_milliseconds=charged,
+        gpu_milliseconds=charged + sum(_used_until(run, now_ms) for run in attempts),
         bound_site=None if row.bound_site_id is None else names.get(row.bound_site_id),
     )
+
+
+def _used_until(run: RunRow, now_ms: int) -> int:
+    if run.phase == RunPhase.ENDED.value or run.started_ms is None:
+        return 0
+    return run.gpus * max(0, now_ms - run.started_ms)
 
 
 def _names(connection: Connection, table: Any, ids: set[int]) -> dict[int, str]:

@@ -110,6 +110,17 @@ def job_events(
         return events.of_job(connection, job_id, after=after, limit=limit)
 
 
+def newest_job_events(
+    runtime: Runtime, caller: Caller, job_id: int, before: tuple[int, int] | None, limit: int
+) -> list[Event] | Refusal:
+    """A job's history, newest first; with ``before`` what lies before that (change, part)."""
+    with runtime.database.read() as connection:
+        row = find_job(connection, runtime.directories.newest(), caller, job_id)
+        if isinstance(row, Refusal):
+            return row
+        return events.newest_of_job(connection, job_id, before=before, limit=limit)
+
+
 def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
     """Why a job is where it is, for every site considered, and what would start it."""
     directory = runtime.directories.newest()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+
+from prometheus_client import Histogram
 
 from scheduler.cycle.plan import Start
 from scheduler.model.ids import ShapeId
@@ -16,6 +19,12 @@ from scheduler.store.runs import NewRun
 from scheduler.store.transaction import EventRow, WriteTransaction
 
 ACTOR = "scheduler"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+WAIT_SECONDS = Histogram(
+    "dure_admission_wait_seconds",
+    "Time from a job's submission to its first lease.",
+    buckets=(1, 5, 15, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY),
+)
 STARTS_A_TRANSACTION = 2_000
 
 
@@ -47,10 +56,13 @@ def commit_starts(
     ids = transaction.next_ids("run", len(valid))
     new: list[NewRun] = []
     rows: list[tuple[object, ...]] = []
+    waited_ms: list[int] = []
     events: list[EventRow] = []
     for run_id, start in zip(ids, valid, strict=True):
         job, shape = known[start.job], shapes[start.shape]
         epoch = job.epoch + 1
+        if epoch == 1:
+            waited_ms.append(transaction.now_ms - job.submitted_ms)
         new.append(
             NewRun(
                 id=run_id,
@@ -76,4 +88,10 @@ def commit_starts(
     transaction.add_events(events)
     for site_id in {start.site for start in valid}:
         transaction.after_commit(f"site:{site_id}")
+    transaction.on_commit(partial(_observe, waited_ms))
     return len(valid)
+
+
+def _observe(waited_ms: Sequence[int]) -> None:
+    for each in waited_ms:
+        WAIT_SECONDS.observe(max(0, each) / 1000)

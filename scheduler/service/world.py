@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.verdicts import Verdicts
 from scheduler.cycle.waiting import ClassKey
 from scheduler.model.data_class import DataClassPolicy
+from scheduler.model.reason import ReasonCode
 from scheduler.service.follow import Follower
 from scheduler.store.database import Database
 from scheduler.store.sites import SiteRow
@@ -70,12 +72,22 @@ class World:
         """Why the jobs of a class wait, as things stand; None where none waits."""
         snapshot, _ = self.read()
         with self._lock:
-            if self._verdicts is None:
-                self._verdicts = Verdicts(Round(snapshot if self._snapshot is None else self._snapshot))
+            verdicts = self._verdicts_of(snapshot)
             if key not in self._told:
-                verdict = self._verdicts.of(key)
+                verdict = verdicts.of(key)
                 self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=self._read_ms)
             return self._told[key]
+
+    def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
+        """How many jobs wait for each reason, as ``Verdicts.waiting_by_reason`` says."""
+        snapshot, _ = self.read()
+        with self._lock:
+            return self._verdicts_of(snapshot).waiting_by_reason(classes_max)
+
+    def _verdicts_of(self, snapshot: Snapshot) -> Verdicts:
+        if self._verdicts is None:
+            self._verdicts = Verdicts(Round(snapshot if self._snapshot is None else self._snapshot))
+        return self._verdicts
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from scheduler.store.follow import changed_since
 from scheduler.store.rows import all_of
@@ -43,6 +43,18 @@ def of_job(connection: Connection, job_id: int, *, after: tuple[int, int] = (0, 
     later = (events.c.change > change) | ((events.c.change == change) & (events.c.part > part))
     statement = select(events).where(events.c.job_id == job_id, later)
     return all_of(Event, connection, statement.order_by(events.c.change, events.c.part).limit(limit))
+
+
+def newest_of_job(
+    connection: Connection, job_id: int, *, before: tuple[int, int] | None = None, limit: int = 100
+) -> list[Event]:
+    """Return a job's history, newest first; with ``before`` what lies before that (change, part)."""
+    statement = select(events).where(events.c.job_id == job_id)
+    if before is not None:
+        change, part = before
+        earlier_part = and_(events.c.change == change, events.c.part < part)
+        statement = statement.where(or_(events.c.change < change, earlier_part))
+    return all_of(Event, connection, statement.order_by(events.c.change.desc(), events.c.part.desc()).limit(limit))
 
 
 def after(

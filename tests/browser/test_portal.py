@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 pytestmark = pytest.mark.service
 
 GROUP = "research.laboratory.vision"
+QUOTA = f"groups/{GROUP}/quota/h100"
 
 
 @dataclass
@@ -31,6 +32,12 @@ class Visit:
         self.page.goto(f"{self.server}/")
         self.page.get_by_label(re.compile("Token|토큰")).fill(person.secret)
         self.page.get_by_role("button", name=re.compile("^(Sign in|로그인)$")).click()
+
+
+def cancel(page: Page) -> None:
+    """Cancel the job of a page, asked once more."""
+    page.get_by_role("link", name="cancel").click()
+    page.get_by_role("button", name="cancel").click()
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +115,33 @@ def test_a_job_s_page_is_live_state_and_log_and_cancel(
     waiting = federation.job(researcher, GROUP, ["true"], gpus_per_worker=8)
     visit.page.goto(f"{visit.server}/jobs/{waiting}")
     expect(visit.page.locator(".reason")).to_contain_text("It needs 8 GPUs and 0 are free", timeout=20_000)
+    limit, first = {"limit": 4}, {"If-None-Match": "*"}
+    etag = federation.administrator.ask("PUT", QUOTA, json=limit, headers=first).headers["ETag"]
+    expect(visit.page.locator(".reason")).to_contain_text("its limit is 4", timeout=20_000)
+    expect(visit.page.locator("#said")).to_contain_text("its limit is 4")
+    federation.administrator.ask("PUT", QUOTA, json={}, headers={"If-Match": etag})
     visit.page.goto(f"{visit.server}/jobs/{job}")
-    visit.page.get_by_role("button", name="cancel").click()
+    cancel(visit.page)
     expect(visit.page.locator("#status .state")).to_have_text("cancelled", timeout=20_000)
     expect(visit.page.locator("#status")).to_contain_text("Cancelled by researcher")
     federation.wait(researcher, waiting, "succeeded")
     assert visit.complaints == []
+
+
+def test_a_live_connection_that_is_lost_is_told_until_it_is_mended(
+    visit: Visit, researcher: Person, federation: LiveFederation
+) -> None:
+    job = federation.job(researcher, GROUP, ["sh", "-c", "echo said; exec sleep 600"])
+    federation.wait(researcher, job, "running")
+    visit.sign_in(researcher)
+    visit.page.route(re.compile("/live"), lambda route: route.abort())
+    visit.page.goto(f"{visit.server}/jobs/{job}")
+    expect(visit.page.get_by_text("The live connection is lost")).to_be_visible()
+    visit.page.unroute_all()
+    expect(visit.page.locator("#connection")).to_be_hidden(timeout=20_000)
+    researcher.post(f"jobs/{job}/cancel")
+    expect(visit.page.locator("#status .state")).to_have_text("cancelled", timeout=20_000)
+    expect(visit.page.locator("#connection")).to_be_hidden()
 
 
 def test_sites_and_quota_are_shown_and_korean_is_one_click_away(
@@ -128,6 +156,33 @@ def test_sites_and_quota_are_shown_and_korean_is_one_click_away(
     expect(visit.page.get_by_role("heading", name="할당량과 사용량")).to_be_visible()
     assert visit.page.locator("html").get_attribute("lang") == "ko"
     assert len(visit.page.screenshot(path=tmp_path / "quota.png")) > 5_000
+
+
+@pytest.mark.parametrize("language", ["ko-KR", "en-US"])
+def test_no_word_of_a_table_is_broken_on_a_desktop(
+    browser: Browser, federation: LiveFederation, researcher: Person, language: str
+) -> None:
+    federation.job(researcher, GROUP, ["true"], gpus_per_worker=8, name="evaluate-a-transformer")
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, locale=language)
+    visit = Visit(context.new_page(), federation.server)
+    visit.sign_in(researcher)
+    visit.page.wait_for_selector("tbody")
+    # A word on two lines has two boxes; names may be broken after their dots and hyphens.
+    broken = visit.page.evaluate(
+        """() => {
+          const found = [], walker = document.createTreeWalker(document.querySelector("table"), NodeFilter.SHOW_TEXT);
+          for (let node = walker.nextNode(); node; node = walker.nextNode())
+            for (const word of node.data.matchAll(/[^\\s-]+-?/g)) {
+              const range = document.createRange();
+              range.setStart(node, word.index);
+              range.setEnd(node, word.index + word[0].length);
+              if (range.getClientRects().length > 1) found.push(word[0]);
+            }
+          return found;
+        }"""
+    )
+    assert broken == []
+    context.close()
 
 
 def test_pages_are_dark_where_the_reader_wants_it_and_fit_a_phone(
@@ -153,7 +208,7 @@ def test_everything_but_liveness_works_without_javascript(
     visit = Visit(context.new_page(), federation.server)
     visit.sign_in(researcher)
     visit.page.goto(f"{federation.server}/jobs/{job}")
-    visit.page.get_by_role("button", name="cancel").click()
+    cancel(visit.page)
     federation.wait(researcher, job, "cancelled")
     visit.page.reload()
     expect(visit.page.locator("#status .state")).to_have_text("cancelled")

@@ -218,3 +218,21 @@ def test_the_readme_has_the_two_commands_and_every_decision_is_listed() -> None:
     index = (ROOT / "docs/decisions/README.md").read_text(encoding="utf-8")
     for page in (ROOT / "docs/decisions").glob("0*.md"):
         assert page.name in index
+
+
+def test_the_readme_shows_the_portal_in_a_picture_that_is_not_large() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]{20,}\]\(([^)]+\.png)\)", readme)
+    assert shown == ["docs/portal.png"]
+    picture = (ROOT / shown[0]).read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) < 200 * 1024
+
+
+def test_every_setting_of_the_environment_and_every_metric_is_documented() -> None:
+    product = "\n".join((ROOT / "scheduler" / name).read_text(encoding="utf-8") for name in ("bootstrap.py", "main.py"))
+    counted = "\n".join(path.read_text(encoding="utf-8") for path in PRODUCT)
+    names = set(re.findall(r'"(DURE_[A-Z_]+)"', product)) - {"DURE_SERVER", "DURE_ENROLMENT_TOKEN"}  # an agent's
+    names |= set(re.findall(r'(?:Counter|Gauge|Histogram|GaugeMetricFamily)\(\s*"(dure_[a-z_]+)"', counted))
+    assert len(names) > 12
+    documented = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+    assert sorted(name for name in names if f"`{name}" not in documented) == []

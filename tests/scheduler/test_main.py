@@ -87,6 +87,32 @@ def test_a_scheduler_alone_that_is_told_to_end_lets_another_lead_at_once(tmp_pat
     assert leaders(database) == []
 
 
+def test_a_scheduler_alone_answers_monitoring_where_it_is_asked_to(tmp_path: Path) -> None:
+    database, port = tmp_path / "dure.sqlite", free_port()
+    command = ["scheduler", "--database", f"sqlite:///{database}", "--metrics-address", f"127.0.0.1:{port}"]
+    with started(*command) as process, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+
+        def leads() -> bool:
+            try:
+                return "dure_scheduler_leads 1.0" in client.get("/metrics").text
+            except httpx.TransportError:
+                return False
+
+        eventually(leads, 30, "it leads and says so")
+        assert "dure_admission_wait_seconds_count" in client.get("/metrics").text
+        assert [client.get(path).json()["status"] for path in ("/healthz", "/readyz")] == ["ok", "ready"]
+        assert client.get("/api/v1/whoami").status_code == httpx.codes.NOT_FOUND
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("address", ["8481", "127.0.0.1:", "127.0.0.1:0", ":8481"])
+def test_an_address_for_monitoring_that_is_none_is_refused(tmp_path: Path, address: str) -> None:
+    database = f"sqlite:///{tmp_path / 'dure.sqlite'}"
+    answer = CliRunner().invoke(app, ["scheduler", "--database", database, "--metrics-address", address])
+    assert answer.exit_code == EXIT_USAGE
+
+
 def test_a_second_agent_of_a_folder_ends_without_touching_its_runs(tmp_path: Path) -> None:
     run = RunRecord(
         run_id=1,

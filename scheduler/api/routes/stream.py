@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from scheduler.api.dependencies import Reading, RuntimeHere
 from scheduler.api.documents import job_document
-from scheduler.api.problem import answered
+from scheduler.api.problem import answered, problem_json, problem_of
 from scheduler.api.schemas import DatabaseId
 from scheduler.api.sse import Event, event_stream
 from scheduler.service.job_stream import JobMoment, Position, follow
@@ -25,6 +25,9 @@ _STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream
 def _event(moment: JobMoment) -> Event:
     if moment.kind == "log":
         data = orjson.dumps({"text": moment.text, "offset": moment.position.offset, "run": moment.position.run_id})
+    elif moment.kind == "refused":
+        assert moment.refusal is not None
+        data = problem_json(problem_of(moment.refusal))
     else:
         assert moment.detail is not None
         data = job_document(moment.detail.job).model_dump_json().encode()
@@ -40,7 +43,8 @@ async def stream_job(
     log: Annotated[bool, Query()] = True,
     last_event_id: Annotated[str | None, Header(max_length=80)] = None,
 ) -> Response:
-    """`state`, `log` and at last `end`; `Last-Event-ID` goes on where a broken connection ended."""
+    """`state` (a new state, or a new reason for waiting), `log` and at last `end`, or `refused` with a problem once the
+    caller may see the job no more; `Last-Event-ID` goes on where a broken connection ended."""
     answered(await run_in_threadpool(show_job, runtime, caller, job))
 
     async def events() -> AsyncIterator[Event]:

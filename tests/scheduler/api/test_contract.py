@@ -86,6 +86,22 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(cast: Cast) -> No
     assert (answer.status_code, answer.json()["code"]) == (413, "BodyTooLarge")
 
 
+@pytest.mark.parametrize("path", ["jobs", "groups", "tokens"])
+def test_a_body_without_a_length_that_goes_on_too_long_is_refused_as_too_large(cast: Cast, path: str) -> None:
+    parts = (b"x" * (1 << 20) for _ in range(17))
+    answer = cast.people["submitter"].ask("POST", path, content=parts, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "BodyTooLarge")
+
+
+def test_the_api_and_a_page_beside_it_are_counted_apart(cast: Cast) -> None:
+    server, reader = cast.federation.server, cast.people["reader"]
+    reader.get(f"jobs/{cast.job}")
+    httpx.get(f"{server}/jobs/{cast.job}", cookies={"dure_session": reader.secret})
+    counted = httpx.get(f"{server}/metrics").text
+    for route in ("/api/v1/jobs/{job}", "/jobs/{job}"):
+        assert f'dure_http_requests_total{{method="GET",route="{route}",status="200"}}' in counted
+
+
 def test_health_readiness_and_metrics_answer(cast: Cast) -> None:
     server = cast.federation.server
     assert httpx.get(f"{server}/healthz").json() == {"status": "ok"}

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
-from runtime import ScriptedAgent, Stage, ended, runs_now
+import pytest
+from runtime import ScriptedAgent, Stage, administrator_of, ended, node, runs_now
 
-from scheduler.service.caller import Caller
+from scheduler.model.reason import ReasonCode
+from scheduler.service import job_stream
+from scheduler.service.caller import Caller, Role
 from scheduler.service.job_stream import JobMoment, Position, follow
-from scheduler.store import logs
+from scheduler.store import logs, memberships, tokens
 
 WORDS = "손실 0.25 · 정확도 0.97\n"
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is looked at all the time."""
+    monkeypatch.setattr(job_stream, "LOOK_SECONDS", 0.02)
 
 
 def tell(stage: Stage, caller: Caller, job_id: int, start: Position, moments: int | None = None) -> list[JobMoment]:
@@ -24,7 +34,7 @@ def tell(stage: Stage, caller: Caller, job_id: int, start: Position, moments: in
                 break
         return heard
 
-    return asyncio.run(listen())
+    return asyncio.run(asyncio.wait_for(listen(), 20))
 
 
 def append(stage: Stage, run_id: int, offset: int, data: bytes) -> None:
@@ -83,3 +93,75 @@ def test_who_reads_a_log_that_has_come_in_whole_is_not_kept_waiting_for_more(
     # The clock stands still: whoever waited for the rest of the log would wait for ever.
     heard = tell(stage, administrator, job_id, Position(), moments=3)
     assert [moment.kind for moment in heard] == ["state", "log", "end"]
+
+
+def follow_while(
+    stage: Stage, caller: Caller, job_id: int, what_happens: Sequence[Callable[[], object]]
+) -> list[JobMoment]:
+    """What a reader hears who is at it while, after each moment, the next thing happens: to the end, or until all is told."""
+
+    async def listen() -> list[JobMoment]:
+        heard: list[JobMoment] = []
+        async for moment in follow(stage.runtime, caller, job_id, rank=0, with_log=True, start=Position()):
+            heard.append(moment)
+            if len(heard) > len(what_happens):
+                break
+            await asyncio.to_thread(what_happens[len(heard) - 1])
+        return heard
+
+    return asyncio.run(asyncio.wait_for(listen(), 20))
+
+
+@pytest.mark.usefixtures("often")
+def test_a_waiting_job_s_reason_is_told_again_when_it_changes_and_only_then(
+    stage: Stage, administrator: Caller
+) -> None:
+    agent, group = stage.agent(), stage.group()
+    stage.submit(group, 4)
+    stage.turn()
+    (job_id,) = stage.submit(group, gpus_per_worker=8)
+
+    def a_node_comes() -> None:
+        agent.report_nodes(node("site-1-0"), node("late", 2), version=2)
+
+    heard = follow_while(stage, administrator, job_id, [a_node_comes])
+    reasons = [moment.detail.job.reason for moment in heard if moment.detail is not None]
+    assert [(moment.kind, moment.position) for moment in heard] == [("state", heard[0].position)] * 2
+    assert [reason and reason.numbers["free"] for reason in reasons] == [4, 6]
+
+
+@pytest.mark.usefixtures("often")
+def test_who_comes_back_to_a_waiting_job_is_told_why_it_waits_now(stage: Stage, administrator: Caller) -> None:
+    stage.agent()
+    (job_id,) = stage.submit(stage.group(), gpus_per_worker=8)
+    (before,) = tell(stage, administrator, job_id, Position(), moments=1)
+    (again,) = tell(stage, administrator, job_id, before.position, moments=1)
+    assert (again.kind, again.position) == ("state", before.position)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("lost", ["revoked", "expired", "role"])
+def test_who_may_see_a_job_no_more_is_told_so_and_hears_nothing_further(stage: Stage, lost: str) -> None:
+    _, job_id = running_job(stage)
+    caller = administrator_of(stage.runtime, "leaver")
+
+    def lose() -> None:
+        if lost == "expired":
+            stage.clock.advance(400 * 86_400)
+            return
+        stage.runtime.database.run(
+            lambda transaction: (
+                tokens.revoke(transaction, caller.token.id)
+                if lost == "revoked"
+                else memberships.remove(
+                    transaction, person_id=caller.person_id, group_id=1, role=Role.ADMINISTRATOR.value
+                )
+            )
+        )
+        stage.runtime.callers.forget()
+        append(stage, stage.run(job_id).id, 0, b"a secret")
+
+    heard = follow_while(stage, caller, job_id, [lose])
+    code = {"revoked": ReasonCode.TOKEN_REVOKED, "expired": ReasonCode.TOKEN_EXPIRED, "role": ReasonCode.JOB_NOT_FOUND}
+    assert [moment.kind for moment in heard] == ["state", "refused"]
+    assert heard[-1].refusal is not None and heard[-1].refusal.code is code[lost]

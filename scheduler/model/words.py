@@ -1,0 +1,94 @@
+"""The names of states, phases, causes, actions, rules and events in words, Korean and English.
+
+Programs read the names; people read the words. A name that is not known here stands as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+Language = Literal["ko", "en"]
+Words = Mapping[str, tuple[str, str]]
+
+
+class WordKind(StrEnum):
+    """What sort of name a word stands for: some names, such as ``cancelled``, are of two kinds."""
+
+    STATE = "state"  #: of a job, a run (its phase) or a site
+    CAUSE = "cause"  #: why a run ended or is being stopped
+    ACTION = "action"
+    RULE = "rule"  #: by which a site may not serve a data class
+    EVENT = "event"
+    ACTOR = "actor"  #: who did something, where it was no person
+
+
+#: kind: name: (Korean, English)
+WORDS: Mapping[WordKind, Words] = {
+    WordKind.STATE: {
+        "queued": ("대기", "queued"),
+        "held": ("보류", "held"),
+        "leased": ("배정됨", "leased"),
+        "starting": ("시작 중", "starting"),
+        "running": ("실행 중", "running"),
+        "preempting": ("선점 중", "preempting"),
+        "cancelling": ("취소 중", "cancelling"),
+        "unreachable": ("응답 없음", "unreachable"),
+        "succeeded": ("성공", "succeeded"),
+        "failed": ("실패", "failed"),
+        "cancelled": ("취소됨", "cancelled"),
+        "ended": ("끝남", "ended"),
+        "active": ("운영", "active"),
+        "cordoned": ("신규 중단", "cordoned"),
+        "draining": ("비우는 중", "draining"),
+        "stopped": ("정지", "stopped"),
+    },
+    WordKind.CAUSE: {
+        "exited": ("명령 종료", "the command ended"),
+        "walltime": ("실행 시간 초과", "its walltime was over"),
+        "cancelled": ("취소", "cancelled"),
+        "requeued": ("다시 대기열로", "sent back to the queue"),
+        "site_stopped": ("사이트 비상 정지", "the site's emergency stop"),
+        "start_failed": ("시작 실패", "it could not be started"),
+        "refused": ("에이전트 거절", "the agent refused it"),
+        "node_lost": ("노드 유실", "a node was lost"),
+        "driver_lost": ("실행 관리 프로세스 유실", "the engine's process for it was lost"),
+        "lease_expired": ("임차 만료", "its lease ran out"),
+        "vanished": ("에이전트 기록에 없음", "the agent knew it no more"),
+        "withdrawn": ("시작 전 회수", "taken back before it started"),
+        "declared_lost": ("운영자 유실 선언", "declared lost by the operator"),
+    },
+    WordKind.ACTION: {
+        "cancel": ("취소", "cancel"),
+        "hold": ("보류", "hold"),
+        "release": ("보류 해제", "release"),
+        "requeue": ("다시 대기열로", "requeue"),
+    },
+    WordKind.RULE: {
+        "csap": ("CSAP 등급", "the CSAP grade"),
+        "facility": ("국가 시설", "a state facility"),
+        "network": ("기밀망", "a classified network"),
+        "isolation": ("사용자 격리", "isolation of users"),
+        "trust_domain": ("신뢰 영역", "the trust domain"),
+    },
+    WordKind.EVENT: {
+        "job.submitted": ("제출됨", "submitted"),
+        "job.state": ("상태 변경", "state changed"),
+        "job.outputs": ("결과물 도착", "outputs arrived"),
+        "run.corrected": ("실행 시각 정정", "times of a run corrected"),
+    },
+    WordKind.ACTOR: {
+        "scheduler": ("스케줄러", "scheduler"),
+        "agent": ("에이전트", "agent"),
+    },
+}
+
+
+def word(kind: WordKind, name: str, language: Language) -> str:
+    """``name`` in words. What stands behind a colon, as the site in ``agent:site``, stays as it is."""
+    first, colon, rest = name.partition(":")
+    known = WORDS[kind].get(first)
+    if known is None:
+        return name
+    return f"{known[0] if language == 'ko' else known[1]}{' ' if colon else ''}{rest}"

@@ -1,0 +1,163 @@
+"""A job's pages: the last of its log, any worker's, what happened to it, and in whose words."""
+
+from __future__ import annotations
+
+import re
+
+from page_reader import PageReader
+from runtime import ScriptedAgent, Stage, ended, runs_now
+
+from scheduler.portal.job_pages import EVENTS_SHOWN_MAX
+from scheduler.portal.jobs import LOG_BYTES_SHOWN
+from scheduler.service.jobs import JobAction, act_on_job
+from scheduler.service.runtime import Runtime
+from scheduler.store import logs
+
+
+def append(stage: Stage, job: int, data: bytes, rank: int = 0) -> None:
+    """A worker's log arrives, in the pieces in which agents send it."""
+    run = stage.run(job).id
+    for offset in range(0, len(data), 100_000):
+        piece = data[offset : offset + 100_000]
+        stage.runtime.database.run(
+            lambda transaction, at=offset, part=piece: logs.append(  # type: ignore[misc]
+                transaction, run_id=run, rank=rank, offset=at, data=part
+            )
+        )
+
+
+def running(stage: Stage, **spec: int) -> tuple[ScriptedAgent, int]:
+    """A job that its site says runs."""
+    agent = stage.agent()
+    (job,) = stage.submit(stage.group(), **spec)
+    stage.turn()
+    agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
+    return agent, job
+
+
+def end(stage: Stage, agent: ScriptedAgent, job: int) -> None:
+    """The job's command is done."""
+    now_ms = stage.clock.now_ms()
+    agent.sync(ended(stage.run(job), now_ms, now_ms + 1000))
+    stage.clock.advance(60)
+
+
+def log_of(page: str) -> str:
+    """What stands in the page's log."""
+    found = re.search(r'<pre id="log"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+LINES = "".join(f"줄 {number}\n" for number in range(60_000))
+
+
+def test_an_ended_job_s_page_shows_the_last_of_its_log_and_the_download_has_all_of_it(
+    stage: Stage, reader: PageReader
+) -> None:
+    agent, job = running(stage)
+    append(stage, job, LINES.encode())
+    end(stage, agent, job)
+    page = reader.get(f"/jobs/{job}").text
+    shown = log_of(page)
+    assert LINES.endswith(shown) and shown.startswith("줄 ")
+    assert LOG_BYTES_SHOWN - 100 < len(shown.encode()) <= LOG_BYTES_SHOWN
+    assert '<p id="left-out" class="hint">Earlier output is left out here' in page
+    download = reader.get(f"/jobs/{job}/log?rank=0")
+    assert download.text == LINES
+    assert "attachment" in download.headers["Content-Disposition"]
+
+
+def test_a_short_log_is_shown_whole_and_no_word_is_said_of_what_is_left_out(stage: Stage, reader: PageReader) -> None:
+    agent, job = running(stage)
+    append(stage, job, b"all of it\n")
+    end(stage, agent, job)
+    page = reader.get(f"/jobs/{job}").text
+    assert log_of(page) == "all of it\n"
+    assert '<p id="left-out" class="hint" hidden>' in page
+
+
+def test_a_running_job_s_stream_goes_on_where_its_page_ended(stage: Stage, reader: PageReader) -> None:
+    agent, job = running(stage)
+    half = "손".encode()[:1]
+    append(stage, job, LINES.encode() + half)
+    page = reader.get(f"/jobs/{job}").text
+    assert log_of(page) == LINES[-len(log_of(page)) :]
+    live = re.search(r'hx-sse:connect="([^"]*)"', page)
+    assert live is not None
+    append(stage, job, LINES.encode() + "손 닿는 곳\r50%\n".encode())
+    end(stage, agent, job)
+    told = reader.get(live[1].replace("&amp;", "&")).text
+    assert re.findall(r"beforeend:#log\">(.*?)</span>", told, re.DOTALL) == ["손 닿는 곳\ndata: 50%\ndata: "]
+    assert told.endswith("event: end\ndata: end\n\n")
+
+
+def test_any_worker_s_log_is_a_choice_away(stage: Stage, reader: PageReader) -> None:
+    agent, job = running(stage, workers=3)
+    append(stage, job, b"I am the third", rank=2)
+    end(stage, agent, job)
+    page = reader.get(f"/jobs/{job}?rank=2").text
+    assert log_of(page) == "I am the third"
+    assert "Log of worker 2" in page and 'max="2" value="2"' in page
+    assert reader.get(f"/jobs/{job}/log?rank=2").text == "I am the third"
+
+
+def test_gpu_seconds_of_a_running_job_are_counted_until_now(stage: Stage, reader: PageReader) -> None:
+    agent, job = running(stage, gpus_per_worker=8)
+    stage.clock.advance(100)
+    assert '<dd id="gpu-seconds">800.0</dd>' in reader.get(f"/jobs/{job}").text
+    now_ms = stage.clock.now_ms()
+    agent.sync(ended(stage.run(job), now_ms - 100_000, now_ms))
+    stage.clock.advance(1000)
+    assert '<dd id="gpu-seconds">800.0</dd>' in reader.get(f"/jobs/{job}").text
+
+
+def test_a_page_shows_what_happened_last_and_leads_to_all_that_happened_before(
+    stage: Stage, runtime: Runtime, secret: str, reader: PageReader
+) -> None:
+    (job,) = stage.submit(stage.group())
+    caller = runtime.callers.find(secret)
+    for number in range(EVENTS_SHOWN_MAX):
+        for action in (JobAction.HOLD, JobAction.RELEASE):
+            why = f"{action} {number}."
+            runtime.database.run(
+                lambda each, action=action, why=why: act_on_job(each, runtime, caller, job, action, why=why)  # type: ignore[misc, arg-type]
+            )
+    told, address = [], f"/jobs/{job}"
+    while address:
+        page = reader.get(address).text
+        told += re.findall(r"(?:hold|release) \d+\.", page)
+        older = re.search(r'<a href="(/jobs/\d+/timeline[^"]*)">Older events', page)
+        address = older[1].replace("&amp;", "&") if older else ""
+        assert (len(told) == EVENTS_SHOWN_MAX) == (address != "")
+    expected = [f"{action} {number}." for number in range(EVENTS_SHOWN_MAX) for action in ("hold", "release")]
+    assert told == expected[::-1]
+
+
+def test_korean_readers_read_korean_words_and_times_with_year_and_zone(stage: Stage, reader: PageReader) -> None:
+    _, job = running(stage)
+    reader.cookies["dure_language"] = "ko"
+    page = reader.get(f"/jobs/{job}").text
+    assert '<td data-label="단계"><span class="short">실행 중</span></td>' in page
+    assert re.search(r"<b>실행 중</b> <span>에이전트 site-1</span>", page)
+    assert re.search(r'<time datetime="[^"]+Z"><span>\d{4}-\d\d-\d\d</span> <span>\d\d:\d\d:\d\d KST</span>', page)
+
+
+def test_nothing_is_cancelled_before_one_is_asked_once_more(stage: Stage, reader: PageReader) -> None:
+    _, job = running(stage)
+    assert f'href="/jobs/{job}/cancel"' in reader.get(f"/jobs/{job}").text
+    asked = reader.get(f"/jobs/{job}/cancel").text
+    assert "The job ends for good" in asked
+    assert stage.job(job).state == "running"
+    form = re.search(r'name="form" value="([0-9a-f]{64})"', asked)
+    assert form is not None
+    assert reader.post(f"/jobs/{job}/cancel", {"form": form[1]}).status_code == 200
+    assert stage.job(job).state == "cancelling"
+
+
+def test_who_is_signed_out_is_told_so_in_the_stream_and_it_ends(stage: Stage, stranger: PageReader) -> None:
+    _, job = running(stage)
+    answer = stranger.get(f"/jobs/{job}/live")
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert f'<a href="/sign-in?next=/jobs/{job}">' in answer.text
+    assert answer.text.endswith("event: end\ndata: end\n\n")

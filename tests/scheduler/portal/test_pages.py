@@ -1,0 +1,89 @@
+"""Pages around jobs: errors that are pages, too, every site, filters that stay, and no more requests than a token may."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from page_reader import PageReader
+from runtime import Stage
+
+from scheduler.portal import app, sign_in
+
+BAD_ADDRESSES = [
+    ("GET", "/nothing", 404),
+    ("GET", "/jobs/abc", 404),
+    ("GET", "/jobs/1/abc", 404),
+    ("GET", "/?before=yesterday", 404),
+    ("GET", "/jobs/4711", 404),
+    ("GET", "/static/nothing.css", 404),
+    ("POST", "/sites", 405),
+    ("POST", "/jobs/1/abc", 400),
+    ("POST", "/language", 400),
+]
+
+
+@pytest.mark.parametrize(("language", "jobs"), [("ko", "내 작업"), ("en", "My jobs")])
+def test_what_goes_wrong_at_a_page_s_address_is_told_as_a_page_with_the_way_on(
+    reader: PageReader, language: str, jobs: str
+) -> None:
+    reader.cookies["dure_language"] = language
+    for method, path, status in BAD_ADDRESSES:
+        answer = reader.request(method, path)
+        assert (path, answer.status_code) == (path, status)
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert f'<html lang="{language}">' in answer.text
+        assert re.search(rf'<nav.*?<a href="/">{jobs}</a>', answer.text, re.DOTALL)
+        assert "administrator" in answer.text
+
+
+def test_a_fault_is_told_as_a_page_with_its_trace(reader: PageReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(app, "list_sites", fail)
+    answer = reader.get("/sites")
+    assert answer.status_code == 500
+    assert answer.headers["X-Request-Id"] in answer.text and "<nav" in answer.text
+
+
+def test_who_is_not_signed_in_is_given_a_page_without_navigation(stranger: PageReader) -> None:
+    answer = stranger.get("/nothing")
+    assert (answer.status_code, "<nav" in answer.text) == (404, False)
+
+
+def test_programs_are_told_as_documents(reader: PageReader) -> None:
+    for path in ("/api/v1/nothing", "/api/v1/jobs/abc", "/healthz/nothing"):
+        assert reader.get(path).headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_site_that_has_reported_no_node_is_shown(stage: Stage, reader: PageReader) -> None:
+    stage.agent("with-nodes")
+    stage.agent("without-nodes", nodes=0)
+    page = reader.get("/sites").text
+    assert page.count("with-nodes</td>") == 1
+    assert page.count("without-nodes</td>") == 1
+
+
+def test_everybody_s_jobs_are_filtered_as_mine_are(reader: PageReader) -> None:
+    for ended in ("true", "false"):
+        page = reader.get(f"/?ended={ended}").text
+        assert f'<a href="/?all=true&amp;ended={ended}">Everybody' in page
+
+
+def test_the_language_changes_where_one_is(reader: PageReader) -> None:
+    assert '<input type="hidden" name="next" value="/?ended=false">' in reader.get("/?ended=false").text
+
+
+def test_a_page_asks_no_more_often_than_its_token_may(stage: Stage, reader: PageReader) -> None:
+    answers = [reader.get("/sites") for _ in range(21)]
+    assert [answer.status_code for answer in answers] == [200] * 20 + [429]
+    assert "Too many requests" in answers[-1].text
+    stage.clock.advance(5)
+    assert reader.get("/sites").status_code == 200
+
+
+def test_nobody_tries_tokens_without_end(stranger: PageReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in, "SIGN_INS_BURST", 3)
+    tried = [stranger.post("/sign-in", {"token": "dure_wrong"}).status_code for _ in range(4)]
+    assert tried == [401, 401, 401, 429]
