@@ -20,8 +20,10 @@ def start_of(earmark: Earmark) -> Start:
 
 def wrong_earmarks(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     """Redeemed are jobs with an earmark, on its nodes, with room beside all runs; withdrawn are others with one."""
-    use = _use_of_runs(snapshot, frozenset())
     settled = [start.job for start in plan.redeemed] + list(plan.withdrawn)
+    if not settled:
+        return
+    use = _use_of_runs(snapshot, frozenset())
     if len(set(settled)) != len(settled):
         yield "an earmark is settled twice"
     for job in settled:

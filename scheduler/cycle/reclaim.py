@@ -74,13 +74,15 @@ def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> IntArray:
     classes, usage = round_.classes, round_.usages[gpu_class]
     position, asked = classes.position[rows], (classes.workers * classes.gpus)[rows]
     shares = round_.shares[gpu_class].own
-    # Where nobody is above a share, nothing can be had from other groups.
-    below = (asked <= (shares - usage.own)[position]) & bool(np.any(usage.own > shares))
+    below = asked <= (shares - usage.own)[position]
     lowest = np.full(len(usage.tree), np.iinfo(np.int64).max)
+    takes_above_share = False
     for (group, priority), gpus in round_.snapshot.displaceable_use.get(gpu_class, {}).items():
         if gpus:
             at = usage.tree.position(group)
             lowest[at] = min(int(lowest[at]), priority)
+            takes_above_share |= bool(usage.own[at] > shares[at])
+    below &= takes_above_share
     could: IntArray = below | (lowest[position] < -classes.minus_priority[classes.next[rows]])
     return could
 

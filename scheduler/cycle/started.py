@@ -10,6 +10,7 @@ import numpy as np
 from scheduler.cycle.plan import Start
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.starts import StartTable
+from scheduler.cycle.waiting import WaitingTable
 from scheduler.model.ids import JobId, NodeId, SiteId
 from scheduler.placement.pool import IntArray
 
@@ -63,14 +64,13 @@ def _of_table(snapshot: Snapshot, starts: StartTable) -> Started:
 
 def _of_objects(snapshot: Snapshot, starts: Sequence[Start]) -> Started:
     table = snapshot.table
-    row_of: dict[JobId, int] = {}
-    for row in table.rows.tolist():
-        row_of.update(dict.fromkeys(map(JobId, table.turns[2, table.start[row] : table.stop[row]].tolist()), row))
+    row_of = _rows_of(table, [start.job for start in starts])
     pools: dict[tuple[SiteId, str], int] = {key: number for number, key in enumerate(snapshot.pools)}
     nodes: dict[tuple[NodeId, str], int] = {}
-    for site_pool in snapshot.pools.values():
-        for each in zip(site_pool.node_ids, site_pool.pool.layout.names, strict=True):
-            nodes[each] = len(nodes)
+    if starts:
+        for site_pool in snapshot.pools.values():
+            for each in zip(site_pool.node_ids, site_pool.pool.layout.names, strict=True):
+                nodes[each] = len(nodes)
     times: dict[JobId, int] = {}
     for start in starts:
         times[start.job] = times.get(start.job, 0) + 1
@@ -93,3 +93,18 @@ def _of_objects(snapshot: Snapshot, starts: Sequence[Start]) -> Started:
         node=parts_array[1],
         workers=parts_array[2],
     )
+
+
+def _rows_of(table: WaitingTable, jobs: Sequence[JobId]) -> dict[JobId, int]:
+    """The class's row of each of ``jobs`` that waits."""
+    wanted = np.array(sorted(set(jobs)), np.int64)
+    rows = table.rows[np.argsort(table.start[table.rows], kind="stable")]
+    found: dict[JobId, int] = {}
+    if not len(wanted) or not len(rows):
+        return found
+    at = np.flatnonzero(np.isin(table.turns[2], wanted))
+    row = rows[np.maximum(np.searchsorted(table.start[rows], at, side="right") - 1, 0)]
+    inside = (table.start[row] <= at) & (at < table.stop[row])
+    for job, each in zip(table.turns[2, at[inside]].tolist(), row[inside].tolist(), strict=True):
+        found[JobId(job)] = each
+    return found
