@@ -65,7 +65,8 @@ class BilingualGroup(TyperGroup):
             setattr(rich_utils, name, word if korean else _ENGLISH[name])
         if korean:
             translate(self)
-        return _told_in_korean(lambda: super(BilingualGroup, self).parse_args(ctx, args))
+        rest: list[str] = _told_in_korean(lambda: super(BilingualGroup, self).parse_args(ctx, args))
+        return rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for; its parser's refusals are told in the chosen language."""
