@@ -15,7 +15,11 @@ from __future__ import annotations
 
 
 class ConnectorError(Exception):
-    """Something on the site's side is wrong."""
+    """Something on the site's side is wrong. ``korean`` says it in Korean, in English where nobody put it so."""
+
+    def __init__(self, message: str = "", korean: str = "") -> None:
+        super().__init__(message)
+        self.korean = korean or message
 
 
 class EngineUnavailable(ConnectorError):
@@ -49,6 +53,12 @@ class ContentMismatch(ConnectorError):
 class StateUnusable(ConnectorError):
     """The agent's own files cannot be used."""
 
+    def __init__(self, message: str, korean: str) -> None:
+        super().__init__(message, korean)
+
 
 class SettingsUnusable(ConnectorError):
     """A setting cannot be used; the message names the mend."""
+
+    def __init__(self, message: str, korean: str) -> None:
+        super().__init__(message, korean)

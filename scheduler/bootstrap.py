@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -49,6 +50,7 @@ CREDITS: dict[str, tuple[int, int]] = {
 }  # fmt: skip
 GRACEFUL_SECONDS = 5
 GARBAGE_OBJECTS = 50_000
+RATE_MAX = 999_999_999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +63,33 @@ class Wiring:
 
 
 def settings_from_environment(settings: Settings) -> Settings:
-    """``settings`` with what ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST`` and ``DURE_SECURE_COOKIES`` say."""
+    """``settings`` with what ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST`` and ``DURE_SECURE_COOKIES`` say.
+
+    Raises ConfigurationError for what they cannot be.
+    """
     numbers: dict[str, float] = {}
     for name in ("DURE_RATE_PER_SECOND", "DURE_RATE_BURST"):
         text = os.environ.get(name)
         if text is None:
             continue
-        if not text.isdecimal() or int(text) < 1:
-            raise ConfigurationError(f"{name} is {text!r}: write a whole number above 0")
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+            raise ConfigurationError(
+                f"{name} is {text!r}: write a whole number from 1 to {RATE_MAX}",
+                f"{name} 값이 {text!r}입니다. 1부터 {RATE_MAX}까지의 정수를 쓰십시오",
+            )
         numbers[name] = int(text)
+    secure = os.environ.get("DURE_SECURE_COOKIES", "")
+    if secure not in ("", "0", "1"):
+        # A word that is taken for "no" would send cookies in the clear.
+        raise ConfigurationError(
+            f"DURE_SECURE_COOKIES is {secure!r}: write 1 or 0",
+            f"DURE_SECURE_COOKIES 값이 {secure!r}입니다. 1이나 0을 쓰십시오",
+        )
     return replace(
         settings,
         rate_per_second=numbers.get("DURE_RATE_PER_SECOND", settings.rate_per_second),
         rate_burst=int(numbers.get("DURE_RATE_BURST", settings.rate_burst)),
-        secure_cookies=os.environ.get("DURE_SECURE_COOKIES", "") == "1" or settings.secure_cookies,
+        secure_cookies=secure == "1" or settings.secure_cookies,
     )
 
 
@@ -82,7 +97,20 @@ def _refuse_a_missing_folder(database_url: str) -> None:
     scheme, _, path = database_url.partition(":///")
     folder = Path(path.partition("?")[0]).parent
     if scheme == "sqlite" and not folder.is_dir():
-        raise ConfigurationError(f"--database {database_url}: there is no folder {folder}, make it first")
+        raise ConfigurationError(
+            f"--database {database_url}: there is no folder {folder}, make it first",
+            f"--database {database_url}: {folder} 폴더가 없습니다. 먼저 만드십시오",
+        )
+
+
+def _bus(redis_url: str | None) -> Bus:
+    try:
+        return MemoryBus() if redis_url is None else RedisBus(redis_url)
+    except ValueError as fault:
+        raise ConfigurationError(
+            "--redis is no address: write redis://HOST:PORT/NUMBER",
+            "--redis가 주소가 아닙니다. redis://HOST:PORT/NUMBER로 쓰십시오",
+        ) from fault
 
 
 @contextmanager
@@ -92,7 +120,7 @@ def open_runtime(wiring: Wiring, clock: Clock | None = None) -> Iterator[Runtime
     settings = wiring.settings
     _refuse_a_missing_folder(wiring.database_url)
     with ExitStack() as stack:
-        bus: Bus = MemoryBus() if wiring.redis_url is None else RedisBus(wiring.redis_url)
+        bus = _bus(wiring.redis_url)
         stack.callback(bus.close)
         limiter: Limiter = MemoryLimiter() if wiring.redis_url is None else RedisLimiter(wiring.redis_url, clock=clock)
         stack.callback(limiter.close)
@@ -252,7 +280,8 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as fault:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on ({fault.strerror or fault}): choose another address"
+            f"{host}:{port} cannot be listened on ({fault.strerror or fault}): choose another address",
+            f"{host}:{port}을(를) 쓸 수 없습니다({fault.strerror or fault}). 다른 주소를 고르십시오",
         ) from fault
 
 

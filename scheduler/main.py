@@ -295,9 +295,10 @@ def agent(
             running.run()
         finally:
             engine.close()
-    except (ConnectorError, OSError) as fault:
+    except (ConnectorError, OSError, UnicodeError) as fault:
+        korean = fault.korean if isinstance(fault, ConnectorError) else str(fault)
         raise CommandFailure(
-            EXIT_USAGE, say(f"The agent cannot run: {fault}", f"에이전트를 실행할 수 없습니다: {fault}")
+            EXIT_USAGE, say(f"The agent cannot run: {fault}", f"에이전트를 실행할 수 없습니다: {korean}")
         ) from fault
 
 
@@ -324,12 +325,18 @@ def _engine(
         from connectors.ray.settings import RaySettings
 
         if not ray_dashboard.startswith(("http://", "https://")):
-            raise SettingsUnusable("--ray-dashboard is the dashboard's address, e.g. http://10.0.0.1:8265")
+            raise SettingsUnusable(
+                "--ray-dashboard is the dashboard's address, e.g. http://10.0.0.1:8265",
+                "--ray-dashboard에는 대시보드의 주소를 쓰십시오. 예: http://10.0.0.1:8265",
+            )
         settings = RaySettings(
             dashboard_url=ray_dashboard.rstrip("/"), state_directory=folder, gpu_class=gpu_class, listen_host=listen
         )
         return RayConnector(settings, SystemClock())
-    raise SettingsUnusable(f"--connector {connector} is not known: choose ray or local")
+    raise SettingsUnusable(
+        f"--connector {connector} is not known: choose ray or local",
+        f"--connector {connector}: ray나 local을 쓰십시오",
+    )
 
 
 @contextmanager
@@ -341,7 +348,7 @@ def _faults_told() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as fault:
-        raise CommandFailure(EXIT_USAGE, say(str(fault), f"설정을 사용할 수 없습니다: {fault}")) from fault
+        raise CommandFailure(EXIT_USAGE, say(str(fault), f"설정을 사용할 수 없습니다: {fault.korean}")) from fault
     except StoreUnavailable as fault:
         raise CommandFailure(EXIT_TIMEOUT, say(str(fault), f"저장소를 사용할 수 없습니다: {fault}")) from fault
 

@@ -55,5 +55,8 @@ def read_json(path: Path) -> Any | None:
         return None
     try:
         return json.loads(text)
-    except ValueError as fault:
-        raise StateUnusable(f"{path} is damaged ({fault}); move it away and start the agent again") from fault
+    except (ValueError, RecursionError) as fault:
+        raise StateUnusable(
+            f"{path} is damaged ({fault}); move it away and start the agent again",
+            f"{path} 파일이 손상되었습니다({fault}). 치우고 에이전트를 다시 시작하십시오",
+        ) from fault

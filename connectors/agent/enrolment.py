@@ -20,7 +20,9 @@ def enrol(settings: AgentSettings, state: StateDirectory, transport: Transport) 
         if settings.enrolment_token is None:
             raise SettingsUnusable(
                 f"{state.path} holds no credential and no enrolment token was given: register the site"
-                " (dure site register NAME) and start the agent with the token that it prints"
+                " (dure site register NAME) and start the agent with the token that it prints",
+                f"{state.path}에 자격 증명이 없고 등록 토큰도 없습니다. 사이트를 등록하고(dure site register NAME)"
+                " 거기서 나온 토큰으로 에이전트를 시작하십시오",
             )
         request = EnrolRequest(protocol=PROTOCOL_VERSION, agent=settings.name)
         enrolled = transport.enrol(settings.enrolment_token, request, state.enrolment_key())

@@ -8,11 +8,13 @@ and rewritten when it is mostly out of date.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from connectors.agent.durable import write_durably
+from connectors.errors import StateUnusable
 from scheduler.model.wire import RunOrder
 
 REWRITE_LINES_MIN = 100_000
@@ -32,7 +34,7 @@ class Fence:
 
 
 class Fences:
-    """All fences, in memory and in a journal. Used by one thread."""
+    """All fences, in memory and in a journal. Used by one thread. Raises StateUnusable for a journal that is damaged."""
 
     def __init__(self, path: Path, *, jobs_max: int = JOBS_MAX) -> None:
         self._path = path
@@ -51,14 +53,27 @@ class Fences:
             write_durably(self._path, b"")
             return
         # The last piece is empty, or a line that a crash cut short: nothing was started on its word.
-        for line in lines[:-1]:
-            words = [int(word) for word in line.split()]
-            if len(words) == 1:
-                self._floor_run_id = words[0]
+        for number, line in enumerate(lines[:-1], start=1):
+            words = line.split()
+            if len(words) not in (1, 5) or not all(re.fullmatch(rb"[0-9]{1,20}", word) for word in words):
+                raise self._damaged(number)
+            numbers = [int(word) for word in words]
+            if len(numbers) == 1:
+                self._floor_run_id = numbers[0]
             else:
-                self._put(Fence(words[0], words[1], words[2], words[3], bool(words[4])))
+                self._put(Fence(numbers[0], numbers[1], numbers[2], numbers[3], bool(numbers[4])))
         if self._lines or lines[-1]:
             self._rewrite()
+
+    def _damaged(self, line: int) -> StateUnusable:
+        # Without it an older epoch could be started beside a newer one: nobody may simply move it away.
+        return StateUnusable(
+            f"{self._path} is damaged in line {line}, and says which runs may not start again: put a copy back; or, once"
+            " no run of this site lives, move the agent's whole folder away and enrol again (dure site enrol NAME)",
+            f"{self._path} 파일의 {line}번째 줄이 손상되었습니다. 다시 시작하면 안 되는 실행이 적힌 파일입니다. 사본으로"
+            " 되돌리거나, 이 사이트에 살아 있는 실행이 없으면 에이전트 폴더를 통째로 치우고 다시 등록하십시오"
+            "(dure site enrol NAME)",
+        )
 
     def why_stale(self, order: RunOrder) -> str | None:
         """Why this order must not be started here; None where it may."""

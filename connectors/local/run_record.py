@@ -65,7 +65,9 @@ def load(folder: Path) -> RunRecord | None:
     try:
         return None if value is None else _from_json(value)
     except (ValueError, LookupError, TypeError, AttributeError) as fault:
-        raise StateUnusable(f"{folder / RECORD} holds no run: {fault}") from fault
+        raise StateUnusable(
+            f"{folder / RECORD} holds no run: {fault}", f"{folder / RECORD}에 실행이 없습니다: {fault}"
+        ) from fault
 
 
 def remove(folder: Path) -> None:

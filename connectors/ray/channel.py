@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from connectors.ray.gang import SUPERVISE, RayGang
+from connectors.ray.words import word_of
 
 DRIVER = Path(__file__).resolve().parent / "driver.py"
 #: Words and parts of logs are held in memory; what is larger goes to a file as it comes.
@@ -117,7 +118,7 @@ class Channel:
             case "GET", "/gang":
                 return _json_or_gone(gang.gang())
             case "POST", "/port":
-                gang.set_port(int(json.loads(body.read())))
+                gang.set_port(_port(json.loads(body.read())))
                 return b"null"
             case "POST", "/failed":
                 gang.fail_start(str(json.loads(body.read())))
@@ -138,12 +139,24 @@ class Channel:
                 return _json_or_gone_of(lambda: gang.worker(rank))
             case "POST", "/beat":
                 told = json.loads(body.read())
-                word, first = told["report"], bool(told.get("first"))
+                word, first = word_of(told["report"]), bool(told.get("first"))
                 return _json_or_gone_of(lambda: gang.beat(rank, word, first=first))
             case "POST", "/log":
-                offset = int(parse_qs(query)["offset"][0])
+                offset = _offset(parse_qs(query)["offset"][0])
                 return json.dumps(gang.append_log(rank, offset, body.read())).encode()
         raise ChannelRefusal(404)
+
+
+def _port(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 16:
+        raise ChannelRefusal(400)
+    return value
+
+
+def _offset(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise ChannelRefusal(400)
+    return int(text)
 
 
 def _json_or_gone_of(answer: Callable[[], dict[str, Any] | None]) -> bytes:
@@ -197,7 +210,7 @@ def _handler(channel: Channel) -> type[BaseHTTPRequestHandler]:
                 answer = channel.answer(self.command, self.path, secret, body)
             except ChannelRefusal as refusal:
                 status = refusal.status
-            except (ValueError, KeyError, TypeError, OSError):
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, OSError):
                 status = 400
             # What was not read would be taken for the next request.
             self.close_connection = self.close_connection or body.left > 0
@@ -208,6 +221,8 @@ def _handler(channel: Channel) -> type[BaseHTTPRequestHandler]:
         def _send(self, status: int, answer: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(answer)
 

@@ -67,7 +67,10 @@ class RayConnector:
             return Channel(self._settings.listen_host, port, self._gang)
         except OSError as taken:
             raise SettingsUnusable(
-                f"port {port} of {self._settings.listen_host} cannot be listened on: {taken}"
+                f"--listen: port {port} of {self._settings.listen_host} cannot be listened on ({taken}): name another"
+                " address of this machine, or stop what listens there",
+                f"--listen: {self._settings.listen_host}의 포트 {port}을(를) 쓸 수 없습니다({taken}). 이 컴퓨터의 다른"
+                " 주소를 쓰거나 그 포트를 쓰는 프로그램을 끝내십시오",
             ) from taken
 
     def _port_of_before(self) -> int:

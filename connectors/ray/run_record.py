@@ -79,8 +79,10 @@ def load(folder: Path) -> RayRunRecord | None:
         return None
     try:
         return _record_of(value)
-    except (ValueError, LookupError, TypeError) as fault:
-        raise StateUnusable(f"{folder / RECORD} is damaged: {fault}") from fault
+    except (ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise StateUnusable(
+            f"{folder / RECORD} is damaged: {fault}", f"{folder / RECORD} 파일이 손상되었습니다: {fault}"
+        ) from fault
 
 
 def _record_of(value: dict[str, Any]) -> RayRunRecord:

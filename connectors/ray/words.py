@@ -10,6 +10,32 @@ from connectors.agent.durable import write_durably
 
 Word = dict[str, Any]
 
+#: The year 2286: what is beyond is no time of a run.
+TIME_MS_MAX = 9_999_999_999_999
+EXIT_CODE_MAX = 255
+TEXT_CHARACTERS_MAX = 4000
+_NUMBERS = {"started_ms": TIME_MS_MAX, "ended_ms": TIME_MS_MAX, "exit_code": EXIT_CODE_MAX}
+_TEXTS = ("phase", "cause", "message", "left_out")
+
+
+def word_of(value: object) -> Word | None:
+    """What can be meant by something that a worker told; None where it is no word at all.
+
+    The job's own command can write over what its supervisor wrote: what is no time, no exit code or no text is left out.
+    """
+    if not isinstance(value, dict):
+        return None
+    word: Word = {}
+    for name, most in _NUMBERS.items():
+        number = value.get(name)
+        if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= most:
+            word[name] = number
+    for name in _TEXTS:
+        text = value.get(name)
+        if isinstance(text, str):
+            word[name] = text[:TEXT_CHARACTERS_MAX]
+    return word
+
 
 class Words:
     """One file a worker in the run's folder."""
@@ -30,7 +56,7 @@ class Words:
             word = json.loads(self._file(rank).read_bytes())
         except (OSError, ValueError, RecursionError):
             return None
-        return word if isinstance(word, dict) else None
+        return word_of(word)
 
     def _file(self, rank: int) -> Path:
         return self._folder / f"report-{rank}.json"

@@ -52,6 +52,19 @@ _TEXTS: Mapping[str, str] = {
     "no_program": "첫 인자에 실행할 프로그램을 쓰십시오",
     "outside": "{path}이(가) 작업 폴더를 벗어납니다. 그 안의 경로를 쓰십시오",
     "stars": "{path}: **는 logs/**/*.txt처럼 빗금 사이에 홀로 쓰십시오",
+    "time_of_day": "08:00, 19:30처럼 시각을 쓰십시오. 하루의 끝은 24:00입니다",
+    "day": "2026-12-24처럼 {first}년부터 {last}년까지의 날짜를 쓰십시오",
+    "local_time": (
+        "time_zone의 현지 시각을 2026-12-24T18:00처럼 시차 없이 쓰거나 날짜를 쓰십시오. {first}년부터 {last}년까지입니다"
+    ),
+    "time_zone": "Asia/Seoul, Europe/Berlin, UTC 같은 시간대를 쓰십시오",
+    "days": "sat, mon-fri, [mon, wed, fri]처럼 요일을 쓰십시오",
+    "no_day": "요일을 하나 이상 쓰십시오. 매일이면 days를 빼십시오",
+    "same_time": "from과 to가 같습니다. 하루 종일이면 둘 다 빼십시오",
+    "dates_swapped": "to({last})가 from({first})보다 앞섭니다. 서로 바꾸십시오",
+    "validity_swapped": "valid_until({last})이 valid_from({first})보다 뒤가 아닙니다. 서로 바꾸십시오",
+    "rate": "GPU-시간당 크레딧을 1.25나 5/4처럼 {most} 이하로 쓰십시오",
+    "named_twice": "한 번씩만 쓰십시오",
     "gang_size": "workers x gpus_per_worker가 10,000,000을 넘습니다. 줄이십시오",
 }
 

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from scheduler.cli import groups, jobs, resources, session, sites
-from scheduler.cli.language import choose_language
+from scheduler.cli.bilingual import BilingualGroup
 from scheduler.cli.options import CommandAfterDashes
 
 app = typer.Typer(
     name="dure",
+    cls=BilingualGroup,
     help="Dure (두레): one federation for a nation's AI compute.",
     no_args_is_help=True,
     add_completion=True,
@@ -27,7 +28,6 @@ def language(
     """Dure (두레): one federation for a nation's AI compute."""
     if lang is not None and lang not in ("ko", "en"):
         raise typer.BadParameter("choose ko or en / ko 또는 en을 쓰십시오", param_hint="--lang")
-    choose_language(lang)
 
 
 app.command("login")(session.login)

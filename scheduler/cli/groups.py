@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ _GROUP_COLUMNS = (
     Column(heading="SECTOR", value=field("sector")),
     Column(heading="DATA", value=field("data_class")),
     Column(heading="TRUST-DOMAIN", value=field("trust_domain"), wide=True),
+    Column(heading="OUTPUT-LIMIT", value=field("output_bytes_max"), wide=True),
     Column(heading="EXAMPLE", value=field("example")),
     Column(heading="MY-ROLES", value=field("roles_of_caller")),
 )
@@ -91,6 +93,39 @@ def group_move(
     from scheduler.cli.client import Client
 
     _write_groups([Client.from_profile().post(path_of("groups", path, "move"), {"parent": parent, "why": why})], output)
+
+
+_BYTES = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def bytes_of(text: str) -> int | None:
+    """Read ``none``, ``4096``, ``512MiB`` or ``10GiB`` as bytes; refuses anything else."""
+    from scheduler.cli.failure import usage_failure
+
+    found = re.fullmatch(r"([0-9]{1,15})(KiB|MiB|GiB|TiB|)", text)
+    if text == "none":
+        return None
+    if found is None:
+        raise usage_failure(
+            f"SIZE {text!r}: write a size like 512MiB or 10GiB, or none.",
+            f"SIZE {text!r}: 512MiB나 10GiB 같은 크기, 또는 none을 쓰십시오.",
+        )
+    return int(found[1]) * _BYTES[found[2]]
+
+
+@group_app.command("output-limit")
+@command
+def group_output_limit(
+    path: GroupPath,
+    size: Annotated[str, typer.Argument(help="SIZE such as 10GiB, or none: as the group above it.")],
+    why: Why = "",
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """How large a job's collected outputs may be, in the group and below."""
+    from scheduler.cli.client import Client
+
+    body = {"output_bytes_max": bytes_of(size), "why": why}
+    _write_groups([Client.from_profile().put(path_of("groups", path, "output-limit"), body, {})], output)
 
 
 member_app = typer.Typer(help="Roles of people on groups.", no_args_is_help=True)

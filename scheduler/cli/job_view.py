@@ -56,6 +56,14 @@ JOB_COLUMNS: Sequence[Column] = (
 )
 
 
+def left_out_of(job: Mapping[str, Any]) -> str | None:
+    """What the site says that it did not take of the newest run's outputs, and why; None where it took all."""
+    runs = job.get("runs") or []
+    newest = max(runs, key=lambda run: int(run["epoch"]), default=None)
+    told = str((newest or {}).get("message") or "").split("; ")
+    return "; ".join(part for part in told if "outputs" in part) or None
+
+
 def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
     """One job in full, its runs below."""
     pairs = [

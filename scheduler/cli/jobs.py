@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from scheduler.cli.address import path_of
+from scheduler.cli.job_view import left_out_of
 from scheduler.cli.options import Output, Why, command, parse_assignments, strip_none, words_after_dashes
 from scheduler.cli.output import OutputFormat
 
@@ -211,6 +213,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
     rank: Annotated[int, typer.Option("--rank", "-r", min=0, help="Worker of the gang.")] = 0,
     run: Annotated[int | None, typer.Option("--run", min=1, help="An earlier run of the job.")] = None,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """A job's log: worker 0 by default."""
     import sys
@@ -218,6 +221,7 @@ def logs(
     from scheduler.cli.client import Client
     from scheduler.cli.failure import usage_failure
     from scheduler.cli.follow import fail_unless_succeeded, follow_job
+    from scheduler.cli.output import write_document
 
     if follow and run is not None:
         raise usage_failure(
@@ -232,18 +236,34 @@ def logs(
                 f"--rank {rank}: job {job} has workers 0 to {workers - 1}.",
                 f"--rank {rank}: 작업 {job}의 작업자는 0부터 {workers - 1}까지입니다.",
             )
+    document = output in (OutputFormat.JSON, OutputFormat.YAML)
     if follow:
-        fail_unless_succeeded(follow_job(client, job, rank=rank, states=False))
+        # What a program reads from standard output is the document alone; the log stands beside it.
+        ended = follow_job(client, job, rank=rank, states=False, aside=document)
+        write_document(ended, output)
+        fail_unless_succeeded(ended)
         return
+    parts = _log_parts(client, job, rank, run)
+    if document:
+        write_document(
+            {"job": job, "rank": rank, "run": run, "text": b"".join(parts).decode("utf-8", "replace")}, output
+        )
+        return
+    for part in parts:
+        sys.stdout.buffer.write(part)
+    sys.stdout.buffer.flush()
+
+
+def _log_parts(client: Any, job: int, rank: int, run: int | None) -> Iterator[bytes]:
     offset = 0
     while True:
         part = client.download(path_of("jobs", job, "log"), rank=rank, run=run, offset=offset)
-        sys.stdout.buffer.write(part.content)
-        following = int(part.headers.get("Dure-Log-Next", offset))
+        yield part.content
+        told = part.headers.get("Dure-Log-Next", "")
+        following = int(told) if told.isascii() and told.isdecimal() else offset
         if following <= offset:
-            break
+            return
         offset = following
-    sys.stdout.buffer.flush()
 
 
 def _act(action: str, jobs: list[int], why: str, output: OutputFormat, **more: Any) -> None:
@@ -311,13 +331,15 @@ def pull(
     import io
     import sys
     import tarfile
+    import zlib
 
     from scheduler.cli.client import Client
     from scheduler.cli.failure import EXIT_CONFLICT, CommandFailure
     from scheduler.cli.language import say
     from scheduler.cli.output import write_document, write_note
 
-    answer = Client.from_profile().download(path_of("jobs", job, "outputs"))
+    client = Client.from_profile()
+    answer = client.download(path_of("jobs", job, "outputs"))
     digest = answer.headers.get("ETag", "").strip('"')
     if digest.startswith("sha256:") and digest != f"sha256:{hashlib.sha256(answer.content).hexdigest()}":
         raise CommandFailure(
@@ -328,12 +350,15 @@ def pull(
         with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
             archive.extractall(directory, filter="data")
             files = [str(directory / member.name) for member in archive.getmembers()]
-    except tarfile.TarError as unusable:
+    except (tarfile.TarError, EOFError, zlib.error) as unusable:
         raise CommandFailure(
             EXIT_CONFLICT,
             say(f"The outputs cannot be unpacked: {unusable}", f"결과물을 풀 수 없습니다: {unusable}"),
         ) from unusable
-    if write_document({"job": job, "files": files}, output):
+    left_out = left_out_of(client.get(path_of("jobs", job)))
+    if left_out:
+        write_note(say(f"Not everything came: {left_out}", f"모두 오지는 않았습니다: {left_out}"))
+    if write_document({"job": job, "files": files, "left_out": left_out}, output):
         return
     for file in files:
         sys.stdout.write(file + "\n") if output is OutputFormat.NAME else write_note(file)

@@ -39,7 +39,7 @@ def words_after_dashes(context: typer.Context) -> list[str]:
 EXIT_INTERRUPTED = 130
 
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="table, wide, json, yaml or name.")]
-Why = Annotated[str, typer.Option("--why", help="Reason, kept in the record. / 기록에 남는 사유.")]
+Why = Annotated[str, typer.Option("--why", help="Reason, kept in the record.")]
 
 
 def command(function: Callable[Parameters, None]) -> Callable[Parameters, None]:

@@ -77,9 +77,12 @@ def time_field(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def show_time(iso: str) -> str:
-    """An ISO 8601 time as ``MM-DD HH:MM:SS`` in Korean time."""
-    moment = datetime.fromisoformat(iso.replace("Z", "+00:00")).astimezone(KOREA)
-    return moment.strftime("%m-%d %H:%M:%S")
+    """An ISO 8601 time as ``YYYY-MM-DD HH:MM:SS KST``, in Korean time; ``-`` for a text that is no time."""
+    try:
+        moment = datetime.fromisoformat(iso.replace("Z", "+00:00")).astimezone(KOREA)
+    except (ValueError, OverflowError):
+        return "-"
+    return moment.strftime("%Y-%m-%d %H:%M:%S KST")
 
 
 def show_duration(seconds: float | None) -> str:

@@ -111,7 +111,9 @@ def quota_show(
     _write_quota(Client.from_profile().get(path_of("groups", group, "quota"))["items"], output)
 
 
-_Bound = Annotated[str | None, typer.Option(metavar="N|none")]
+_Limit = Annotated[str | None, typer.Option(metavar="N|none", help="The most it uses, N or none.")]
+_BorrowingLimit = Annotated[str | None, typer.Option(metavar="N|none", help="The most it borrows, N or none.")]
+_LendingLimit = Annotated[str | None, typer.Option(metavar="N|none", help="The most it lends, N or none.")]
 
 
 @quota_app.command("set")
@@ -120,9 +122,9 @@ def quota_set(
     group: Annotated[str, typer.Argument(help="Path of the group.")],
     gpu_class: Annotated[str, typer.Argument(help="GPU class, e.g. h100.")],
     guaranteed: Annotated[int | None, typer.Option(min=0, help="GPUs it gets whenever it asks.")] = None,
-    limit: _Bound = None,
-    borrowing_limit: _Bound = None,
-    lending_limit: _Bound = None,
+    limit: _Limit = None,
+    borrowing_limit: _BorrowingLimit = None,
+    lending_limit: _LendingLimit = None,
     weight: Annotated[int | None, typer.Option(min=1, help="Its weight in what remains.")] = None,
     why: Why = "",
     output: Output = OutputFormat.TABLE,

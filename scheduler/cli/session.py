@@ -17,12 +17,13 @@ def login(
     token: Annotated[
         str | None, typer.Option("--token", help="The token; better read from the prompt or standard input (-).")
     ] = None,
+    output: Output = OutputFormat.TABLE,
 ) -> None:
     """Sign in with a token and keep it for the commands that follow."""
     from scheduler.cli.client import Client
     from scheduler.cli.failure import usage_failure
     from scheduler.cli.language import say
-    from scheduler.cli.output import console
+    from scheduler.cli.output import console, write_document
     from scheduler.cli.profile import Profile, save_profile, server_to_sign_in
 
     address = (server or server_to_sign_in()).rstrip("/")
@@ -40,6 +41,11 @@ def login(
     profile = Profile(server=address, token=secret)
     person = Client(profile).get("whoami")["person"]
     path = save_profile(profile)
+    if write_document({"server": address, "person": person, "file": str(path)}, output):
+        return
+    if output is OutputFormat.NAME:
+        sys.stdout.write(f"{person}\n")
+        return
     console().print(
         say(f"Signed in to {address} as {person} ({path}).", f"{address}에 {person}(으)로 로그인했습니다({path})."),
         markup=False,
@@ -47,15 +53,18 @@ def login(
 
 
 @command
-def logout() -> None:
+def logout(output: Output = OutputFormat.TABLE) -> None:
     """Forget the stored token. It stays valid until it expires or is revoked."""
     from scheduler.cli.language import say
-    from scheduler.cli.output import console
+    from scheduler.cli.output import console, write_document
     from scheduler.cli.profile import forget_token
 
+    forgotten = forget_token()
+    if write_document({"signed_out": forgotten}, output) or output is OutputFormat.NAME:
+        return
     console().print(
         say("Signed out.", "로그아웃했습니다.")
-        if forget_token()
+        if forgotten
         else say("You were not signed in.", "로그인 상태가 아니었습니다.")
     )
 

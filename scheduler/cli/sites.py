@@ -50,7 +50,9 @@ def site_register(
     facility: Annotated[str | None, typer.Option(help="Where they stand; the owner's by default.")] = None,
     csap: Annotated[str, typer.Option(help="none, low, mid or high.")] = "none",
     state_facility: Annotated[bool, typer.Option("--state-facility", help="The state's own building.")] = False,
-    classified_network: Annotated[bool, typer.Option("--classified-network")] = False,
+    classified_network: Annotated[
+        bool, typer.Option("--classified-network", help="The network is cut off for classified work.")
+    ] = False,
     isolates_users: Annotated[
         bool, typer.Option("--isolates-users", help="Users cannot reach each other's work.")
     ] = False,

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from scheduler.model.job_spec import Part
 from scheduler.model.spell import Spell, by_start, merged
@@ -54,11 +55,11 @@ def parse_weekdays(value: Any) -> tuple[Weekday, ...]:
     for part in value if isinstance(value, list | tuple) else (value,):
         first, dash, last = part.strip().lower().partition("-") if isinstance(part, str) else ("", "", "")
         if first not in _NUMBER or (last if dash else first) not in _NUMBER:
-            raise ValueError("write days like sat, mon-fri or [mon, wed, fri]")
+            raise PydanticCustomError("days", "write days like sat, mon-fri or [mon, wed, fri]")
         begin, end = _NUMBER[Weekday(first)], _NUMBER[Weekday(last if dash else first)]
         found.update(_WEEK[(begin + each) % 7] for each in range((end - begin) % 7 + 1))
     if not found:
-        raise ValueError("name at least one day, or leave days out for every day")
+        raise PydanticCustomError("no_day", "name at least one day, or leave days out for every day")
     return tuple(sorted(found, key=_WEEK.index))
 
 
@@ -91,7 +92,7 @@ class Window(Part):
     @model_validator(mode="after")
     def _some_time(self) -> Window:
         if self.opens == self.closes:
-            raise ValueError("from and to are the same time: leave both out for the whole day")
+            raise PydanticCustomError("same_time", "from and to are the same time: leave both out for the whole day")
         return self
 
     @property
@@ -114,7 +115,11 @@ class Blackout(Part):
     @model_validator(mode="after")
     def _in_order(self) -> Blackout:
         if self.last < self.first:
-            raise ValueError(f"to ({self.last}) lies before from ({self.first}): swap them")
+            raise PydanticCustomError(
+                "dates_swapped",
+                "to ({last}) lies before from ({first}): swap them",
+                {"first": str(self.first), "last": str(self.last)},
+            )
         return self
 
 
@@ -130,7 +135,11 @@ class Calendar(Part):
     @model_validator(mode="after")
     def _some_validity(self) -> Calendar:
         if self.valid_from and self.valid_until and self.valid_until <= self.valid_from:
-            raise ValueError(f"valid_until ({self.valid_until}) is not after valid_from ({self.valid_from}): swap them")
+            raise PydanticCustomError(
+                "validity_swapped",
+                "valid_until ({last}) is not after valid_from ({first}): swap them",
+                {"first": str(self.valid_from), "last": str(self.valid_until)},
+            )
         return self
 
 

@@ -32,4 +32,8 @@ class InvariantBroken(SchedulerError):
 
 
 class ConfigurationError(SchedulerError):
-    """A setting cannot be used."""
+    """A setting cannot be used. ``korean`` says it in Korean, in English where nobody put it so."""
+
+    def __init__(self, message: str, korean: str = "") -> None:
+        super().__init__(message)
+        self.korean = korean or message

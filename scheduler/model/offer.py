@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from scheduler.model.calendar import Calendar, spells
 from scheduler.model.ids import GroupId, OfferId, SiteId
@@ -129,7 +130,9 @@ def parse_rate(value: Any) -> Fraction:
     """Read ``2``, ``1.25``, ``"1.25"`` or ``"5/4"`` as credits for a GPU-hour, exactly as it is written."""
     text = str(value).strip() if isinstance(value, int | float | str | Fraction) else ""
     if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?|[0-9]{1,7}/[1-9][0-9]{0,6}", text) or Fraction(text) > RATE_MAX:
-        raise ValueError(f"write credits for a GPU-hour like 1.25 or 5/4, at most {RATE_MAX}")
+        raise PydanticCustomError(
+            "rate", "write credits for a GPU-hour like 1.25 or 5/4, at most {most}", {"most": RATE_MAX}
+        )
     return Fraction(text)
 
 
@@ -162,14 +165,14 @@ class OfferSpec(Part):
     @classmethod
     def _known_priority(cls, value: str | None) -> str | None:
         if value is not None and value not in PRIORITY_CLASSES:
-            raise ValueError(f"choose one of {', '.join(PRIORITY_CLASSES)}")
+            raise PydanticCustomError("choice", "choose one of {known}", {"known": ", ".join(PRIORITY_CLASSES)})
         return value
 
     @field_validator("sectors", "data_classes")
     @classmethod
     def _distinct(cls, value: tuple[StrEnum, ...]) -> tuple[StrEnum, ...]:
         if len(set(value)) != len(value):
-            raise ValueError("name each once")
+            raise PydanticCustomError("named_twice", "name each once")
         return value
 
     def offer(self, offer: OfferId, site: SiteId, group: GroupId | None) -> Offer:

@@ -302,8 +302,8 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     _C.WAITING_FOR_CHECKPOINT_SITE: (
         _K.WAITING,
         "체크포인트가 있는 사이트 {site}를 기다립니다. 다른 곳에서 새로 시작하려면 "
-        "`dure requeue --start-over`를 쓰십시오.",
-        "It waits for the site {site}, which holds its checkpoint; `dure requeue --start-over` lets it begin again "
+        "`dure requeue --start-over {job}`를 쓰십시오.",
+        "It waits for the site {site}, which holds its checkpoint; `dure requeue --start-over {job}` lets it begin again "
         "elsewhere.",
     ),
     _C.WAITING_FOR_RETRY: (

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator
+from pydantic_core import PydanticCustomError
 
 MINUTES_A_DAY = 24 * 60
 YEARS = range(1970, 2200)
@@ -33,7 +34,7 @@ def parse_minute(value: Any) -> Any:
     match = re.fullmatch(r"([0-9]{1,2}):([0-5][0-9])", value.strip())
     minute = int(match[1]) * 60 + int(match[2]) if match else MINUTES_A_DAY + 1
     if minute > MINUTES_A_DAY:
-        raise ValueError("write a time of day like 08:00 or 19:30; the day ends at 24:00")
+        raise PydanticCustomError("time_of_day", "write a time of day like 08:00 or 19:30; the day ends at 24:00")
     return minute
 
 
@@ -45,7 +46,11 @@ def parse_day(value: Any) -> date:
         match = re.fullmatch(_DATE, value.strip()) if isinstance(value, str) else None
         day = _date_of(match) if match else None
     if day is None or day.year not in YEARS:
-        raise ValueError(f"write a date like 2026-12-24, of the years {YEARS[0]} to {YEARS[-1]}")
+        raise PydanticCustomError(
+            "day",
+            "write a date like 2026-12-24, of the years {first} to {last}",
+            {"first": YEARS[0], "last": YEARS[-1]},
+        )
     return day
 
 
@@ -59,9 +64,11 @@ def parse_wall(value: Any) -> datetime:
     if match and day and int(match[4]) < 24 and int(match[5]) < 60:
         wall = datetime.combine(day, time(int(match[4]), int(match[5])))
     if wall is None or wall.tzinfo is not None or wall.second or wall.microsecond or wall.year not in YEARS:
-        raise ValueError(
+        raise PydanticCustomError(
+            "local_time",
             "write a local time of the calendar's time_zone like 2026-12-24T18:00, without an offset, or a date; "
-            f"the years are {YEARS[0]} to {YEARS[-1]}"
+            "the years are {first} to {last}",
+            {"first": YEARS[0], "last": YEARS[-1]},
         )
     return wall
 
@@ -75,14 +82,14 @@ def _date_of(match: re.Match[str]) -> date | None:
 
 def known_time_zone(value: str) -> str:
     """Take the name of a zone that the time-zone database has. Raises ValueError for another."""
-    mend = "write a time zone like Asia/Seoul, Europe/Berlin or UTC"
+    unknown = PydanticCustomError("time_zone", "write a time zone like Asia/Seoul, Europe/Berlin or UTC")
     # Names outside of areas are left out: some, such as localtime, mean another zone on each machine.
     if not re.fullmatch(r"UTC|[A-Z][A-Za-z_]{1,30}(/[A-Za-z0-9_+-]{1,30}){1,2}", value):
-        raise ValueError(mend)
+        raise unknown
     try:
         ZoneInfo(value)
     except (LookupError, OSError, ValueError):
-        raise ValueError(mend) from None
+        raise unknown from None
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -109,7 +109,7 @@ def reason_of(row: JobRow, site: str | None, told: Told | None) -> Reason | None
     """Why a job stands where it does; a waiting one inherits what is said of its class."""
     state = JobState(row.state)
     if state is JobState.QUEUED:
-        return Reason(code=ReasonCode.NOT_YET_EVALUATED) if told is None else told.verdict.reason
+        return Reason(code=ReasonCode.NOT_YET_EVALUATED) if told is None else of_job(told.verdict.reason, row.id)
     if state is JobState.HELD:
         return Reason(code=ReasonCode.HELD_BY_OWNER, numbers={"job": row.id})
     if state is JobState.LEASED:
@@ -121,6 +121,12 @@ def reason_of(row: JobRow, site: str | None, told: Told | None) -> Reason | None
         numbers: dict[str, Number] = dict(row.reason.get("numbers") or {})
         return Reason(code=ReasonCode(row.reason["code"]), numbers=numbers)
     return None
+
+
+def of_job(reason: Reason, job_id: int) -> Reason:
+    """A class's reason as one of its jobs has it: its sentences name the job where they say what to type."""
+    per_site = tuple(replace(each, numbers={**each.numbers, "job": job_id}) for each in reason.per_site)
+    return replace(reason, numbers={**reason.numbers, "job": job_id}, per_site=per_site)
 
 
 def retry_reason(row: JobRow, now_ms: int) -> Reason | None:

@@ -14,7 +14,7 @@ from scheduler.model.reason import ReasonCode, Refusal, SiteReason, refuse
 from scheduler.service.access import group_for, holds, visible_group_ids
 from scheduler.service.caller import Caller, Role, Scope
 from scheduler.service.directory import Directory
-from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, views_of
+from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, of_job, views_of
 from scheduler.service.reconcile import grace_seconds_of
 from scheduler.service.runtime import Runtime
 from scheduler.store import events, jobs, runs
@@ -139,7 +139,7 @@ def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
     verdict = told.verdict
     return JobWhy(
         job=view,
-        sites=verdict.reason.per_site,
+        sites=of_job(verdict.reason, row.id).per_site,
         counterfactual=None if verdict.counterfactual is None else verdict.counterfactual.as_json(),
         ahead=ahead,
         evaluated_ms=told.at_ms,
@@ -199,7 +199,7 @@ def act_on_job(
 def _change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: bool) -> dict[str, Any] | Refusal:
     """The job's new columns; nothing where it stands there already; a refusal where it cannot go."""
     state = JobState(row.state)
-    impossible = refuse(ReasonCode.STATE_CONFLICT, state=state.value, action=action.value)
+    impossible = refuse(ReasonCode.STATE_CONFLICT, job=row.id, state=state.value, action=action.value)
     cancelled_by = {"code": ReasonCode.CANCELLED_BY.value, "numbers": {"person": caller.person}}
     match action:
         case JobAction.CANCEL:
@@ -222,7 +222,8 @@ def _change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: bo
         case JobAction.REQUEUE:
             free = {"bound_site_id": None} if start_over and row.bound_site_id is not None else {}
             if state in WAITING_STATES:
-                return free or impossible
+                # A job that waits and is bound to no site may start anywhere already.
+                return free if start_over else impossible
             if state in TERMINAL_STATES or row.cancel_requested:
                 return impossible
             if row.requeue_requested:

@@ -53,6 +53,7 @@ class RunEnds:
         self._transaction = transaction
         self._run_rows: list[tuple[Any, ...]] = []
         self._job_rows: list[tuple[Any, ...]] = []
+        self._mended_jobs: list[tuple[int, int, int]] = []
         self._charges: list[Charge] = []
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
@@ -95,8 +96,11 @@ class RunEnds:
         self._transaction.after_commit(f"job:{job.id}")
         return state
 
-    def correct(self, run: RunRow, end: RunEnd, *, actor: str) -> None:
-        """A run that was ended by a guess has better times now: reverse what was charged, and charge what is true."""
+    def correct(self, run: RunRow, job: JobRow, end: RunEnd, *, actor: str) -> None:
+        """A run that was ended by a guess has better times now: reverse what was charged, and charge what is true.
+
+        A job that ended with that run has its times mended too; its state stays.
+        """
         started_ms, ended_ms = end.started_ms, end.ended_ms
         if started_ms is None:
             # It was charged for what its agent had reported: a later word that it never ran takes nothing back.
@@ -111,9 +115,12 @@ class RunEnds:
         else:
             self._charge(charge(_interval(run, *known))[0].gpu_milliseconds, run, *known)
         self._run_rows.append((
-            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, run.cause, run.message, *known,
+            run.id, RunPhase.ENDED.value, *known, end.exit_code, run.cause, run.message, *known,
         ))  # fmt: skip
-        data = {"run": run.id, "epoch": run.epoch, "started_ms": started_ms, "ended_ms": ended_ms}
+        if job.run_id == run.id and job.ended_ms is not None and job.ended_ms == run.ended_ms:
+            self._mended_jobs.append((job.id, *known))
+            self._transaction.after_commit(f"job:{job.id}")
+        data = {"run": run.id, "epoch": run.epoch, "started_ms": known[0], "ended_ms": known[1]}
         self._events.append(("run.corrected", run.job_id, run.group_id, run.site_id, actor, "", encode_json(data)))
 
     def write(self) -> None:
@@ -121,6 +128,7 @@ class RunEnds:
         transaction = self._transaction
         runs.change_many(transaction, _RUN_COLUMNS, self._run_rows)
         jobs.change_many(transaction, _JOB_COLUMNS, self._job_rows)
+        jobs.change_many(transaction, ("started_ms", "ended_ms"), self._mended_jobs)
         ledger.enter(transaction, self._charges)
         transaction.add_events(self._events)
         if self._job_rows:

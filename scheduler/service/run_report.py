@@ -119,8 +119,9 @@ def _take_runs(
     actor = f"agent:{told.site}"
     forget: list[int] = []
     unwanted: list[tuple[int, int]] = []
-    for report in told.request.runs:
-        run = known.get(report.run_id)
+    for unbounded in told.request.runs:
+        run = known.get(unbounded.run_id)
+        report = unbounded if run is None else _bounded(unbounded, run, transaction.now_ms)
         is_end = report.phase is RunPhase.ENDED
         if is_end:
             forget.append(report.run_id)
@@ -131,7 +132,7 @@ def _take_runs(
             if not is_end:
                 unwanted.append((report.run_id, report.epoch))
             elif run.id not in ended:
-                ends.correct(run, _end_of(report, transaction.now_ms), actor=actor)
+                ends.correct(run, known_jobs[run.job_id], _end_of(report, transaction.now_ms), actor=actor)
                 ended.add(run.id)
         elif is_end:
             ended.add(run.id)
@@ -139,6 +140,25 @@ def _take_runs(
         else:
             _take_phase(transaction, run, known_jobs[run.job_id], report, rows, actor)
     return Taken(tuple(forget), tuple(unwanted))
+
+
+def _bounded(report: RunReport, run: RunRow, now_ms: int) -> RunReport:
+    """The report with times that can be: a run ends after it starts, and neither is still to come by our clock.
+
+    Within that, times are the agent's own. A clock that was set wrong would else charge hours that never were. What
+    cannot be gives way to what is written down already, so that a report that is repeated says the same.
+    """
+    started_ms = _possible(report.started_ms, run.started_ms, 0, now_ms)
+    ended_ms = _possible(report.ended_ms, run.ended_ms, started_ms or 0, now_ms)
+    if (started_ms, ended_ms) == (report.started_ms, report.ended_ms):
+        return report
+    return report.model_copy(update={"started_ms": started_ms, "ended_ms": ended_ms})
+
+
+def _possible(told_ms: int | None, known_ms: int | None, first_ms: int, now_ms: int) -> int | None:
+    if told_ms is None or first_ms <= told_ms <= now_ms:
+        return told_ms
+    return min(max(told_ms if known_ms is None else known_ms, first_ms), max(first_ms, now_ms))
 
 
 def _end_of(report: RunReport, now_ms: int) -> RunEnd:

@@ -164,8 +164,11 @@ def _first_line(error: Exception) -> str:
 def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigurationError("the database URL cannot be read: write sqlite:///path or postgresql://…") from error
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            "--database cannot be read: write sqlite:///path or postgresql://…",
+            "--database를 읽을 수 없습니다. sqlite:///경로나 postgresql://…로 쓰십시오",
+        ) from error
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "postgresql+psycopg":
@@ -182,7 +185,8 @@ def _engine(url: str) -> Engine:
         return engine
     if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
         raise ConfigurationError(
-            f"{parsed.drivername}: only sqlite:///path (a file) and postgresql+psycopg://… are spoken"
+            f"--database {parsed.drivername}: write sqlite:///path (a file) or postgresql://…",
+            f"--database {parsed.drivername}: sqlite:///경로(파일)나 postgresql://…로 쓰십시오",
         )
     engine = create_engine(parsed, pool_size=16, max_overflow=64, pool_timeout=30)
     event.listen(engine, "connect", _open_sqlite)

@@ -57,3 +57,11 @@ def test_gpus_and_checkpoint_are_named_only_where_there_are_any() -> None:
     bare = worker_environment(run_order(), 0, master_address="a", master_port=1, checkpoint_directory=None, machine={})
     assert "CUDA_VISIBLE_DEVICES" not in bare
     assert "DURE_CHECKPOINT_DIR" not in bare
+
+
+def test_a_job_that_declares_no_checkpoint_has_no_place_for_one() -> None:
+    order = run_order()
+    found = worker_environment(
+        order, 0, master_address="a", master_port=1, checkpoint_directory=None, machine={"DURE_CHECKPOINT_DIR": "/x"}
+    )
+    assert "DURE_CHECKPOINT_DIR" not in found

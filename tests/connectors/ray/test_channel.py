@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from run_orders import lease, run_order
 
 from connectors.clock import SystemClock
@@ -17,6 +21,16 @@ from connectors.ray.driver import Away, Channel, Gone
 from tests.connectors.ray.fake_ray import FakeRay, channel_of, site_of
 
 LARGE = 64 << 20
+PATHS = [
+    "/port",
+    "/failed",
+    "/gang",
+    "/worker/0",
+    "/worker/0/beat",
+    "/worker/0/log?offset=0",
+    "/worker/0/log?offset=-1",
+    "/x",
+]
 
 
 @pytest.fixture
@@ -27,6 +41,12 @@ def site(ray: FakeRay, tmp_path: Path) -> Iterator[RayConnector]:
     made.start(order, lease(SystemClock().boottime_ns()), None)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client() as client:
+        yield client
 
 
 @pytest.fixture
@@ -82,3 +102,35 @@ def test_a_rank_that_the_gang_does_not_have_is_refused(rank: int, channel: Chann
     with pytest.raises(Gone):
         channel.ask("POST", f"/worker/{rank}/log?offset=0", b"x")
     assert site.observe()[0].cause is None
+
+
+WORDS = st.dictionaries(
+    st.sampled_from(["phase", "cause", "started_ms", "ended_ms", "exit_code", "message", "left_out"]),
+    st.sampled_from(["starting", "running"]) | st.integers() | st.text(max_size=5) | st.lists(st.none(), max_size=1),
+)
+BODIES = (
+    st.binary(max_size=60)
+    | st.sampled_from([b"null", b"1e999", b"true", b"[" * 50_000])
+    | st.fixed_dictionaries({"report": WORDS}).map(lambda told: json.dumps(told).encode())
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@given(st.sampled_from(["POST", "PUT", "GET"]), st.sampled_from(PATHS), BODIES)
+def test_any_body_is_answered(channel: Channel, http: httpx.Client, method: str, path: str, body: bytes) -> None:
+    answer = http.request(
+        method, channel.url + path, content=body, headers={"Authorization": f"Bearer {channel.secret}"}
+    )
+    assert answer.status_code in (200, 400, 404, 410)
+
+
+def test_an_odd_word_of_a_worker_does_not_keep_the_next_agent_from_starting(
+    ray: FakeRay, channel: Channel, site: RayConnector, tmp_path: Path
+) -> None:
+    odd = {"phase": "running", "started_ms": "soon", "cause": []}
+    channel.ask_json("POST", "/worker/0/beat", {"report": odd})
+    site.close()
+    (tmp_path / "runs" / "1" / "report-0.json").write_text(json.dumps(odd))
+    again = site_of(ray, tmp_path)
+    assert [run.run_id for run in again.observe()] == [1]
+    again.close()

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from scheduler.api import schemas, validation_text
 from scheduler.api.validation_text import english_problem, korean_problem
+from scheduler.model.calendar import Calendar
 from scheduler.model.job_spec import JobSpec
 
 SMALLEST: dict[str, Any] = {"name": "digits", "group": "research.kaist.vision", "command": ["true"]}
@@ -79,3 +80,29 @@ def test_every_pattern_that_people_s_input_is_held_to_has_its_words() -> None:
     ]
     found = {pattern for each in inputs for pattern in patterns_in(each.model_json_schema())}
     assert found - set(validation_text._FORMS) == set()
+
+
+CALENDAR: dict[str, Any] = {"time_zone": "Asia/Seoul"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"time_zone": "Mars/Base"},
+        {"valid_from": "soon"},
+        {"valid_from": "2026-12-24", "valid_until": "2026-12-23"},
+        {"windows": [{"days": "someday"}]},
+        {"windows": [{"days": []}]},
+        {"windows": [{"from": "25:00", "to": "26:00"}]},
+        {"windows": [{"from": "08:00", "to": "08:00"}]},
+        {"blackouts": [{"from": "2026-12-24", "to": "2026-12-23"}]},
+        {"blackouts": [{"from": "yesterday", "to": "2026-12-23"}]},
+    ],
+)
+def test_whatever_is_wrong_with_a_calendar_is_told_in_korean_and_in_english(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Calendar.model_validate(CALENDAR | change)
+    error = refused.value.errors()[0]
+    korean, english = korean_problem(error), english_problem(error)
+    assert re.search("[가-힣]", korean) and "값이 올바르지 않습니다" not in korean and "{" not in korean
+    assert not re.search("[가-힣]", english)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from scheduler.cli.app import app
 from scheduler.cli.client import Client
-from scheduler.cli.failure import EXIT_USAGE
+from scheduler.cli.failure import EXIT_USAGE, CommandFailure
+from scheduler.cli.groups import bytes_of
 from scheduler.cli.profile import Profile
 
 COST = {"credits_per_hour": "1", "credits_max": None}
@@ -33,8 +38,10 @@ class Server:
         """The prepared answer; 404 where there is none."""
         known = f"{request.method} {request.url.path.removeprefix('/api/v1/')}"
         self.asked.append(known)
-        self.bodies.append(json.loads(request.content) if request.method == "POST" else None)
+        self.bodies.append(json.loads(request.content) if request.method in ("POST", "PUT") else None)
         found = self.answers.get(known)
+        if isinstance(found, httpx.Response):
+            return httpx.Response(found.status_code, content=found.content)
         if isinstance(found, str):
             return httpx.Response(200, text=found)
         return httpx.Response(404) if found is None else httpx.Response(200, json=found)
@@ -139,3 +146,71 @@ def test_the_record_is_read_with_who_and_why(dure: Callable[..., Any]) -> None:
     }
     done = dure(Server({"GET events": {"items": [event], "next_cursor": None}}), "events")
     assert done.exit_code == 0 and "member.added" in done.stdout and "kim" in done.stdout and "new" in done.stdout
+
+
+def archive(name: str) -> httpx.Response:
+    """A job's outputs: one small file."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as files:
+        member = tarfile.TarInfo(name)
+        member.size = 2
+        files.addfile(member, io.BytesIO(b"ok"))
+    return httpx.Response(200, content=packed.getvalue())
+
+
+LEFT_OUT = "outputs left out, above the limit of 10 bytes: model.npz"
+
+
+def test_pull_says_what_was_left_out_and_why(dure: Callable[..., Any], tmp_path: Path) -> None:
+    runs = [
+        {"epoch": 1, "message": "outputs left out: old"},
+        {"epoch": 2, "message": f"worker 0 was first; {LEFT_OUT}"},
+    ]
+    server = Server({"GET jobs/7/outputs": archive("result.txt"), "GET jobs/7": {"runs": runs}})
+    done = dure(server, "pull", "7", "-d", str(tmp_path))
+    assert LEFT_OUT in done.stderr and "old" not in done.stderr and (tmp_path / "result.txt").read_text() == "ok"
+    document = json.loads(dure(server, "pull", "7", "-d", str(tmp_path), "-o", "json").stdout)
+    assert document["left_out"] == LEFT_OUT
+
+
+def test_outputs_that_came_whole_leave_nothing_to_say(dure: Callable[..., Any], tmp_path: Path) -> None:
+    server = Server({"GET jobs/7/outputs": archive("a"), "GET jobs/7": {"runs": [{"epoch": 1, "message": ""}]}})
+    assert json.loads(dure(server, "pull", "7", "-d", str(tmp_path), "-o", "json").stdout)["left_out"] is None
+
+
+def test_a_log_is_a_document_too(dure: Callable[..., Any]) -> None:
+    done = dure(Server({"GET jobs/7/log": "학습\n"}), "logs", "7", "-o", "json")
+    assert json.loads(done.stdout) == {"job": 7, "rank": 0, "run": None, "text": "학습\n"}
+
+
+def test_a_followed_log_as_a_document_is_the_ended_job(dure: Callable[..., Any]) -> None:
+    events = 'event: log\ndata: {"text": "training"}\n\nevent: end\ndata: {"id": 7, "state": "succeeded"}\n\n'
+    done = dure(Server({"GET jobs/7/stream": events}), "logs", "-f", "7", "-o", "json")
+    assert json.loads(done.stdout)["state"] == "succeeded" and "training" in done.stderr
+
+
+def test_signing_in_and_out_are_documents_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr(Client, "get", lambda *_: {"person": "kim"})
+    words = ["login", "--server", "http://server", "--token", "dure_x", "-o", "json"]
+    signed_in = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (signed_in["server"], signed_in["person"]) == ("http://server", "kim")
+    assert json.loads(CliRunner().invoke(app, ["logout", "-o", "json"]).stdout) == {"signed_out": True}
+    assert json.loads(CliRunner().invoke(app, ["logout", "-o", "json"]).stdout) == {"signed_out": False}
+
+
+@pytest.mark.parametrize(("size", "bytes_max"), [("none", None), ("4096", 4096), ("2KiB", 2048), ("10GiB", 10 << 30)])
+def test_a_group_s_limit_of_outputs_is_set(dure: Callable[..., Any], size: str, bytes_max: int | None) -> None:
+    server = Server({"PUT groups/g/output-limit": {"path": "g"}})
+    done = dure(server, "group", "output-limit", "g", size, "--why", "large models", "-o", "name")
+    assert done.stdout == "g\n" and server.bodies == [{"output_bytes_max": bytes_max, "why": "large models"}]
+
+
+@given(st.text(max_size=12))
+def test_any_size_is_read_or_refused_by_its_name(text: str) -> None:
+    try:
+        found = bytes_of(text)
+    except CommandFailure as refusal:
+        assert "SIZE" in str(refusal)
+    else:
+        assert found is None or found >= 0

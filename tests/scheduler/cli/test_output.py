@@ -64,5 +64,5 @@ def test_a_duration_is_short(seconds: float | None, text: str) -> None:
 
 
 def test_a_time_is_shown_in_korean_time() -> None:
-    assert show_time("2026-11-24T18:30:05.000Z") == "11-25 03:30:05"
+    assert show_time("2026-11-24T18:30:05.000Z") == "2026-11-25 03:30:05 KST"
     assert time_field("at")({"at": None}) == "-"

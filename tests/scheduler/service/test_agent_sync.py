@@ -70,6 +70,7 @@ def test_an_order_carries_everything_that_the_run_needs(stage: Stage, agent: Scr
 def test_a_run_that_ends_is_forgotten_charged_once_and_its_job_is_done(stage: Stage, agent: ScriptedAgent) -> None:
     job = running(stage, agent)
     run, started_ms = stage.run(job), stage.clock.now_ms()
+    stage.clock.advance(5)
     report = ended(run, started_ms, started_ms + 5000)
     assert agent.sync(report).forget == (run.id,)
     assert agent.sync(report, report).forget == (run.id, run.id)  # its answer was lost; and a faulty agent tells twice
@@ -91,6 +92,7 @@ def test_all_that_happens_to_a_run_may_come_in_one_request(stage: Stage, agent: 
     (job,) = leased(stage)
     run, now_ms = stage.run(job), stage.clock.now_ms()
     steps = runs_now(run, now_ms, RunPhase.STARTING), runs_now(run, now_ms), ended(run, now_ms, now_ms + 1)
+    stage.clock.advance(1)
     agent.sync(*steps)
     assert (stage.job(job).state, stage.run(job).phase, stage.charged(run.id)) == ("succeeded", "ended", [1])
 

@@ -219,6 +219,47 @@ def test_a_late_report_corrects_the_ledger_and_leaves_the_job_alone(stage: Stage
     assert stage.job(job) == before
 
 
+def test_a_late_report_mends_the_times_of_a_job_that_ended_with_the_run(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    run = stage.run(job)
+    assert run.started_ms is not None
+    stage.change_job(job, cancel_requested=True, state="cancelling")
+    stage.clock.advance(100)
+    stage.turn()
+    assert stage.job(job).state == "cancelled"
+    guessed_ms = stage.job(job).ended_ms
+    agent.sync(ended(run, run.started_ms, run.started_ms + 1_000, cause=EndCause.CANCELLED))
+    assert (stage.job(job).ended_ms, stage.run(job).ended_ms) == (run.started_ms + 1_000,) * 2
+    assert stage.job(job).state == "cancelled" and guessed_ms != run.started_ms + 1_000
+
+
+@pytest.mark.parametrize("hours", [1, 1_000_000])
+def test_a_clock_that_is_hours_ahead_charges_nothing_that_never_was(stage: Stage, hours: int) -> None:
+    agent = stage.agent()
+    (job,) = stage.submit(stage.group())
+    assert stage.turn() == 1
+    run, wrong_ms = stage.run(job), hours * 3_600_000
+    agent.sync(runs_now(run, stage.clock.now_ms() + wrong_ms))
+    stage.clock.advance(10)
+    report = ended(run, stage.clock.now_ms() + wrong_ms - 10_000, stage.clock.now_ms() + wrong_ms)
+    agent.sync(report)
+    (charged,) = stage.charged(run.id)
+    assert 0 <= charged <= 10_000
+    stage.clock.advance(100)
+    agent.sync(report)  # told again, much later
+    assert stage.charged(run.id) == [charged]
+
+
+def test_an_end_before_its_start_is_no_time_at_all(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    run = stage.run(job)
+    assert run.started_ms is not None
+    agent.sync(ended(run, run.started_ms, run.started_ms - 1_000))
+    assert (stage.run(job).ended_ms, stage.charged(run.id)) == (run.started_ms, [0])
+
+
 def test_a_late_word_that_it_never_ran_takes_no_charge_back(stage: Stage) -> None:
     agent = stage.agent()
     job = running(stage, agent)

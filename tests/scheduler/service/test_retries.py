@@ -6,11 +6,12 @@ import pytest
 from runtime import ScriptedAgent, Stage, ended
 
 from scheduler.model.job_state import EndCause
-from scheduler.model.reason import ReasonCode
+from scheduler.model.reason import Reason, ReasonCode, Refusal, SiteReason
+from scheduler.model.reason_text import sentence
 from scheduler.service.caller import Caller
 from scheduler.service.follow import Follower
-from scheduler.service.job_view import JobView
-from scheduler.service.jobs import why_job
+from scheduler.service.job_view import JobView, of_job
+from scheduler.service.jobs import JobAction, act_on_job, why_job
 
 
 def lose(stage: Stage, agent: ScriptedAgent, job: int) -> None:
@@ -82,3 +83,29 @@ def test_a_clock_that_was_set_back_keeps_nobody_waiting(stage: Stage, job: int) 
     assert stage.turn() == 0
     stage.clock.jump(-86_400)
     assert stage.turn() == 1
+
+
+def test_a_held_job_may_start_over_whether_a_site_keeps_something_of_it_or_not(
+    stage: Stage, agent: ScriptedAgent, administrator: Caller
+) -> None:
+    (job,) = stage.submit(stage.group(), checkpoint={})
+
+    def requeue(*, start_over: bool) -> object:
+        return stage.runtime.database.run(
+            lambda each: act_on_job(each, stage.runtime, administrator, job, JobAction.REQUEUE, start_over=start_over)
+        )
+
+    stage.change_job(job, state="held")
+    assert not isinstance(requeue(start_over=True), Refusal)
+    assert isinstance(requeue(start_over=False), Refusal)
+    stage.change_job(job, bound_site_id=agent.site_id)
+    assert not isinstance(requeue(start_over=True), Refusal)
+    assert (stage.job(job).state, stage.job(job).bound_site_id) == ("held", None)
+
+
+def test_a_reason_that_says_what_to_type_names_the_job() -> None:
+    site = SiteReason(site="s", code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers={"site": "s"})
+    reason = of_job(Reason(code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers={"site": "s"}, per_site=(site,)), 42)
+    for each in (reason, *reason.per_site):
+        for language in ("ko", "en"):
+            assert "`dure requeue --start-over 42`" in sentence(each.code, each.numbers, language)

@@ -1,0 +1,218 @@
+"""The command line's help in Korean, by its English. A test holds that every text of every command stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+KOREAN: Mapping[str, str] = {
+    "A job file (YAML). Without it: options and -- COMMAND.": "작업 파일(YAML). 없으면 옵션과 -- 뒤의 명령.",
+    "A job's log: worker 0 by default.": "작업의 로그. 따로 쓰지 않으면 작업자 0.",
+    "A new one-time token for the site's agent; its old credential is revoked when the token is used.": (
+        "사이트 에이전트의 새 일회용 토큰. 토큰을 쓰면 이전 자격 증명은 폐기됩니다."
+    ),
+    "A policy file; may be repeated.": "정책 파일. 여러 번 쓸 수 있습니다.",
+    "A site's agent: enrols once, then takes leases and reports what it observes.": (
+        "사이트의 에이전트. 한 번 등록하고, 임대를 받아 실행하며 본 것을 알립니다."
+    ),
+    "A supervisor beside every process.": "모든 프로세스 곁에 감독 프로그램을 둡니다.",
+    "Address of a Ray dashboard; else this machine.": "Ray 대시보드의 주소. 없으면 이 컴퓨터에서 합니다.",
+    "Address of the federation.": "연합 서버의 주소.",
+    "Address to listen on.": "기다릴 주소.",
+    "All jobs you may see, not only your own.": "내 것만이 아니라 볼 수 있는 모든 작업.",
+    "An earlier run of the job.": "작업의 앞선 실행.",
+    "Answer for a silent site that is not supervised: none of its runs is alive any more.": (
+        "감독되지 않는 사이트가 응답하지 않을 때, 살아 있는 실행이 없음을 책임지고 선언합니다."
+    ),
+    "Any of these, in this order.": "이 가운데 하나. 앞의 것부터 봅니다.",
+    "As seen by this group.": "이 그룹이 볼 때.",
+    "At most so many.": "많아야 이만큼.",
+    "Baselines beside it: fifo,easy,conservative,sjf.": "함께 견줄 기준: fifo,easy,conservative,sjf.",
+    "Bring the schema of a database up to date; every process does so when it starts.": (
+        "데이터베이스 스키마를 최신으로 바꿉니다. 모든 프로세스가 시작할 때 스스로 합니다."
+    ),
+    "C, S or O.": "C, S, O 가운데 하나.",
+    "CPUs a worker.": "작업자마다 CPU 수.",
+    "Create a group below its parent: `dure group create research.kaist.vision`.": (
+        "상위 그룹 아래에 그룹을 만듭니다: `dure group create research.kaist.vision`."
+    ),
+    "Data class of its jobs: C, S or O.": "작업의 자료 등급: C, S, O.",
+    "Do not ask.": "묻지 않습니다.",
+    "Dure (두레): one federation for a nation's AI compute.": "두레: 한 나라의 AI 컴퓨팅을 묶는 하나의 연합.",
+    "Else DURE_ENROLMENT_TOKEN; needed once.": "없으면 DURE_ENROLMENT_TOKEN. 한 번만 필요합니다.",
+    "Emergency stop: end everything of Dure's on the site at once.": "비상 정지: 사이트의 두레 실행을 모두 지금 끝냅니다.",
+    "End jobs for good.": "작업을 아주 끝냅니다.",
+    "End of submissions, in seconds.": "제출이 끝나는 때(초).",
+    "Ended jobs too.": "끝난 작업도.",
+    "Fetch a job's collected outputs.": "모아 둔 작업의 결과물을 받습니다.",
+    "First second of the trace.": "기록의 첫 초.",
+    "Folder for the agent's own files.": "에이전트 자신의 파일을 둘 폴더.",
+    "For somebody else (administrators).": "다른 사람의 것(관리자).",
+    "Forget the stored token. It stays valid until it expires or is revoked.": (
+        "저장된 토큰을 지웁니다. 토큰은 만료되거나 폐기될 때까지 유효합니다."
+    ),
+    "GPU class, e.g. h100.": "GPU 종류. 예: h100.",
+    "GPUs in all; with --workers they are split.": "모두 합한 GPU 수. --workers가 있으면 나눕니다.",
+    "GPUs it gets whenever it asks.": "요청하면 언제나 받는 GPU 수.",
+    "GPUs that are free, and free for me, by class and site.": "비어 있는 GPU와 내가 쓸 수 있는 GPU, 종류와 사이트별로.",
+    "Give a person a role on a group and all below it.": "사용자에게 그룹과 그 아래의 역할을 줍니다.",
+    "Go on until the job ends.": "작업이 끝날 때까지 계속합니다.",
+    "Group to charge, e.g. research.kaist.vision.": "할당량을 쓸 그룹. 예: research.kaist.vision.",
+    "Groups, quotas, offers, order: YAML or JSON.": "그룹, 할당량, 제공, 순서: YAML이나 JSON.",
+    "How large a job's collected outputs may be, in the group and below.": (
+        "그룹과 그 아래에서 작업의 결과물을 얼마까지 모을지 정합니다."
+    ),
+    "How long a lease lasts without renewal.": "임대가 갱신 없이 이어지는 시간.",
+    "Install completion for the current shell.": "지금 쓰는 셸에 자동 완성을 설치합니다.",
+    "It may begin again elsewhere, without its checkpoint.": "체크포인트 없이 다른 곳에서 처음부터 시작해도 됩니다.",
+    "Its weight in what remains.": "남는 몫을 나눌 때의 가중치.",
+    "Job log: .csv, .swf or .jsonl, or as .gz.": "작업 기록: .csv, .swf, .jsonl 또는 그 .gz.",
+    "Job numbers.": "작업 번호들.",
+    "Jobs of this group and below.": "이 그룹과 그 아래의 작업.",
+    "Jobs that wait and run: mine by default.": "기다리고 실행되는 작업. 따로 쓰지 않으면 내 것.",
+    "Keep queued jobs out of the rounds.": "대기 중인 작업을 판단에서 뺍니다.",
+    "Length of the scenario.": "시나리오의 길이.",
+    "Let held jobs go.": "보류한 작업을 풉니다.",
+    "Made-up nation instead: korea.": "기록 대신 지어낸 나라: korea.",
+    "Make a person an operator of the site.": "사용자를 사이트의 운영자로 합니다.",
+    "Make a token useless at once.": "토큰을 지금 못 쓰게 합니다.",
+    "Make a token. It is shown this once.": "토큰을 만듭니다. 이번 한 번만 보입니다.",
+    "Make an administrator, with direct access to the database. Prints a token, this once.": (
+        "데이터베이스에 직접 닿아 관리자를 만듭니다. 토큰을 한 번 출력합니다."
+    ),
+    "Many simulations in parallel: every policy with every seed. What stands after -- goes to each 'dure simulate'.": (
+        "여러 모의실험을 나란히: 모든 정책을 모든 시드로. -- 뒤의 것은 각 'dure simulate'에 갑니다."
+    ),
+    "Memory a worker, e.g. 64GiB.": "작업자마다 메모리. 예: 64GiB.",
+    "Move a group below another parent. It ends no running job.": (
+        "그룹을 다른 상위 그룹 아래로 옮깁니다. 실행 중인 작업은 끝나지 않습니다."
+    ),
+    "NAME=VALUE for the job.": "작업에 줄 NAME=VALUE.",
+    "Name of the job.": "작업의 이름.",
+    "Name of the person.": "사용자의 이름.",
+    "Name of the site.": "사이트의 이름.",
+    "Name of this agent; the host's by default.": "이 에이전트의 이름. 없으면 호스트의 이름.",
+    "New work again, after a cordon, drain or stop.": "cordon, drain, stop 뒤에 새 작업을 다시 받습니다.",
+    "No more jobs than this.": "작업은 이만큼까지.",
+    "Nodes and groups as JSON.": "노드와 그룹(JSON).",
+    "Nothing new on the site, which is meant to become empty.": "새 작업을 받지 않고 사이트를 비웁니다.",
+    "Nothing new on the site; what runs goes on.": "새 작업을 받지 않습니다. 실행 중인 것은 계속됩니다.",
+    "Number of the token.": "토큰의 번호.",
+    "Of this group and below.": "이 그룹과 그 아래의.",
+    "One group.": "그룹 하나.",
+    "One job in full, with its runs.": "작업 하나를 실행까지 모두.",
+    "One site; its operators also see what runs there: size, group and times.": (
+        "사이트 하나. 운영자는 거기서 실행되는 것의 크기, 그룹, 시각도 봅니다."
+    ),
+    "Only inside the guarantee.": "보장분 안에서만.",
+    "Only these states.": "이 상태만.",
+    "Output files to collect.": "모을 결과 파일.",
+    "Part of the scenario's nodes.": "시나리오 노드 가운데 쓸 비율.",
+    "Path of the group, e.g. research.kaist.vision.": "그룹의 경로. 예: research.kaist.vision.",
+    "Path of the group.": "그룹의 경로.",
+    "Path of the new parent.": "새 상위 그룹의 경로.",
+    "Port to listen on.": "기다릴 포트.",
+    "Quota and use of groups. Without a command: of my groups.": "그룹의 할당량과 사용량. 명령이 없으면 내 그룹의 것.",
+    "Quota and use of one group, by GPU class.": "한 그룹의 할당량과 사용량, GPU 종류별로.",
+    "Reason, kept in the record.": "기록에 남는 사유.",
+    "Register a site; the one-time enrolment token for its agent is shown this once.": (
+        "사이트를 등록합니다. 에이전트의 일회용 등록 토큰은 이번 한 번만 보입니다."
+    ),
+    "Replay a job log with the scheduler that production runs. Needs no server.": (
+        "실제 스케줄러로 작업 기록을 다시 돌립니다. 서버가 필요 없습니다."
+    ),
+    "Roles of people on groups.": "그룹에서 사용자의 역할.",
+    "SIZE such as 10GiB, or none: as the group above it.": "10GiB 같은 크기. none이면 상위 그룹과 같습니다.",
+    "Say whether, where and at what cost; submit nothing.": "시작 여부와 곳, 비용만 알리고 제출하지 않습니다.",
+    "Seeds 0 to this, less one.": "0부터 이보다 하나 작은 시드까지.",
+    "Send running jobs back to the queue, by their checkpoint where they have one.": (
+        "실행 중인 작업을 대기열로 돌려보냅니다. 체크포인트가 있으면 저장합니다."
+    ),
+    "Server and scheduler in one process; no other service is needed.": (
+        "서버와 스케줄러를 한 프로세스에서. 다른 서비스가 필요 없습니다."
+    ),
+    "Set a group's quota for a GPU class; what is not named stays as it is. It ends no running job.": (
+        "그룹의 GPU 종류별 할당량을 정합니다. 쓰지 않은 값은 그대로입니다. 실행 중인 작업은 끝나지 않습니다."
+    ),
+    "Shake gaps by 1 ± this.": "제출 간격을 1 ± 이만큼 흔듭니다.",
+    "Show completion for the current shell, to copy it or customize the installation.": (
+        "지금 쓰는 셸의 자동 완성을 보입니다. 복사하거나 고쳐 쓸 수 있습니다."
+    ),
+    "Show states and log until it ends.": "끝날 때까지 상태와 로그를 보입니다.",
+    "Show this message and exit.": "이 도움말을 보이고 끝냅니다.",
+    "Sign in with a token and keep it for the commands that follow.": "토큰으로 로그인하고 다음 명령을 위해 저장합니다.",
+    "Sites, and what is free on them.": "사이트와 거기에 비어 있는 것.",
+    "Sites: clusters behind an agent.": "사이트: 에이전트 뒤의 클러스터.",
+    "Somebody else's (administrators).": "다른 사람의 것(관리자).",
+    "Submissions this much denser.": "제출을 이만큼 촘촘하게.",
+    "Submit a job: `dure submit job.yaml`, or `dure submit --group G --gpus 8 -- python train.py`.": (
+        "작업을 제출합니다: `dure submit job.yaml` 또는 `dure submit --group G --gpus 8 -- python train.py`."
+    ),
+    "Take a role away. The person's running jobs go on; a manager may cancel them.": (
+        "역할을 거둡니다. 그 사람의 실행 중인 작업은 계속되고, 관리자가 취소할 수 있습니다."
+    ),
+    "Take the role away.": "역할을 거둡니다.",
+    "The HTTP server alone; any number of them.": "HTTP 서버만. 몇 개든 띄울 수 있습니다.",
+    "The group tree.": "그룹 트리.",
+    "The groups I may see.": "내가 볼 수 있는 그룹.",
+    "The job's number.": "작업의 번호.",
+    "The one trust domain it serves when it does not isolate its users.": (
+        "사용자를 격리하지 않는 사이트가 섬기는 단 하나의 신뢰 영역."
+    ),
+    "The reason, kept in the record and shown with the site.": "기록에 남고 사이트와 함께 보이는 사유.",
+    "The record: who changed what, and why; the oldest first.": "기록: 누가 무엇을 왜 바꿨는지, 오래된 것부터.",
+    "The same seed gives the same result.": "같은 시드는 같은 결과를 냅니다.",
+    "The scheduler alone: one leads, others stand by.": "스케줄러만. 하나가 이끌고 나머지는 기다립니다.",
+    "The state's own building.": "국가 소유의 건물.",
+    "The network is cut off for classified work.": "비밀 업무용으로 분리된 망.",
+    "The most it uses, N or none.": "가장 많이 쓸 수 있는 수. N이나 none.",
+    "The most it borrows, N or none.": "가장 많이 빌릴 수 있는 수. N이나 none.",
+    "The most it lends, N or none.": "가장 많이 빌려줄 수 있는 수. N이나 none.",
+    "The token; better read from the prompt or standard input (-).": (
+        "토큰. 물음에 답하거나 표준 입력(-)으로 주는 편이 낫습니다."
+    ),
+    "Tokens, without their secrets.": "토큰들. 비밀은 보이지 않습니다.",
+    "Tokens: each acts for one person.": "토큰: 저마다 한 사람을 대신합니다.",
+    "Tries after a failure.": "실패한 뒤 다시 해 볼 횟수.",
+    "Users cannot reach each other's work.": "사용자끼리 서로의 작업에 닿을 수 없습니다.",
+    "What the token is for.": "토큰의 쓰임.",
+    "Where they stand; the owner's by default.": "장비가 있는 곳. 없으면 소유자의 곳.",
+    "Where to put the outputs.": "결과물을 둘 곳.",
+    "Who I am here, and what I may.": "여기서 내가 누구이며 무엇을 할 수 있는지.",
+    "Who has a role on a group.": "그룹에 역할이 있는 사람.",
+    "Who operates a site.": "사이트를 운영하는 사람.",
+    "Who owns the machines.": "장비의 소유자.",
+    "Who runs them; the owner by default.": "장비의 운영자. 없으면 소유자.",
+    "Who trusts one another on a shared machine.": "한 컴퓨터를 함께 써도 되는 신뢰 영역.",
+    "Why a job waits, with numbers, for every site considered, and what would start it.": (
+        "작업이 기다리는 까닭을 사이트마다 수와 함께 말하고, 무엇이 있으면 시작하는지 알립니다."
+    ),
+    "Work out what no schedule could beat; may take long.": "어떤 일정도 넘을 수 없는 한계를 구합니다. 오래 걸릴 수 있습니다.",
+    "Worker of the gang.": "작업자의 번호.",
+    "Workers of the gang.": "함께 시작하는 작업자 수.",
+    "Working directory to send.": "보낼 작업 폴더.",
+    "Write a page with plots here, as HTML.": "그림이 있는 HTML 보고서를 여기에 씁니다.",
+    "Write every figure here.": "모든 수치를 여기에 씁니다.",
+    "Write every run segment here, as CSV.": "모든 실행 구간을 CSV로 여기에 씁니다.",
+    "e.g. 1h30m; the job is ended then.": "예: 1h30m. 그때 작업을 끝냅니다.",
+    "e.g. 30d.": "예: 30d.",
+    "ko or en; else from the locale.": "ko나 en. 없으면 로캘을 따릅니다.",
+    "local: COUNTxGPUS:CLASS, e.g. 4x8:h100; may be repeated.": "local: 개수xGPU수:종류. 예: 4x8:h100. 여러 번 쓸 수 있습니다.",
+    "local: the same as TOML.": "local: 같은 것을 TOML로.",
+    "low, normal or high.": "low, normal, high 가운데 하나.",
+    "none, low, mid or high.": "none, low, mid, high 가운데 하나.",
+    "public, startup, research, national or partner (top level).": (
+        "public, startup, research, national, partner 가운데 하나(맨 위 그룹)."
+    ),
+    "ray or local.": "ray나 local.",
+    "ray: address for the site's own gangs.": "ray: 사이트의 작업자들이 에이전트에 닿을 주소.",
+    "ray: class of nodes that do not say theirs.": "ray: 종류를 알리지 않는 노드의 GPU 종류.",
+    "ray: the dashboard's address.": "ray: 대시보드의 주소.",
+    "read, submit, manage.": "read, submit, manage.",
+    "redis://…: wake-ups between processes.": "redis://…: 프로세스 사이의 알림.",
+    "sqlite:///FILE or postgresql://….": "sqlite:///파일 또는 postgresql://….",
+    "table, wide, json, yaml or name.": "table, wide, json, yaml, name 가운데 하나.",
+    "viewer, submitter, manager; on federation administrator, auditor.": (
+        "viewer, submitter, manager. federation에서는 administrator, auditor."
+    ),
+    "Processes of a federation": "연합의 프로세스",
+}
