@@ -110,6 +110,7 @@ KOREAN: Mapping[str, str] = {
     "Path of the group, e.g. research.kaist.vision.": "그룹의 경로. 예: research.kaist.vision.",
     "Path of the group.": "그룹의 경로.",
     "Path of the new parent.": "새 상위 그룹의 경로.",
+    "HOST:PORT for /healthz, /readyz and /metrics; else none.": "/healthz, /readyz, /metrics를 내줄 HOST:PORT. 없으면 열지 않음.",
     "Port to listen on.": "기다릴 포트.",
     "Quota and use of groups. Without a command: of my groups.": "그룹의 할당량과 사용량. 명령이 없으면 내 그룹의 것.",
     "Quota and use of one group, by GPU class.": "한 그룹의 할당량과 사용량, GPU 종류별로.",
