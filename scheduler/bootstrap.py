@@ -280,7 +280,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as fault:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on ({fault.strerror or fault}): choose another --port, --host or --metrics-address",
+            f"{host}:{port} cannot be listened on ({fault.strerror or fault}): choose other --port, --host or --metrics-address",
             f"{host}:{port}을(를) 쓸 수 없습니다({fault.strerror or fault}). --port, --host 또는 --metrics-address를 바꾸십시오",
         ) from fault
 
