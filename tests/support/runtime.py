@@ -15,7 +15,15 @@ from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.reason import Refusal
 from scheduler.model.shape import DataClass
-from scheduler.model.wire import CapacityReport, NodeReport, RunReport, SyncRequest, SyncResponse, digest_of_runs
+from scheduler.model.wire import (
+    PROTOCOL_VERSION,
+    CapacityReport,
+    NodeReport,
+    RunReport,
+    SyncRequest,
+    SyncResponse,
+    digest_of_runs,
+)
 from scheduler.service.agent_sync import AgentSync
 from scheduler.service.caller import Caller
 from scheduler.service.follow import Follower
@@ -79,7 +87,7 @@ class ScriptedAgent:
         """The next request."""
         self.sequence += 1
         told: dict[str, Any] = {
-            "protocol": 1, "agent": "agent-1", "sequence": self.sequence, "complete": False, "runs": reports,
+            "protocol": PROTOCOL_VERSION, "agent": "agent-1", "sequence": self.sequence, "complete": False, "runs": reports,
         }  # fmt: skip
         return SyncRequest.model_validate(told | values)
 
