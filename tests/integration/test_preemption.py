@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from clearings import make_way_in
+from eventually import eventually
 from live_federation import LiveFederation, Person, live_federation
 from making_way import SAVES, assert_ledger_balances, steps
 from real_postgresql import PostgreSql
@@ -42,6 +43,7 @@ def test_a_run_saves_its_state_makes_way_and_goes_on_from_there_when_the_nodes_a
         researcher, GROUP, steps(progress), gpus_per_worker=8, checkpoint=SAVES, priority_class="low"
     )
     federation.wait(researcher, victim, "running")
+    eventually(progress.exists, 20, "the command has set its trap")
     claimant = federation.job(
         researcher, GROUP, ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"], gpus_per_worker=8
     )

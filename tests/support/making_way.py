@@ -13,10 +13,11 @@ SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "30s"}
 
 
 def steps(progress: Path) -> list[str]:
-    """A command that works until it is told to save, and is done at once where it finds what it had saved."""
+    """A command whose every worker works until it is told to save, and is done at once where it finds what it saved."""
+    saved = "$DURE_CHECKPOINT_DIR/saved-$RANK"
     script = (
-        f'trap "echo step > $DURE_CHECKPOINT_DIR/saved; echo saved >> {progress}; exit 1" USR1;'
-        f" if [ -e $DURE_CHECKPOINT_DIR/saved ]; then echo resumed >> {progress}; exit 0; fi;"
+        f'trap "echo step > {saved}; echo saved >> {progress}; exit 1" USR1;'
+        f" if [ -e {saved} ]; then echo resumed >> {progress}; exit 0; fi;"
         f" echo begun >> {progress}; while :; do sleep 0.05; done"
     )
     return ["sh", "-c", script]
