@@ -60,7 +60,7 @@ class Held:
         return Earmarked(job=job, site=SiteId(self.site), gpu_class=self.gpu_class, gang=gang)
 
     def is_redeemed_by(self, start: Start) -> bool:
-        """Whether a start puts the same workers on the very nodes that are held. What nodes are called may have changed."""
-        mine = [(node, first, workers) for node, _, first, workers in self.gang]
-        theirs = [(node, first, workers) for node, _, first, workers in start.gang]
+        """Whether a start puts as many workers on the very nodes that are held, in the same order."""
+        mine = [(node, workers) for node, _, _, workers in self.gang]
+        theirs = [(node, workers) for node, _, _, workers in start.gang]
         return (self.site, self.gpu_class, mine) == (start.site, start.gpu_class, theirs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from scheduler.cycle.plan import Earmark, Plan, Stop
-from scheduler.model.ids import JobId
+from scheduler.model.ids import JobId, RunId
 from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import SiteState
 from scheduler.service.earmark import Held
@@ -79,7 +79,8 @@ def commit_clearings(
     known = jobs.by_ids(transaction.connection, sorted(wanted))
     live = runs.by_ids(transaction.connection, [stop.run for stop in stops])
     active = {row.id for row in sites.every(transaction.connection) if row.state == SiteState.ACTIVE.value}
-    work = _Work(transaction, known, live)
+    places = {each.earmark.site for each in clearings if each.earmark is not None}
+    work = _Work(transaction, known, live, runs.leaving(transaction.connection, places))
     for clearing in clearings:
         if _still_serves(clearing, known, active):
             work.take(clearing)
@@ -118,10 +119,20 @@ def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[i
 class _Work:
     """Rows of one transaction, collected."""
 
-    def __init__(self, transaction: WriteTransaction, known: Mapping[int, JobRow], live: Mapping[int, RunRow]) -> None:
+    def __init__(
+        self,
+        transaction: WriteTransaction,
+        known: Mapping[int, JobRow],
+        live: Mapping[int, RunRow],
+        leaving: Iterable[RunRow],
+    ) -> None:
         self._transaction = transaction
         self._known = known
         self._live = live
+        self._leaving_on: dict[int, list[RunRow]] = {}
+        for run in leaving:
+            for node in {part[0] for part in run.gang}:
+                self._leaving_on.setdefault(node, []).append(run)
         self._runs: dict[int, tuple[object, ...]] = {}
         self._jobs: list[tuple[object, ...]] = []
         self._earmarks: list[tuple[object, ...]] = []
@@ -129,15 +140,15 @@ class _Work:
 
     def take(self, clearing: Clearing) -> None:
         """Stops, and what they are for."""
-        until_ms = self._transaction.now_ms
-        leaving: list[int] = []
-        for stop in clearing.stops:
-            gone_ms = self._stop(stop)
-            if gone_ms is not None:
-                leaving.append(stop.run)
-                until_ms = max(until_ms, gone_ms)
-        if clearing.earmark is not None:
-            self._hold(clearing.earmark, Held.of(clearing.earmark, until_ms, leaving))
+        told = {stop.run: self._stop(stop) for stop in clearing.stops}
+        if clearing.earmark is None:
+            return
+        gone_ms = {run: at_ms for run, at_ms in told.items() if at_ms is not None}
+        for node, *_ in clearing.earmark.gang:
+            # Those that were going anyway are waited for as well.
+            gone_ms.update({RunId(run.id): self._gone_ms(run) for run in self._leaving_on.get(node, ())})
+        until_ms = max(gone_ms.values(), default=self._transaction.now_ms)
+        self._hold(clearing.earmark, Held.of(clearing.earmark, until_ms, sorted(gone_ms)))
 
     def _stop(self, stop: Stop) -> int | None:
         """Tell a run to stop; answer by when it is gone, None where it is gone already."""
@@ -146,7 +157,7 @@ class _Work:
         if run is None or job is None or run.job_id != job.id or run.phase == RunPhase.ENDED.value:
             return None
         if run.stop_cause is not None:
-            return (run.stop_requested_ms or transaction.now_ms) + (run.stop_grace_ms or 0)
+            return self._gone_ms(run)
         gone_ms = transaction.now_ms + stop.grace_ms
         if run.id in self._runs:
             return gone_ms
@@ -162,6 +173,11 @@ class _Work:
             )
             transaction.after_commit(f"job:{job.id}")
         return gone_ms
+
+    def _gone_ms(self, run: RunRow) -> int:
+        """By when a run that was told to stop before is gone."""
+        told_ms = self._transaction.now_ms if run.stop_requested_ms is None else run.stop_requested_ms
+        return told_ms + (run.stop_grace_ms or 0)
 
     def _hold(self, earmark: Earmark, held: Held) -> None:
         self._earmarks.append((earmark.job, held.as_json()))

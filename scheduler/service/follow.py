@@ -11,7 +11,6 @@ from quota.tree import Quota as TreeQuota
 from scheduler.clock import Clock
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
-from scheduler.cycle.plan import StopCause
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.job_state import JobState, RunPhase
@@ -40,7 +39,6 @@ _JOB_COLUMNS = (
     jobs.c.not_before_ms,
     jobs.c.earmark,
 )
-_STOPPED_BY_ROUNDS = frozenset(cause.value for cause in StopCause)
 
 
 def security_of(site: SiteRow) -> SecurityGrade:
@@ -245,7 +243,7 @@ def _run(row: Any) -> LiveRun:
         priority=row.priority,
         grace_ms=row.grace_ms,
         checkpoints=row.checkpoints,
-        leaving=row.stop_cause in _STOPPED_BY_ROUNDS or row.stop_preemptor is not None,
+        leaving=row.stop_cause is not None,
     )
 
 

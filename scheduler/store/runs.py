@@ -107,6 +107,12 @@ def live_at(connection: Connection, site_id: int) -> list[RunRow]:
     return all_of(RunRow, connection, statement.order_by(runs.c.id))
 
 
+def leaving(connection: Connection, site_ids: Iterable[int]) -> list[RunRow]:
+    """Return the runs of these sites that were told to stop and have not ended, by id."""
+    here = (runs.c.site_id.in_(sorted(site_ids)), runs.c.phase != RunPhase.ENDED.value, runs.c.stop_cause.is_not(None))
+    return all_of(RunRow, connection, select(runs).where(*here).order_by(runs.c.id))
+
+
 def live(connection: Connection) -> list[RunRow]:
     """Return all runs that have not ended, by id."""
     return all_of(RunRow, connection, select(runs).where(runs.c.phase != RunPhase.ENDED.value).order_by(runs.c.id))

@@ -191,6 +191,27 @@ def test_a_run_that_has_ended_is_left_alone_and_its_nodes_are_held(stage: Stage,
     assert stage.job(claimant).state == "leased"
 
 
+def test_runs_that_leave_the_held_nodes_anyway_are_waited_for_as_well(stage: Stage, agent: ScriptedAgent) -> None:
+    group = stage.group()
+    going, victim = stage.submit(group, 2, gpus_per_worker=4, checkpoint=SAVES)
+    elsewhere = stage.agent("site-2")
+    (far,) = stage.submit(group, gpus_per_worker=8)
+    assert stage.turn() == 3
+    agent.sync(*(runs_now(stage.run(job), 1) for job in (going, victim)))
+    elsewhere.sync(runs_now(stage.run(far), 1))
+    (claimant,) = stage.submit(group, gpus_per_worker=8)
+    for job in (going, far):
+        act(stage, job, JobAction.CANCEL)
+    stage.clock.advance(30)
+    plan = plan_of(
+        stop_of(stage.run(victim), claimant, grace_ms=1_000), earmark_on(stage.job(claimant), stage.run(victim))
+    )
+    assert commit(stage, plan).count == 2
+    held = stage.job(claimant).earmark or {}
+    assert held["runs"] == sorted(stage.run(job).id for job in (going, victim))
+    assert held["until_ms"] == stage.clock.now_ms() + 60_000
+
+
 def test_a_recall_stops_runs_for_nobody(stage: Stage, agent: ScriptedAgent) -> None:
     victim, claimant = full_and_waiting(stage, agent)
     cleared = commit(stage, plan_of(stop_of(stage.run(victim), None, StopCause.RECALLED, grace_ms=5_000)))
