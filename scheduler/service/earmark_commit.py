@@ -189,6 +189,7 @@ class _Work:
         self._transaction.after_commit(f"job:{earmark.job}")
 
     def write(self) -> Cleared:
+        """Write everything collected, and answer what that was."""
         columns = ("stop_cause", "stop_grace_ms", "stop_requested_ms", "stop_preemptor")
         runs.change_many(self._transaction, columns, list(self._runs.values()))
         jobs.change_many(self._transaction, ("state",), self._jobs)

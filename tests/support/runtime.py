@@ -211,10 +211,10 @@ class Stage:
         self.runtime.database.run(lambda transaction: jobs.change(transaction, job_id, **values))
 
     def charged(self, run_id: int) -> list[int]:
-        """What a run's group was charged, entry by entry, in GPU-milliseconds; each has its counterpart."""
+        """What a run's group was charged or lost, entry by entry, in GPU-milliseconds; each has its counterpart."""
         with self.runtime.database.read() as connection:
             entries = ledger.of_run(connection, run_id)
-        debits = [each.gpu_milliseconds for each in entries if each.account_kind == ledger.CONSUMER]
+        debits = [each.gpu_milliseconds for each in entries if each.account_kind != ledger.PROVIDER]
         assert sum(each.gpu_milliseconds for each in entries) == 0, entries
         assert [-each.gpu_milliseconds for each in entries if each.account_kind == ledger.PROVIDER] == debits
         return debits
