@@ -1,7 +1,7 @@
 """How long one exact division of a class in a large tree takes: ``python -m benchmarks.fair_share``.
 
 The last line is one JSON object. ``seconds_*`` time ``fair_share`` alone; the others the rest of what a
-round asks of ``quota``: order, availability of every group, and one start charged and released.
+round asks of ``quota``: availability of every group, and one start charged and released.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 
 from quota.admission import Usage, available, available_all
 from quota.fair_share import fair_share
-from quota.order import starvation_order
 from quota.tree import ClassTree, Group, IntArray, Quota, QuotaTree
 
 
@@ -84,7 +83,6 @@ def main() -> None:
                 "groups": len(tree),
                 "seconds_p50": median,
                 "seconds_p99": slowest,
-                "order_seconds_p50": seconds(lambda: starvation_order(usage, shares), given.repeats)[0],
                 "available_all_seconds_p50": seconds(lambda: available_all(usage), given.repeats)[0],
                 "usage_seconds_p50": seconds(lambda: Usage(tree, capacity, shares.own), given.repeats)[0],
                 "copy_seconds_p50": seconds(usage.copy, given.repeats)[0],

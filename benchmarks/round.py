@@ -1,6 +1,7 @@
 """One round of the scheduler, state in memory: ``python -m benchmarks.round --nodes N --jobs J --groups G``.
 
-``--shapes`` is how many different shapes the jobs have; ``--full`` fills the cluster first, so that nothing can start.
+``--shapes`` is how many different shapes the jobs have; ``--full`` fills the cluster first, so that nothing can start;
+``--contested`` fills it with runs of one group that may be preempted, so that the others reclaim all that one round may.
 A round is snapshot, ``decide`` and ``check_plan``. The last line is one JSON object.
 """
 
@@ -114,7 +115,7 @@ def put_jobs(federation: Federation, jobs: int, groups: list[GroupId], shapes: l
     federation.put_waiting(waiting)
 
 
-def fill(federation: Federation, nodes: int, group: GroupId) -> None:
+def fill(federation: Federation, nodes: int, group: GroupId, *, preemptible: bool) -> None:
     """One run on every node: nothing is free."""
     for number in range(nodes):
         federation.put_run(
@@ -128,6 +129,7 @@ def fill(federation: Federation, nodes: int, group: GroupId) -> None:
                 cpus_per_worker=1,
                 memory_mib_per_worker=1,
                 gang=((NodeId(number + 1), 1),),
+                preemptible=preemptible,
             )
         )
 
@@ -150,14 +152,15 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--shapes", type=int, default=1_000)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--contested", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     federation = Federation()
     put_sites(federation, options.nodes)
     groups = put_groups(federation, options.groups, options.nodes * GPUS_A_NODE)
     put_jobs(federation, options.jobs, groups, put_shapes(federation, options.shapes))
-    if options.full:
-        fill(federation, options.nodes, groups[0])
+    if options.full or options.contested:
+        fill(federation, options.nodes, groups[0], preemptible=options.contested)
     federation.snapshot()
     gc.freeze()
     seconds, decide_seconds, plan = [], [], None
@@ -178,6 +181,8 @@ def main() -> None:
         "seconds_without_check_p50": round(sorted(decide_seconds)[len(seconds) // 2], 4),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "started": len(plan.starts),
+        "earmarked": len(plan.earmarks),
+        "stopped": len(plan.stops),
         "verdicts": len(plan.verdicts),
         "verdict_seconds_p50": verdict_seconds(plan.verdicts),
     }

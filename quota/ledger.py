@@ -11,8 +11,6 @@ intervals that are true.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,22 +98,6 @@ def correction(entered: RunInterval, known: RunInterval) -> tuple[Posting, ...]:
     if entered == known:
         return ()
     return _posting(entered, -1), charge(known)
-
-
-def balances(entries: Iterable[Entry]) -> dict[tuple[Account, str], int]:
-    """Return GPU-milliseconds by account and class: groups' debts are positive, sites' dues negative."""
-    sums: defaultdict[tuple[Account, str], int] = defaultdict(int)
-    for entry in entries:
-        sums[entry.account, entry.gpu_class] += entry.gpu_milliseconds
-    return dict(sums)
-
-
-def imbalances(entries: Iterable[Entry]) -> dict[tuple[int, str], int]:
-    """Return, by run and class, what debits exceed credits by where they differ: nothing, if all is well."""
-    sums: defaultdict[tuple[int, str], int] = defaultdict(int)
-    for entry in entries:
-        sums[entry.run_id, entry.gpu_class] += entry.gpu_milliseconds
-    return {key: total for key, total in sums.items() if total}
 
 
 def _posting(interval: RunInterval, sign: int) -> Posting:

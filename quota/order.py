@@ -13,11 +13,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy as np
-
 from quota.admission import Usage
 from quota.fair_share import FairShares
-from quota.tree import IntArray
 
 
 class TurnRank(IntEnum):
@@ -33,26 +30,8 @@ class TurnRank(IntEnum):
 TurnKey = tuple[TurnRank, float, int, int]
 
 
-def starvation_order(usage: Usage, shares: FairShares) -> IntArray:
-    """Return the positions of all groups, the one whose turn is first in front."""
-    below_own = usage.used < usage.guaranteed
-    below_own[0] = False  # the root's guarantee is the capacity: being below it sets nobody apart
-    below_above = np.zeros_like(below_own)
-    for _, below, _ in usage.tree.descents():
-        parents = usage.tree.parent[below]
-        below_above[below] = below_own[parents] | below_above[parents]
-    rank = np.where(
-        below_own,
-        TurnRank.BELOW_OWN_GUARANTEE,
-        np.where(below_above, TurnRank.BELOW_GUARANTEE_ABOVE, TurnRank.SHARING),
-    )
-    ratio = np.where(shares.own > 0, usage.own / np.maximum(shares.own, 1), np.inf)
-    order: IntArray = np.lexsort((usage.tree.path_rank, usage.own, ratio, rank))
-    return order
-
-
 def turn_key(usage: Usage, shares: FairShares, group: int) -> TurnKey:
-    """Return one group's key as use stands now: keys sort as ``starvation_order`` does. O(depth)."""
+    """Return one group's key as use stands now; the smallest key has its turn. O(depth)."""
     tree = usage.tree
     position = tree.position(group)
     own, share = int(usage.own[position]), int(shares.own[position])

@@ -216,20 +216,15 @@ class LocalConnector:
 
     def lose_node(self, name: str) -> None:
         """Fault: the node dies. Its processes are killed without a word, and it is no longer healthy."""
-        self._set_health(name, healthy=False)
+        self._mark_lost(name)
         for gang in self._live():
             gang.lose_node(name)
         self._notify()
 
-    def repair_node(self, name: str) -> None:
-        """End of the fault: the node is back, empty."""
-        self._set_health(name, healthy=True)
-        self._notify()
-
-    def _set_health(self, name: str, *, healthy: bool) -> None:
+    def _mark_lost(self, name: str) -> None:
         with self._lock:
             self._nodes = tuple(
-                node.model_copy(update={"healthy": healthy}) if node.name == name else node for node in self._nodes
+                node.model_copy(update={"healthy": False}) if node.name == name else node for node in self._nodes
             )
 
     def close(self) -> None:

@@ -189,7 +189,7 @@ class SimulatedConnector:
     def lose_node(self, name: str) -> None:
         """Fault: the node dies, with every run that has a worker on it."""
         with self._changed:
-            self._set_health(name, healthy=False)
+            self._mark_lost(name)
             now_ms = self._clock.now_ms()
             for run_id in sorted(self._live):
                 order = self._runs[run_id].order
@@ -197,16 +197,10 @@ class SimulatedConnector:
                     self._end(run_id, now_ms, EndCause.NODE_LOST, None, f"node {name} was lost")
         self._notify()
 
-    def repair_node(self, name: str) -> None:
-        """End of the fault."""
-        with self._changed:
-            self._set_health(name, healthy=True)
-        self._notify()
-
-    def _set_health(self, name: str, *, healthy: bool) -> None:
-        (self._lost.discard if healthy else self._lost.add)(name)
+    def _mark_lost(self, name: str) -> None:
+        self._lost.add(name)
         self._nodes = tuple(
-            node.model_copy(update={"healthy": healthy}) if node.name == name else node for node in self._nodes
+            node.model_copy(update={"healthy": False}) if node.name == name else node for node in self._nodes
         )
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable
 from functools import partial
+from math import ceil
 from typing import Annotated, Any, TypeVar, cast
 
 import orjson
@@ -72,7 +73,7 @@ async def keep_rate(
     )
     wait_seconds = await run_in_threadpool(ask) if runtime.limiter.blocking else ask()
     if wait_seconds > 0:
-        raise RefusedError(refuse(ReasonCode.RATE_LIMITED, retry_after_seconds=round(wait_seconds, 3)))
+        raise RefusedError(refuse(ReasonCode.RATE_LIMITED, retry_after_seconds=ceil(wait_seconds * 1000) / 1000))
 
 
 def scoped_to(caller: Caller, scope: Scope) -> Caller:

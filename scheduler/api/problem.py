@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -134,7 +135,7 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
         extra.setdefault("WWW-Authenticate", 'Bearer realm="dure"')
     retry_after = problem.numbers.get("retry_after_seconds")
     if problem.status == 429 and retry_after is not None:
-        extra.setdefault("Retry-After", str(max(1, round(float(retry_after)))))
+        extra.setdefault("Retry-After", str(max(1, ceil(float(retry_after)))))
     return Response(problem_json(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=extra)
 
 

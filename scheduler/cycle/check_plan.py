@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from quota.admission import Usage
+from scheduler.cycle.check_stops import overfull_soon, start_of, wrong_earmarks, wrong_stops
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, MEMORY, WORKERS
 from scheduler.cycle.snapshot import Snapshot, takes_work
@@ -30,6 +31,8 @@ class Law(StrEnum):
     WRONG_GPU_CLASS = "wrong_gpu_class"
     QUOTA = "quota"  #: a group holds more than its ceiling, or the federation more than there is
     GUARANTEE = "guarantee"  #: non-preemptible work above its group's guarantee
+    STOP = "stop"  #: a run that may not be ended, or not for this job
+    EARMARK = "earmark"  #: redeemed or withdrawn without one, or on other nodes
     NO_VERDICT = "no_verdict"  #: a class that waits on without a reason
 
 
@@ -44,14 +47,20 @@ class Violation:
 def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
     """Everything that is wrong with a plan; empty for a lawful one."""
     started = Started.of(snapshot, plan.starts)
-    unknown = [Violation(Law.NOT_WAITING, f"job {job}") for job in started.job[started.row < 0].tolist()]
-    if unknown:  # of what else they would break nothing can be said
-        return tuple(unknown)
+    pledged = Started.of(snapshot, [start_of(earmark) for earmark in plan.earmarks])
+    jobs = np.concatenate((started.job[started.row < 0], pledged.job[pledged.row < 0])).tolist()
+    jobs += np.intersect1d(started.job, pledged.job).tolist()
+    if jobs:  # of what else they would break nothing can be said
+        return tuple(Violation(Law.NOT_WAITING, f"job {job}") for job in jobs)
     return (
         *_check_places(snapshot, started),
+        *_check_places(snapshot, pledged),
         *_check_nodes(snapshot, started),
-        *_check_quotas(snapshot, started),
-        *_check_verdicts(snapshot, plan, started),
+        *_check_quotas(snapshot, plan, started, pledged),
+        *_check_verdicts(snapshot, plan, started, pledged),
+        *(Violation(Law.EARMARK, detail) for detail in wrong_earmarks(snapshot, plan)),
+        *(Violation(Law.STOP, detail) for detail in wrong_stops(snapshot, plan)),
+        *(Violation(Law.NODE_OVERFULL, detail) for detail in overfull_soon(snapshot, plan)),
     )
 
 
@@ -114,39 +123,53 @@ def _check_nodes(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     if not touched:
         return
     for run in snapshot.runs.values():
-        for node_id, workers in run.gang:
-            held = touched.get(node_id)
-            if held is not None:
-                held[0] += workers * run.gpus_per_worker
-                held[1] += workers * run.cpus_per_worker
-                held[2] += workers * run.memory_mib_per_worker
+        _hold(touched, run.gang, (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker))
+    for earmark in snapshot.earmarks.values():
+        shape = snapshot.shapes[earmark.job.shape]
+        _hold(touched, earmark.gang, (shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker))
     for node_id, (gpus, cpus, memory_mib) in touched.items():
         node = snapshot.nodes[node_id]
         if not node.healthy or gpus > node.gpus or cpus > node.cpus or memory_mib > node.memory_mib:
             yield Violation(Law.NODE_OVERFULL, f"node {node.name} would hold {(gpus, cpus, memory_mib)}")
 
 
-def _check_quotas(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
-    """Only what starts may not break a bound: a group that held too much before and starts nothing is no violation."""
-    columns = _shape_columns(snapshot, started)
-    class_of = np.array([gpu_class for _, gpu_class in snapshot.pools] + [""])[started.pool]
+def _hold(touched: dict[NodeId, list[int]], gang: Iterable[tuple[NodeId, int]], amounts: tuple[int, int, int]) -> None:
+    for node_id, workers in gang:
+        held = touched.get(node_id)
+        if held is not None:
+            for at, amount in enumerate(amounts):
+                held[at] += workers * amount
+
+
+def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Started) -> Iterator[Violation]:
+    """What starts or is earmarked may not break a bound, nor raise what is held above one already.
+
+    What is told to stop counts no more.
+    """
+    rows, pools = (np.concatenate(pair) for pair in ((started.row, pledged.row), (started.pool, pledged.pool)))
+    columns = snapshot.shapes.columns[:, snapshot.shapes.indices(snapshot.table.shape[rows])]
+    class_of = np.array([gpu_class for _, gpu_class in snapshot.pools] + [""])[pools]
     for gpu_class in sorted(set(class_of.tolist()) - {""}):
         here = class_of == gpu_class
         tree, capacity = snapshot.tree.of_class(gpu_class), snapshot.capacity(gpu_class)
-        groups, which = np.unique(snapshot.table.group[started.row[here]], return_inverse=True)
+        groups, which = np.unique(snapshot.table.group[rows[here]], return_inverse=True)
         position = np.array([tree.position(int(group)) for group in groups], np.int64)
         gpus = (columns[WORKERS] * columns[GPUS])[here]
         own = tree.array({group: used for group, used in snapshot.own_use.get(gpu_class, {}).items() if used})
+        for stop in plan.stops:
+            run = snapshot.runs.get(stop.run)
+            if run is not None and run.gpu_class == gpu_class:
+                own[tree.position(run.group)] -= run.gpus
         before = Usage(tree, capacity, own)
         np.add.at(own, position[which], gpus)
         after = Usage(tree, capacity, own)
-        held = after.held()
+        held, held_before = after.held(), before.held()
         path = set(position.tolist())
         for each in position.tolist():
             while (each := int(tree.parent[each])) >= 0:
                 path.add(each)
         for each in sorted(path):
-            if int(held[each]) > int(after.bound[each]):
+            if int(held[each]) > max(int(after.bound[each]), int(held_before[each])):
                 yield Violation(Law.QUOTA, f"group {tree.group_ids[each]} would hold {held[each]} of {gpu_class}")
         firm = np.bincount(which, weights=gpus * columns[FIRM][here], minlength=len(groups)).astype(np.int64)
         above = (firm > 0) & (before.used[position] + firm > before.guaranteed[position])
@@ -154,9 +177,9 @@ def _check_quotas(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
             yield Violation(Law.GUARANTEE, f"group {groups[at]} would run {firm[at]} that cannot be preempted")
 
 
-def _check_verdicts(snapshot: Snapshot, plan: Plan, started: Started) -> Iterator[Violation]:
+def _check_verdicts(snapshot: Snapshot, plan: Plan, started: Started, pledged: Started) -> Iterator[Violation]:
     table = snapshot.table
-    gone = np.bincount(started.row, minlength=len(table.start))
+    gone = np.bincount(np.concatenate((started.row, pledged.row)), minlength=len(table.start))
     waits_on = np.flatnonzero(table.start + gone < table.stop)
     if isinstance(plan.verdicts, Verdicts):
         silent = np.setdiff1d(waits_on, plan.verdicts.rows).tolist()

@@ -13,6 +13,7 @@ import numpy as np
 
 from quota.admission import available_all
 from scheduler.cycle.plan import Plan
+from scheduler.cycle.reclaim import reclaim
 from scheduler.cycle.redeem import redeem
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
@@ -31,6 +32,7 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     round_ = Round(snapshot)
     redeemed = redeem(snapshot)
     place(round_)
+    reclaimed = reclaim(round_, now_ms)
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)
     return Plan(
         starts=starts,
@@ -39,6 +41,8 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
         seed=seed,
         redeemed=redeemed.starts,
         withdrawn=redeemed.withdrawn,
+        stops=reclaimed.stops,
+        earmarks=reclaimed.earmarks,
     )
 
 

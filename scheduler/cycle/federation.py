@@ -39,13 +39,13 @@ class Federation:
         self._runs: dict[RunId, LiveRun] = {}
         self._earmarks: dict[JobId, Earmarked] = {}
         self._node_use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
+        self._node_leaving: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._own_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
+        self._leaving_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
+        self._displaceable_use: defaultdict[str, defaultdict[tuple[GroupId, int], int]] = defaultdict(
+            lambda: defaultdict(int)
+        )
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
-
-    def set_policy(self, policy: DataClassPolicy) -> None:
-        """Decide by another version of the data classes' rules."""
-        self._policy = policy
-        self._rules = {}
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
         """Replace the whole tree. Raises ``quota.errors.TreeError`` for what makes no tree."""
@@ -89,10 +89,6 @@ class Federation:
         self._queues.drop(job_id)
         self._drop_earmark(job_id)
 
-    def is_waiting(self, job_id: JobId) -> bool:
-        """Whether a job waits, with nodes held for it or without."""
-        return job_id in self._queues or job_id in self._earmarks
-
     def put_earmark(self, earmark: Earmarked) -> None:
         """Hold nodes and quota for a waiting job, whose shape has to be known. Rounds place it there and nowhere else."""
         self.drop_waiting(earmark.job.id)
@@ -126,11 +122,13 @@ class Federation:
             nodes=self._nodes.copy(),
             shapes=self._shapes,
             pools={
-                key: self._pools[key].show(self._node_use)
+                key: self._pools[key].show(self._node_use, self._node_leaving)
                 for key in sorted(self._pools)
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
             own_use={name: dict(use) for name, use in self._own_use.items()},
+            leaving_use={name: dict(use) for name, use in self._leaving_use.items()},
+            displaceable_use={name: dict(use) for name, use in self._displaceable_use.items()},
             site_use=dict(self._site_use),
             runs=self._runs.copy(),
             table=self._queues.table(self._venue_of),
@@ -151,9 +149,11 @@ class Federation:
 
     def _hold(self, run: LiveRun, sign: int) -> None:
         each = (sign * run.gpus_per_worker, sign * run.cpus_per_worker, sign * run.memory_mib_per_worker)
-        self._hold_nodes((run.site, run.gpu_class), run.gang, each)
-        if not run.leaving:
-            self._own_use[run.gpu_class][run.group] += sign * run.gpus
+        self._hold_nodes((run.site, run.gpu_class), run.gang, each, leaving=run.leaving)
+        use = self._leaving_use if run.leaving else self._own_use
+        use[run.gpu_class][run.group] += sign * run.gpus
+        if run.preemptible and not run.leaving:
+            self._displaceable_use[run.gpu_class][run.group, run.priority] += sign * run.gpus
         self._site_use[run.site, run.gpu_class] += sign * run.gpus
 
     def _drop_earmark(self, job_id: JobId) -> None:
@@ -167,13 +167,16 @@ class Federation:
         self._hold_nodes((earmark.site, earmark.gpu_class), earmark.gang, each)
         self._own_use[earmark.gpu_class][earmark.job.group] += sign * shape.gpus
 
-    def _hold_nodes(self, key: PoolKey, gang: Sequence[tuple[NodeId, int]], each: tuple[int, int, int]) -> None:
+    def _hold_nodes(
+        self, key: PoolKey, gang: Sequence[tuple[NodeId, int]], each: tuple[int, int, int], *, leaving: bool = False
+    ) -> None:
         held = [(node_id, [workers * amount for amount in each]) for node_id, workers in gang]
-        for node_id, amounts in held:
-            use = self._node_use[node_id]
-            for index, amount in enumerate(amounts):
-                use[index] += amount
-            if use == [0, 0, 0]:
-                del self._node_use[node_id]
+        for uses in (self._node_use, self._node_leaving) if leaving else (self._node_use,):
+            for node_id, amounts in held:
+                use = uses[node_id]
+                for index, amount in enumerate(amounts):
+                    use[index] += amount
+                if use == [0, 0, 0]:
+                    del uses[node_id]
         if key in self._pools:
-            self._pools[key].hold(held)
+            self._pools[key].hold(held, leaving=leaving)

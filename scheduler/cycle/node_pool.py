@@ -27,6 +27,7 @@ class NodePool:
         self._layout = PoolLayout.of((), ())
         self._totals = np.zeros((3, 0), np.int64)
         self._used = np.zeros((3, 0), np.int64)
+        self._leaving = np.zeros((3, 0), np.int64)
         self._shown: SitePool | None = None
 
     @property
@@ -44,7 +45,7 @@ class NodePool:
         del self._nodes[node_id]
         self._index = self._shown = None
 
-    def hold(self, held: Iterable[tuple[NodeId, Amounts]]) -> None:
+    def hold(self, held: Iterable[tuple[NodeId, Amounts]], *, leaving: bool = False) -> None:
         """Runs hold so much more on nodes, or less. Nodes that are not known are somebody else's to count."""
         self._shown = None
         if self._index is None:
@@ -53,18 +54,20 @@ class NodePool:
             at = self._index.get(node_id)
             if at is not None:
                 self._used[:, at] += amounts
+                if leaving:
+                    self._leaving[:, at] += amounts
 
-    def show(self, use: Mapping[NodeId, Amounts]) -> SitePool:
-        """This moment, where runs hold ``use`` in all."""
+    def show(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> SitePool:
+        """This moment, where runs hold ``use`` in all, and of that the runs that are leaving ``leaving``."""
         if self._index is None:
-            self._arrange(use)
+            self._arrange(use, leaving)
         if self._shown is None:
-            free = np.maximum(self._totals - self._used, 0)
-            pool = Pool(self._layout, free[0], free[1], free[2])
-            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, int(self._totals[0].sum()))
+            free, soon = np.maximum(self._totals - np.stack((self._used, self._used - self._leaving)), 0)
+            pool, gpus = Pool(self._layout, free[0], free[1], free[2]), int(self._totals[0].sum())
+            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon)
         return self._shown
 
-    def _arrange(self, use: Mapping[NodeId, Amounts]) -> None:
+    def _arrange(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> None:
         nodes = sorted(self._nodes.values(), key=lambda node: (node.name, node.id))
         self._ids = tuple(node.id for node in nodes)
         self._index = {node.id: index for index, node in enumerate(nodes)}
@@ -73,5 +76,6 @@ class NodePool:
         totals = [(node.gpus, node.cpus, node.memory_mib) if node.healthy else (0, 0, 0) for node in nodes]
         self._totals = np.array(totals, np.int64).reshape(len(nodes), 3).T
         nothing = (0, 0, 0)
-        used = [use.get(node.id, nothing) for node in nodes]
+        used, left = ([each.get(node.id, nothing) for node in nodes] for each in (use, leaving))
         self._used = np.array(used, np.int64).reshape(len(nodes), 3).T.copy()
+        self._leaving = np.array(left, np.int64).reshape(len(nodes), 3).T.copy()

@@ -37,6 +37,8 @@ def _next_start(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class:
     asked: dict[int, int] = {}
     for group, gpus in snapshot.own_use.get(gpu_class, {}).items():
         asked[group] = asked.get(group, 0) + gpus
+    for group, gpus in snapshot.leaving_use.get(gpu_class, {}).items():
+        asked[group] = asked.get(group, 0) + gpus
     for waiting in snapshot.waiting:
         shape = snapshot.shapes[waiting.shape]
         if snapshot.candidates(shape)[:1] == (gpu_class,):
@@ -116,6 +118,12 @@ def _free(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> dict[SiteI
             gpus -= workers * run.gpus_per_worker
             cpus -= workers * run.cpus_per_worker
             memory_mib -= workers * run.memory_mib_per_worker
+        for earmark in snapshot.earmarks.values():
+            shape = snapshot.shapes[earmark.job.shape]
+            workers = sum(count for each, count in earmark.gang if each == node.id)
+            gpus -= workers * shape.gpus_per_worker
+            cpus -= workers * shape.cpus_per_worker
+            memory_mib -= workers * shape.memory_mib_per_worker
         for start in starts:
             shape = snapshot.shapes[start.shape]
             workers = sum(part[3] for part in start.gang if part[0] == node.id)

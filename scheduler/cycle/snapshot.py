@@ -13,18 +13,22 @@ from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_serve
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
 from scheduler.model.shape import Shape
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
-from scheduler.placement.pool import Pool
+from scheduler.placement.pool import IntArray, Pool
 
 
 @dataclass(frozen=True, slots=True)
 class SitePool:
-    """Nodes of one class at one site: what is free on them, and their ids in the pool's order."""
+    """Nodes of one class at one site: what is free on them, and their ids in the pool's order.
+
+    ``soon`` (amount, node) is what will be free of GPUs, CPUs and memory (MiB) once the runs that are leaving are gone.
+    """
 
     site: SiteId
     gpu_class: str
     node_ids: tuple[NodeId, ...]
     pool: Pool
     gpus: int  #: of healthy nodes, free or not
+    soon: IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,10 @@ class Snapshot:
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
     table: WaitingTable
+    #: by class and group: GPUs of its own runs that are leaving
+    leaving_use: Mapping[str, Mapping[GroupId, int]] = field(default_factory=dict)
+    #: by class, group and priority: GPUs of runs that may be preempted and are not leaving
+    displaceable_use: Mapping[str, Mapping[tuple[GroupId, int], int]] = field(default_factory=dict)
     earmarks: Mapping[JobId, Earmarked] = field(default_factory=dict)
     preemption: PreemptionRules = DEFAULT_PREEMPTION
     #: what the policy said before, by whose data and which grade; a policy never changes its mind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,10 +77,6 @@ class WaitingTable:
         found = np.flatnonzero(same & (self.start < self.stop))
         return int(found[0]) if len(found) else None
 
-    def moved_on(self, start: IntArray) -> WaitingTable:
-        """The table when the jobs before ``start`` (row) wait no more."""
-        return replace(self, start=start)
-
     def adding(self, key: ClassKey, clearance: Clearance, turn: Turn) -> WaitingTable:
         """The table with a class of one more job, in the last row."""
         group, shape, bound = key
@@ -97,27 +93,3 @@ class WaitingTable:
         columns = {name: np.append(getattr(self, name), value) for name, value in values.items()}
         turns = np.concatenate([self.turns, np.array([turn], np.int64).T], axis=1)
         return replace(self, turns=turns, venues=self.venues if known else (*self.venues, venue), **columns)
-
-
-def table_of(classes: Mapping[ClassKey, tuple[Clearance, tuple[Turn, ...]]]) -> WaitingTable:
-    """A table made of classes at once."""
-    empty = np.empty(0, np.int64)
-    venues: dict[Venue, int] = {}
-    rows = [
-        (group, shape, bound or 0, venues.setdefault((clearance, bound), len(venues)))
-        for (group, shape, bound), (clearance, _) in classes.items()
-    ]
-    columns = np.array(rows, np.int64).reshape(len(rows), 4).T
-    lengths = [len(turns) for _, turns in classes.values()]
-    ends = np.cumsum(lengths) if lengths else empty
-    flat = [turn for _, turns in classes.values() for turn in sorted(turns)]
-    return WaitingTable(
-        group=columns[0],
-        shape=columns[1],
-        bound_site=columns[2],
-        venue=columns[3],
-        start=ends - np.array(lengths, np.int64),
-        stop=ends,
-        turns=np.array(flat, np.int64).reshape(len(flat), 3).T,
-        venues=tuple(venues),
-    )

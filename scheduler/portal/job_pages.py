@@ -47,7 +47,7 @@ def job_status(
     if isinstance(detail, Refusal):
         return detail
     why = why_job(runtime, caller, job_id)
-    events = job_events(runtime, caller, job_id, 0, EVENTS_SHOWN_MAX)
+    events = job_events(runtime, caller, job_id, (0, 0), EVENTS_SHOWN_MAX)
     if isinstance(why, Refusal) or isinstance(events, Refusal):
         return why if isinstance(why, Refusal) else refusal_of(events)
     state = JobState(detail.job.row.state)

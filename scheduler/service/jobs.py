@@ -108,13 +108,15 @@ def show_job(runtime: Runtime, caller: Caller, job_id: int) -> JobDetail | Refus
         return detail_of(connection, directory, row, runtime.clock.now_ms(), runtime.world.verdict)
 
 
-def job_events(runtime: Runtime, caller: Caller, job_id: int, after_change: int, limit: int) -> list[Event] | Refusal:
-    """A job's history, oldest first."""
+def job_events(
+    runtime: Runtime, caller: Caller, job_id: int, after: tuple[int, int], limit: int
+) -> list[Event] | Refusal:
+    """A job's history after an event (change, part), oldest first."""
     with runtime.database.read() as connection:
         row = find_job(connection, runtime.directories.newest(), caller, job_id)
         if isinstance(row, Refusal):
             return row
-        return events.of_job(connection, job_id, after_change=after_change, limit=limit)
+        return events.of_job(connection, job_id, after=after, limit=limit)
 
 
 def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:

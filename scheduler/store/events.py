@@ -37,9 +37,11 @@ class EventPage:
     more: bool
 
 
-def of_job(connection: Connection, job_id: int, *, after_change: int = 0, limit: int = 1000) -> list[Event]:
-    """Return a job's history, oldest first."""
-    statement = select(events).where(events.c.job_id == job_id, events.c.change > after_change)
+def of_job(connection: Connection, job_id: int, *, after: tuple[int, int] = (0, 0), limit: int = 1000) -> list[Event]:
+    """Return a job's history, oldest first: what comes after the event ``after`` (change, part)."""
+    change, part = after
+    later = (events.c.change > change) | ((events.c.change == change) & (events.c.part > part))
+    statement = select(events).where(events.c.job_id == job_id, later)
     return all_of(Event, connection, statement.order_by(events.c.change, events.c.part).limit(limit))
 
 

@@ -27,6 +27,7 @@ class Facts:
     nodes: tuple[Node, ...]
     shapes: dict[ShapeId, Shape]
     jobs: tuple[WaitingJob, ...]
+    runs: tuple[LiveRun, ...] = ()
 
 
 def group_facts() -> list[GroupFacts]:
@@ -138,6 +139,100 @@ def facts(draw: st.DrawFn) -> Facts:
     return Facts(quotas=quotas, sites=draw(_sites()), nodes=draw(_nodes()), shapes=shapes, jobs=jobs)
 
 
+#: The groups of ``contended`` that run work.
+WORKING = (4, 5, 6)
+
+
+@st.composite
+def contended(draw: st.DrawFn, *, gpus_a_job: tuple[int, ...] = (1, 1, 2, 3), runs_max: int = 4) -> Facts:
+    """Three groups that ask for more of one node than it has: every start is somebody else's wait.
+
+    One open site that may serve everybody, one class of 2 to 12 GPUs on one node, so that nothing but turns and quotas
+    decides. Job ``n`` has shape ``gpus``; guarantees lie inside each other.
+    """
+    gpus = draw(st.integers(2, 12))
+    shapes = {ShapeId(each): plain_shape(each) for each in sorted(set(gpus_a_job))}
+    free, runs = gpus, []
+    for number in range(1, draw(st.integers(0, runs_max)) + 1):
+        held = draw(st.sampled_from(gpus_a_job))
+        group = GroupId(draw(st.sampled_from(WORKING)))
+        if held <= free:
+            runs.append(
+                run_of(number, JobId(900 + number), group, shapes[ShapeId(held)], SiteId(1), "h100", ((NodeId(1), 1),))
+            )
+            free -= held
+    jobs = tuple(
+        WaitingJob(
+            id=JobId(number),
+            group=GroupId(draw(st.sampled_from(WORKING))),
+            shape=ShapeId(draw(st.sampled_from(gpus_a_job))),
+            priority=draw(st.sampled_from((0, 0, 100))),
+            submitted_ms=draw(st.integers(0, 3)),
+        )
+        for number in range(1, draw(st.integers(gpus + 1, 2 * gpus + 2)))
+    )
+    return Facts(draw(_nested_quotas()), (OPEN_SITE,), (node_of(1, gpus),), shapes, jobs, tuple(runs))
+
+
+@st.composite
+def _nested_quotas(draw: st.DrawFn) -> dict[tuple[GroupId, str], Quota]:
+    """Quotas as they may be set: the children's guarantees together within their parent's, limits above guarantees."""
+    quotas: dict[tuple[GroupId, str], Quota] = {}
+    promised = dict.fromkeys((group for group, _ in TREE), 0)
+    for group, parent in reversed(TREE):
+        if parent is not None:
+            guaranteed = promised[group] + draw(st.sampled_from((0, 0, 1, 2, 4)))
+            promised[parent] += guaranteed
+            quotas[GroupId(group), "h100"] = Quota(
+                guaranteed=guaranteed,
+                limit=draw(st.none() | st.integers(guaranteed, guaranteed + 6)),
+                borrowing_limit=draw(st.none() | st.integers(0, 6)),
+                lending_limit=draw(st.none() | st.integers(0, 4)),
+                weight=draw(st.integers(1, 5)),
+            )
+    return quotas
+
+
+#: Active, heard, and of a grade that may serve open data of everybody.
+OPEN_SITE = Site(
+    id=SiteId(1),
+    name="site-1",
+    state=SiteState.ACTIVE,
+    security=SecurityGrade(csap=Csap.HIGH, isolates_users=True),
+    reachable=True,
+)
+
+
+def node_of(number: int, gpus: int, *, site: int = 1, cpus: int = 64, memory_mib: int = 64) -> Node:
+    """A healthy node of h100."""
+    return Node(
+        id=NodeId(number),
+        site_id=SiteId(site),
+        name=f"node-{number}",
+        pool="pool",
+        gpu_class="h100",
+        gpus=gpus,
+        cpus=cpus,
+        memory_mib=memory_mib,
+        domain=(),
+        healthy=True,
+    )
+
+
+def plain_shape(gpus: int, *, workers: int = 1, preemptible: bool = True) -> Shape:
+    """A gang of h100 that needs little else: a CPU and a MiB a worker."""
+    return Shape(
+        workers=workers,
+        gpus_per_worker=gpus,
+        cpus_per_worker=1,
+        memory_mib_per_worker=1,
+        gpu_classes=("h100",),
+        topology=Topology.ANY,
+        data_class=DataClass.OPEN,
+        preemptible=preemptible,
+    )
+
+
 def build(given: Facts, *, backwards: bool = False) -> Federation:
     """The federation of some facts, told in one order or the other."""
     federation = Federation()
@@ -150,6 +245,8 @@ def build(given: Facts, *, backwards: bool = False) -> Federation:
     for shape_id, shape in given.shapes.items():
         federation.put_shape(shape_id, shape)
     federation.put_waiting(given.jobs[::step])
+    for run in given.runs[::step]:
+        federation.put_run(run)
     return federation
 
 

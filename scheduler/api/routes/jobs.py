@@ -98,10 +98,10 @@ def list_job_events(
     job: JobNumber, runtime: RuntimeHere, caller: Reading, cursor: Cursor = None, limit: Limit = 100
 ) -> EventPage:
     """A job's history, oldest first."""
-    after = read_cursor(cursor, int)
-    found = answered(service.job_events(runtime, caller, job, after[0] if after else 0, limit))
-    following = cursor_of(found[-1].change) if len(found) == limit else None
-    return EventPage(items=[event_document(event) for event in found], next_cursor=following)
+    change, part = read_cursor(cursor, int, int) or (0, 0)
+    found = answered(service.job_events(runtime, caller, job, (change, part), limit + 1))
+    following = cursor_of(found[limit - 1].change, found[limit - 1].part) if len(found) > limit else None
+    return EventPage(items=[event_document(event) for event in found[:limit]], next_cursor=following)
 
 
 async def _act(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from problems import assert_is_a_problem
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
@@ -38,15 +38,6 @@ def test_every_operation_answers_as_documented(cast: Cast) -> None:
 
         answers()
     assert walked > 40
-
-
-def assert_is_a_problem(problem: Any) -> None:
-    """A refusal names its code and says it in both languages; what is wrong with a field names the field."""
-    assert problem["code"] and problem["detail"] and problem["detail_ko"]
-    assert re.search(r"[가-힣]", problem["detail_ko"])
-    assert "Traceback" not in str(problem)
-    for error in problem["errors"]:
-        assert error["field"] and error["message"] and error["message_ko"]
 
 
 JSON = st.recursive(

@@ -5,28 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from federations import Facts, build, facts, run_of
+from counterfactuals import apply, starts_alone
+from federations import Facts, build, facts
 from hypothesis import given
 
 from quota.tree import Quota
 from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.federation import Federation
 from scheduler.cycle.oracle import decide_slowly
-from scheduler.cycle.plan import Plan, Start, Verdict
+from scheduler.cycle.plan import Start
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
-
-
-def apply(federation: Federation, snapshot: Snapshot, plan: Plan) -> None:
-    """Have the plan's runs hold their nodes."""
-    for number, start in enumerate(plan.starts, 1_000):
-        federation.drop_waiting(start.job)
-        gang = tuple((node, workers) for node, _, _, workers in start.gang)
-        shape = snapshot.shapes[start.shape]
-        federation.put_run(run_of(number, start.job, start.group, shape, start.site, start.gpu_class, gang))
 
 
 @given(facts())
@@ -80,61 +71,7 @@ def test_making_a_counterfactual_true_admits_the_job(drawn: Facts) -> None:
     plan = decide(snapshot, 0, 0)
     for verdict in plan.verdicts:
         if verdict.counterfactual is not None:
-            assert admitted_alone(drawn, snapshot, plan, verdict), verdict
-
-
-def admitted_alone(drawn: Facts, snapshot: Snapshot, plan: Plan, verdict: Verdict) -> bool:
-    """Whether the class's head starts, alone in the queue, once its counterfactual is true."""
-    wanted = verdict.counterfactual
-    assert wanted is not None
-    shape = snapshot.shapes[verdict.shape]
-    if wanted.preemptible:
-        shape = replace(shape, preemptible=True)
-    quotas = dict(drawn.quotas)
-    for path, by in wanted.raises:
-        group = GroupId(int(path.removeprefix("group-")))
-        if group == 1:
-            continue  # the federation's bound is its capacity, which the nodes below raise
-        quota = quotas.get((group, wanted.gpu_class), Quota())
-        raised = Quota(
-            guaranteed=quota.guaranteed,
-            limit=None if quota.limit is None else quota.limit + by,
-            borrowing_limit=None if quota.borrowing_limit is None else quota.borrowing_limit + by,
-            lending_limit=quota.lending_limit,
-            weight=quota.weight,
-        )
-        quotas[group, wanted.gpu_class] = raised
-    sites = tuple(
-        replace(site, state=SiteState.ACTIVE, reachable=True) if site.name == wanted.site else site
-        for site in drawn.sites
-    )
-    site_id = next(site.id for site in sites if site.name == wanted.site)
-    capacity = sum(by for path, by in wanted.raises if path == "group-1")
-    nodes = [(shape.gpus_per_worker, number) for number in range(wanted.nodes)] + ([(capacity, 99)] if capacity else [])
-    added = tuple(
-        Node(
-            id=NodeId(100 + number),
-            site_id=site_id,
-            name=f"added-{number}",
-            pool="pool",
-            gpu_class=wanted.gpu_class,
-            gpus=gpus,
-            cpus=shape.cpus_per_worker,
-            memory_mib=shape.memory_mib_per_worker,
-            domain=(),
-            healthy=True,
-        )
-        for gpus, number in nodes
-    )
-    changed = Facts(quotas, sites, drawn.nodes + added, drawn.shapes | {verdict.shape: shape}, ())
-    federation = build(changed)
-    apply(federation, snapshot, plan)
-    turn = next(each for each in snapshot.waiting if each.group == verdict.group and each.shape == verdict.shape
-                and each.bound_site == verdict.bound_site).turns  # fmt: skip
-    started = {start.job for start in plan.starts}
-    head = next(job for _, _, job in turn if job not in started)
-    federation.put_waiting([job for job in drawn.jobs if job.id == head])
-    return any(start.job == head for start in decide(federation.snapshot(), 0, 0).starts)
+            assert starts_alone(drawn, snapshot, plan, verdict, verdict.counterfactual), verdict
 
 
 @pytest.fixture

@@ -1,0 +1,117 @@
+"""Whether a plan's stops and earmarks are lawful, by adding up: the part of ``check_plan`` that is about runs in the way."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.ids import NodeId, RunId
+
+#: GPUs, CPUs, memory (MiB)
+Amounts = tuple[int, int, int]
+
+
+def start_of(earmark: Earmark) -> Start:
+    """What an earmark is meant to become."""
+    return Start(earmark.job, earmark.group, earmark.shape, earmark.site, earmark.gpu_class, earmark.gang)
+
+
+def wrong_earmarks(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
+    """Redeemed are jobs with an earmark, on its nodes, with room beside all runs; withdrawn are others with one."""
+    use = _use_of_runs(snapshot, frozenset())
+    settled = [start.job for start in plan.redeemed] + list(plan.withdrawn)
+    if len(set(settled)) != len(settled):
+        yield "an earmark is settled twice"
+    for job in settled:
+        if job not in snapshot.earmarks:
+            yield f"job {job} has none"
+    for start in plan.redeemed:
+        earmark = snapshot.earmarks.get(start.job)
+        if earmark is None:
+            continue
+        same = (start.site, start.gpu_class, start.shape) == (earmark.site, earmark.gpu_class, earmark.job.shape)
+        if not same or tuple((node, workers) for node, _, _, workers in start.gang) != earmark.gang:
+            yield f"job {start.job} starts on other nodes than were held"
+        _hold(use, ((node, workers) for node, _, _, workers in start.gang), _amounts_of(snapshot, start))
+        for node in {part[0] for part in start.gang}:
+            if not _fits(snapshot, node, use[node]):
+                yield f"job {start.job} has no room on node {node}"
+
+
+def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
+    """Runs that may be ended, each once, for a job that is earmarked in this plan."""
+    earmarked = {earmark.job: earmark for earmark in plan.earmarks}
+    seen: set[RunId] = set()
+    for stop in plan.stops:
+        run = snapshot.runs.get(stop.run)
+        if run is None or run.leaving or run.job != stop.job or stop.run in seen:
+            yield f"run {stop.run} is not there to be ended"
+            continue
+        seen.add(stop.run)
+        if not run.preemptible:
+            yield f"run {stop.run} may not be preempted"
+        if plan.now_ms - run.started_ms < snapshot.preemption.minimum_run_ms:
+            yield f"run {stop.run} has not had its minimum run time"
+        if stop.grace_ms < run.grace_ms:
+            yield f"run {stop.run} gets {stop.grace_ms} ms of its {run.grace_ms} ms of grace"
+        earmark = None if stop.preemptor is None else earmarked.get(stop.preemptor)
+        if earmark is None:
+            yield f"run {stop.run} is ended for nobody"
+        else:
+            yield from _wrong_cause(snapshot, stop, earmark)
+
+
+def _wrong_cause(snapshot: Snapshot, stop: Stop, earmark: Earmark) -> Iterator[str]:
+    run = snapshot.runs[stop.run]
+    if stop.cause is StopCause.PREEMPTED:
+        if run.group != earmark.group:
+            yield f"run {stop.run} is preempted for another group"
+        minus_priority, _, jobs = snapshot.table.turns
+        if run.priority >= -int(minus_priority[jobs == earmark.job][0]):
+            yield f"run {stop.run} is preempted for a job of no higher priority"
+    elif stop.cause is not StopCause.RECLAIMED or run.group == earmark.group:
+        yield f"run {stop.run} is ended because of {stop.cause.value}"
+
+
+def overfull_soon(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
+    """Earmarks of this plan beside everything that stays: runs that do not leave, starts, and earmarks from before."""
+    if not plan.earmarks:
+        return
+    leaving = {run.id for run in snapshot.runs.values() if run.leaving} | {stop.run for stop in plan.stops}
+    use = _use_of_runs(snapshot, frozenset(leaving))
+    for earmark in snapshot.earmarks.values():
+        shape = snapshot.shapes[earmark.job.shape]
+        _hold(use, earmark.gang, (shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker))
+    for start in [*plan.starts, *(start_of(earmark) for earmark in plan.earmarks)]:
+        _hold(use, ((node, workers) for node, _, _, workers in start.gang), _amounts_of(snapshot, start))
+    for node in sorted({part[0] for earmark in plan.earmarks for part in earmark.gang}):
+        if not _fits(snapshot, node, use[node]):
+            yield f"node {node} would hold {use[node]} once the runs that leave are gone"
+
+
+def _use_of_runs(snapshot: Snapshot, without: frozenset[RunId]) -> defaultdict[NodeId, list[int]]:
+    use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for run in snapshot.runs.values():
+        if run.id not in without:
+            _hold(use, run.gang, (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker))
+    return use
+
+
+def _hold(use: defaultdict[NodeId, list[int]], gang: Iterable[tuple[NodeId, int]], amounts: Amounts) -> None:
+    for node, workers in gang:
+        for at, amount in enumerate(amounts):
+            use[node][at] += workers * amount
+
+
+def _amounts_of(snapshot: Snapshot, start: Start) -> Amounts:
+    shape = snapshot.shapes[start.shape]
+    return shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker
+
+
+def _fits(snapshot: Snapshot, node_id: NodeId, use: list[int]) -> bool:
+    node = snapshot.nodes.get(node_id)
+    if node is None or not node.healthy:
+        return False
+    return use[0] <= node.gpus and use[1] <= node.cpus and use[2] <= node.memory_mib

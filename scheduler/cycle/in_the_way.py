@@ -1,0 +1,132 @@
+"""The runs of one GPU class as a round finds them, in columns: who might be ended for whom, and where they stand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quota.admission import Usage
+from quota.fair_share import FairShares
+from scheduler.cycle.entitlement import guaranteed_own, path_of, protected_runs, reaches_up_to
+from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.snapshot import SitePool, Snapshot
+from scheduler.model.ids import GroupId, RunId
+from scheduler.placement.displace import Occupant
+from scheduler.placement.pool import IntArray
+from scheduler.placement.victims import lost_work
+
+BoolArray = NDArray[np.bool_]
+
+
+class InTheWay:
+    """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first.
+
+    ``runs`` has them by id.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, pools: Sequence[SitePool], gpu_class: str, usage: Usage, now_ms: int
+    ) -> None:
+        self._usage = usage
+        by_group: defaultdict[GroupId, list[LiveRun]] = defaultdict(list)
+        for run in snapshot.runs.values():
+            if run.gpu_class == gpu_class and not run.leaving:
+                by_group[run.group].append(run)
+        inside: set[RunId] = set()
+        guaranteed = guaranteed_own(usage)
+        for group, mine in by_group.items():
+            inside |= protected_runs(mine, int(guaranteed[usage.tree.position(group)]))
+        young = now_ms - snapshot.preemption.minimum_run_ms
+        runs = [run for mine in by_group.values() for run in mine if run.preemptible and run.started_ms <= young]
+        cost = {run.id: _cost(run, now_ms) for run in runs}
+        runs.sort(key=lambda run: (cost[run.id] / run.gpus, run.id))
+        self._runs = runs
+        self._number_of = {run.id: number for number, run in enumerate(runs)}
+        self.runs = {int(run.id): run for run in runs}
+        number = {(pool.site, pool.gpu_class): at for at, pool in enumerate(pools)}
+        self._pool = np.array([number.get((run.site, gpu_class), -1) for run in runs], np.int64)
+        self._position = np.array([usage.tree.position(run.group) for run in runs], np.int64)
+        self._gpus = np.array([run.gpus for run in runs], np.int64)
+        self._priority = np.array([run.priority for run in runs], np.int64)
+        self._inside = np.array([run.id in inside for run in runs], np.bool_)
+        self._stays = np.ones(len(runs), np.bool_)
+        self._cost = [cost[run.id] for run in runs]
+
+    def stop(self, run: LiveRun) -> None:
+        """A run has been told to go."""
+        self._stays[self._number_of[run.id]] = False
+
+    def might_go(self, shares: FairShares, position: int, gpus: int, priority: int) -> IntArray:
+        """Numbers of the runs that might be ended for ``gpus`` more at a group, as shares stand now."""
+        mask = self._stays & (self._position == position) & (self._priority < priority)
+        top = reaches_up_to(self._usage, shares, position, gpus)
+        if top is not None:
+            above = _above_their_shares(self._usage, shares, position, top)
+            mask |= self._stays & ~self._inside & above[self._position]
+        found: IntArray = np.flatnonzero(mask)
+        return found
+
+    def gpus_by_pool(self, numbers: IntArray, pools: int) -> IntArray:
+        """GPUs that these runs hold in every pool."""
+        here = numbers[self._pool[numbers] >= 0]
+        held: IntArray = np.bincount(self._pool[here], weights=self._gpus[here], minlength=pools).astype(np.int64)
+        return held
+
+    def occupants(self, numbers: IntArray, pool: int, index: Mapping[int, int]) -> Sequence[Occupant]:
+        """Of these runs, those in one pool, whose nodes' indices are ``index``."""
+        return _Occupants(numbers[self._pool[numbers] == pool].tolist(), lambda number: self._occupant(number, index))
+
+    def elsewhere(self, numbers: IntArray, pool: int) -> Sequence[Occupant]:
+        """Of these runs, those in other pools: they hold nothing here, but their groups' quotas do."""
+        return _Occupants(numbers[self._pool[numbers] != pool].tolist(), lambda number: self._occupant(number, {}))
+
+    def _occupant(self, number: int, index: Mapping[int, int]) -> Occupant:
+        run = self._runs[number]
+        amounts = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
+        parts = tuple([(index[node], workers) for node, workers in run.gang if node in index])
+        return Occupant(int(run.id), self._cost[number], amounts, parts)
+
+
+class _Occupants(Sequence[Occupant]):
+    """Made when they are looked at: of thousands in the way only the first few have to go."""
+
+    def __init__(self, numbers: Sequence[int], make: Callable[[int], Occupant]) -> None:
+        self._numbers, self._make = numbers, make
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> Occupant: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Occupant]: ...
+    def __getitem__(self, index: int | slice) -> Occupant | Sequence[Occupant]:
+        if isinstance(index, slice):
+            return _Occupants(self._numbers[index], self._make)
+        return self._make(self._numbers[index])
+
+    def __iter__(self) -> Iterator[Occupant]:
+        return map(self._make, self._numbers)
+
+
+def _cost(run: LiveRun, now_ms: int) -> int:
+    return lost_work(now_ms - run.started_ms, None, run.checkpoints, run.gpus, run.grace_ms)
+
+
+def _above_their_shares(usage: Usage, shares: FairShares, preemptor: int, top: int) -> BoolArray:
+    """By position: groups inside ``top`` with ``entitlement.is_above_share``."""
+    tree, onto = usage.tree, path_of(usage.tree, preemptor)
+    over = usage.used > shares.share
+    reached = np.zeros(len(tree), np.bool_)
+    reached[top] = True
+    on_path = np.zeros(len(tree), np.bool_)
+    on_path[list(onto)] = True
+    for _, below, _ in tree.descents():
+        reached[below] |= reached[tree.parent[below]] & (on_path[below] | over[below])
+    found: BoolArray = reached & (usage.own > shares.own)
+    found[preemptor] = False
+    return found

@@ -1,0 +1,165 @@
+"""Reclaim and preemption: useful, minimal, finite, and never from inside a guarantee (law 4)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from hypothesis import given, settings
+from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, federation_of, pressed
+
+from quota.admission import Admitted, Usage, admit
+from quota.fair_share import fair_share
+from scheduler.cycle.check_plan import check_plan
+from scheduler.cycle.decide import decide
+from scheduler.cycle.plan import Earmark, Plan, Start, StopCause
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.model.ids import NodeId, RunId
+
+#: Rounds, each after all that was stopped has gone, within which every drawn federation has to come to rest.
+ROUNDS_MAX = 30
+
+
+@given(pressed())
+def test_no_plan_with_stops_breaks_a_law(drawn: Pressed) -> None:
+    snapshot = federation_of(drawn).snapshot()
+    assert check_plan(snapshot, decide(snapshot, NOW_MS, 0)) == ()
+
+
+@given(pressed())
+def test_the_round_after_an_applied_plan_stops_nothing(drawn: Pressed) -> None:
+    applied = Applied(drawn, federation_of(drawn))
+    snapshot = applied.federation.snapshot()
+    applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+    again = applied.federation.snapshot()
+    after = decide(again, NOW_MS, 0)
+    assert check_plan(again, after) == ()
+    assert (after.stops, after.earmarks, after.withdrawn) == ((), (), ())
+
+
+@given(pressed())
+def test_reclaims_come_to_an_end_and_every_earmark_is_redeemed(drawn: Pressed) -> None:
+    applied = Applied(drawn, federation_of(drawn))
+    now_ms = NOW_MS
+    for _ in range(ROUNDS_MAX):
+        snapshot = applied.federation.snapshot()
+        plan = decide(snapshot, now_ms, 0)
+        assert check_plan(snapshot, plan) == ()
+        assert plan.withdrawn == ()
+        assert {start.job for start in plan.redeemed} == set(snapshot.earmarks)
+        if not (plan.starts or plan.stops or plan.redeemed):
+            return
+        applied.apply(snapshot, plan)
+        applied.end_leaving()
+        now_ms += MINIMUM_RUN_MS
+    raise AssertionError("the federation does not come to rest")
+
+
+@given(pressed())
+def test_a_reclaim_takes_from_above_the_share_for_below_it_and_never_from_inside_a_guarantee(drawn: Pressed) -> None:
+    snapshot = federation_of(drawn).snapshot()
+    plan = decide(snapshot, NOW_MS, 0)
+    usage, own_share = usage_of(snapshot), shares_of(snapshot)
+    lost: defaultdict[int, list[int]] = defaultdict(list)
+    for stop in plan.stops:
+        run = snapshot.runs[stop.run]
+        if stop.cause is StopCause.RECLAIMED:
+            lost[usage.tree.position(run.group)].append(run.gpus)
+    for start in plan.starts:
+        usage.charge(start.group, snapshot.shapes[start.shape].gpus)
+    for position, gpus in lost.items():
+        # In whatever order they went: before the last of them its group was above its share.
+        assert usage.own[position] - sum(gpus) + max(gpus) > own_share[position]
+    usage = usage_of(snapshot)
+    for stop in plan.stops:
+        assert snapshot.runs[stop.run].id not in inside_guarantee(snapshot, usage) or stop.cause is StopCause.PREEMPTED
+
+
+@given(pressed())
+def test_without_any_one_of_its_victims_a_job_would_not_be_earmarked(drawn: Pressed) -> None:
+    snapshot = federation_of(drawn).snapshot()
+    plan = decide(snapshot, NOW_MS, 0)
+    for stop in plan.stops:
+        number = next(at for at, each in enumerate(plan.earmarks) if each.job == stop.preemptor)
+        earlier = {each.job for each in plan.earmarks[:number]}
+        gone = {each.run for each in plan.stops if each.preemptor in earlier or each.preemptor == stop.preemptor}
+        assert could_be_earmarked(snapshot, plan, number, gone)
+        assert not could_be_earmarked(snapshot, plan, number, gone - {stop.run})
+
+
+@settings(max_examples=200)
+@given(pressed(single=True))
+def test_a_group_that_asks_for_no_more_than_its_guarantee_gets_it_once_the_stopped_are_gone(drawn: Pressed) -> None:
+    applied = Applied(drawn, federation_of(drawn))
+    first = applied.federation.snapshot()
+    usage = usage_of(first)
+    applied.apply(first, decide(first, NOW_MS, 0))
+    applied.end_leaving()
+    second = applied.federation.snapshot()
+    plan = decide(second, NOW_MS, 0)
+    started = {start.job for start in [*plan.redeemed, *plan.starts]}
+    waits = Counter(job.group for job in drawn.jobs)
+    for group, jobs in waits.items():
+        position = usage.tree.position(group)
+        if int(usage.used[position]) + jobs <= int(usage.guaranteed[position]) and not below(usage, position, waits):
+            held = sum(run.gpus for run in applied.federation.live_runs.values() if run.group == group)
+            mine = {job.id for job in drawn.jobs if job.group == group}
+            assert held + len(mine & started) >= int(usage.own[position]) + jobs
+
+
+def below(usage: Usage, position: int, waits: Counter[int]) -> bool:
+    """Whether a group has others below it that ask: their guarantee is inside its own."""
+    return any(
+        int(usage.tree.parent[at]) == position and (usage.used[at] or waits[int(usage.tree.group_ids[at])])
+        for at in range(len(usage.tree))
+    )
+
+
+def usage_of(snapshot: Snapshot) -> Usage:
+    tree = snapshot.tree.of_class(GPU_CLASS)
+    own: Counter[int] = Counter()
+    for run in snapshot.runs.values():
+        own[run.group] += run.gpus
+    return Usage(tree, snapshot.capacity(GPU_CLASS), tree.array(own))
+
+
+def shares_of(snapshot: Snapshot) -> list[int]:
+    tree = snapshot.tree.of_class(GPU_CLASS)
+    asked: Counter[int] = Counter()
+    for run in snapshot.runs.values():
+        asked[run.group] += run.gpus
+    for waiting in snapshot.waiting:
+        asked[waiting.group] += snapshot.shapes[waiting.shape].gpus * len(waiting.turns)
+    own: list[int] = fair_share(tree, tree.array(asked), snapshot.capacity(GPU_CLASS)).own.tolist()
+    return own
+
+
+def inside_guarantee(snapshot: Snapshot, usage: Usage) -> set[RunId]:
+    """Runs of groups whose work is all inside their guarantee; of groups with none below them."""
+    tree = usage.tree
+    inner = set(tree.parent.tolist())
+    within = {at for at in range(len(tree)) if at not in inner and usage.own[at] <= usage.guaranteed[at]}
+    return {run.id for run in snapshot.runs.values() if tree.position(run.group) in within}
+
+
+def could_be_earmarked(snapshot: Snapshot, plan: Plan, number: int, gone: set[RunId]) -> bool:
+    """Whether the gang of an earmark fits beside what stays, by nodes and quotas, worked out from nothing."""
+    earmark, before = plan.earmarks[number], plan.earmarks[:number]
+    free: dict[NodeId, int] = {node.id: node.gpus for node in snapshot.nodes.values()}
+    own: Counter[int] = Counter()
+    for run in snapshot.runs.values():
+        if run.id not in gone:
+            own[run.group] += run.gpus
+            for node, workers in run.gang:
+                free[node] -= workers * run.gpus_per_worker
+    held: list[Start | Earmark] = [*plan.starts, *before]
+    for each in held:
+        shape = snapshot.shapes[each.shape]
+        own[each.group] += shape.gpus
+        for node, _, _, workers in each.gang:
+            free[node] -= workers * shape.gpus_per_worker
+    shape = snapshot.shapes[earmark.shape]
+    room = sum(max(gpus, 0) // shape.gpus_per_worker for gpus in free.values())
+    tree = snapshot.tree.of_class(GPU_CLASS)
+    usage = Usage(tree, snapshot.capacity(GPU_CLASS), tree.array(own))
+    answer = admit(usage, earmark.group, shape.gpus, inside_guarantee=not shape.preemptible)
+    return room >= shape.workers and isinstance(answer, Admitted)
