@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clearings import make_way_in
 from eventually import eventually
-from live_federation import LiveFederation, Person, live_federation
+from live_federation import SETTINGS, LiveFederation, Person, live_federation
 from making_way import SAVES, assert_ledger_balances, steps
 from real_postgresql import PostgreSql
 
@@ -58,6 +59,25 @@ def test_a_run_saves_its_state_makes_way_and_goes_on_from_there_when_the_nodes_a
     assert (ended["state"], [run["cause"] for run in ended["runs"]]) == ("succeeded", ["preempted", "exited"])
     assert progress.read_text(encoding="utf-8").split() == ["begun", "saved", "resumed"]
     assert_ledger_balances(federation.runtime, {"preempted": "consumer", "exited": "consumer"})
+
+
+def test_rounds_by_themselves_preempt_a_job_for_one_of_higher_priority_and_resume_it_afterwards(
+    tmp_path: Path,
+) -> None:
+    with live_federation(tmp_path, settings=replace(SETTINGS, minimum_run_seconds=0)) as federation:
+        federation.group(GROUP)
+        researcher = federation.person("researcher", {GROUP: "submitter"})
+        federation.site("site-1", "1x8:h100")
+        progress = tmp_path / "progress"
+        saves = {"gpus_per_worker": 8, "checkpoint": SAVES, "priority_class": "low"}
+        victim = federation.job(researcher, GROUP, steps(progress), **saves)
+        federation.wait(researcher, victim, "running")
+        eventually(progress.exists, 20, "the command has set its trap")
+        claimant = federation.job(researcher, GROUP, ["true"], gpus_per_worker=8, priority_class="high")
+        federation.wait(researcher, claimant, "succeeded")
+        federation.wait(researcher, victim, "succeeded")
+        assert progress.read_text(encoding="utf-8").split() == ["begun", "saved", "resumed"]
+        assert_ledger_balances(federation.runtime, {"preempted": "consumer", "exited": "consumer"})
 
 
 def test_a_run_that_saves_nothing_begins_anew_and_its_group_is_not_charged_for_what_was_destroyed(

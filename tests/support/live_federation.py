@@ -155,12 +155,17 @@ class LiveFederation:
 
 @contextmanager
 def live_federation(
-    folder: Path, *, database_url: str | None = None, redis_url: str | None = None, with_scheduler: bool = True
+    folder: Path,
+    *,
+    database_url: str | None = None,
+    redis_url: str | None = None,
+    with_scheduler: bool = True,
+    settings: Settings = SETTINGS,
 ) -> Iterator[LiveFederation]:
     """A federation over SQLite, or over another database, for the block."""
     with ExitStack() as stack:
         url = database_url or f"sqlite:///{folder / 'dure.sqlite'}"
-        runtime = stack.enter_context(open_runtime(Wiring(database_url=url, redis_url=redis_url, settings=SETTINGS)))
+        runtime = stack.enter_context(open_runtime(Wiring(database_url=url, redis_url=redis_url, settings=settings)))
         port = free_port()
         config = uvicorn.Config(
             build_app(runtime), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1

@@ -116,7 +116,7 @@ class Stage:
         self.clock = clock
         self.agent_sync = AgentSync(runtime)
         self.loop = SchedulerLoop(runtime, "tested")
-        self.follower = Follower(runtime.database, clock, DEFAULT_POLICY)
+        self.follower = Follower(runtime.database, clock, DEFAULT_POLICY, runtime.settings.preemption)
         self.fence = self.lead("tested")
         self._person = runtime.database.run(lambda transaction: people.ensure(transaction, "jiwoo"))
 

@@ -158,6 +158,30 @@ def test_a_round_holds_nodes_tells_runs_to_stop_and_counts_both(stage: Stage, mo
     assert (stage.job(claimant).state, stage.job(claimant).earmark) == ("leased", None)
 
 
+def test_a_job_of_higher_priority_gets_the_nodes_of_a_lower_one_after_its_minimum_run_and_the_lower_one_waits(
+    stage: Stage,
+) -> None:
+    agent, group = stage.agent(), stage.group()
+    (victim,) = stage.submit(group, gpus_per_worker=8, priority_class="low", checkpoint={"grace": "90s"})
+    assert stage.turn() == 1
+    agent.sync(runs_now(stage.run(victim), stage.clock.now_ms()))
+    (claimant,) = stage.submit(group, gpus_per_worker=8)
+    for _ in range(30):
+        stage.clock.advance(19.9)
+        agent.sync()
+        assert stage.turn() == 0, "it has not run for ten minutes"
+    stage.clock.advance(5)
+    agent.sync()
+    assert stage.turn() == 2
+    run = stage.run(victim)
+    assert (run.stop_cause, run.stop_preemptor, run.stop_grace_ms) == ("preempted", claimant, 90_000)
+    assert stage.turn() == 0, "what is decided is decided"
+    agent.sync(ended(run, run.started_ms, stage.clock.now_ms(), cause=EndCause.PREEMPTED))
+    assert stage.turn() == 1
+    assert (stage.job(claimant).state, stage.job(victim).state) == ("leased", "queued")
+    assert stage.turn() == 0, "nor does the lower one take them back"
+
+
 def test_a_fault_ends_a_round_and_not_the_scheduler(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = iter([RuntimeError("a node has two names"), InvariantBroken("the sums are wrong")])
 
