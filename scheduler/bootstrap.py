@@ -63,19 +63,20 @@ class Wiring:
 
 
 def settings_from_environment(settings: Settings) -> Settings:
-    """``settings`` with what ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST`` and ``DURE_SECURE_COOKIES`` say.
+    """``settings`` with what the environment says: ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST``,
+    ``DURE_MINIMUM_RUN_SECONDS`` and ``DURE_SECURE_COOKIES``.
 
     Raises ConfigurationError for what they cannot be.
     """
-    numbers: dict[str, float] = {}
-    for name in ("DURE_RATE_PER_SECOND", "DURE_RATE_BURST"):
+    numbers: dict[str, int] = {}
+    for name, least in (("DURE_RATE_PER_SECOND", 1), ("DURE_RATE_BURST", 1), ("DURE_MINIMUM_RUN_SECONDS", 0)):
         text = os.environ.get(name)
         if text is None:
             continue
-        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
             raise ConfigurationError(
-                f"{name} is {text!r}: write a whole number from 1 to {RATE_MAX}",
-                f"{name} 값이 {text!r}입니다. 1부터 {RATE_MAX}까지의 정수를 쓰십시오",
+                f"{name} is {text!r}: write a whole number from {least} to {RATE_MAX}",
+                f"{name} 값이 {text!r}입니다. {least}부터 {RATE_MAX}까지의 정수를 쓰십시오",
             )
         numbers[name] = int(text)
     secure = os.environ.get("DURE_SECURE_COOKIES", "")
@@ -88,7 +89,8 @@ def settings_from_environment(settings: Settings) -> Settings:
     return replace(
         settings,
         rate_per_second=numbers.get("DURE_RATE_PER_SECOND", settings.rate_per_second),
-        rate_burst=int(numbers.get("DURE_RATE_BURST", settings.rate_burst)),
+        rate_burst=numbers.get("DURE_RATE_BURST", settings.rate_burst),
+        minimum_run_seconds=numbers.get("DURE_MINIMUM_RUN_SECONDS", settings.minimum_run_seconds),
         secure_cookies=secure == "1" or settings.secure_cookies,
     )
 
@@ -141,7 +143,7 @@ def open_runtime(wiring: Wiring, clock: Clock | None = None) -> Iterator[Runtime
             submitter=Submitter(),
             callers=Callers(database, clock, settings.staleness_seconds_max),
             directories=Directories(database, clock, settings.staleness_seconds_max),
-            world=World(database, clock, DEFAULT_POLICY, settings.staleness_seconds_max),
+            world=World(database, clock, DEFAULT_POLICY, settings.staleness_seconds_max, settings.preemption),
             log_wants=LogWants(clock, bus),
         )
         stack.enter_context(_hearing_of_access(runtime))

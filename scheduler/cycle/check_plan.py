@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,7 +16,7 @@ from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, MEMORY, WORKER
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.cycle.started import Started
 from scheduler.cycle.verdicts import Verdicts
-from scheduler.model.ids import NodeId
+from scheduler.model.ids import GroupId, NodeId
 from scheduler.placement.pool import IntArray
 
 
@@ -142,11 +143,26 @@ def _hold(touched: dict[NodeId, list[int]], gang: Iterable[tuple[NodeId, int]], 
 
 
 def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Started) -> Iterator[Violation]:
-    """What starts or is earmarked may not break a bound, nor raise what is held above one already.
-
-    What is told to stop counts no more.
-    """
+    """Starts beside all that is used; then, if anything is earmarked, all of it beside what stays."""
+    now = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
+    for gpu_class, use in snapshot.leaving_use.items():
+        now.setdefault(gpu_class, Counter()).update(use)
+    yield from _check_bounds(snapshot, started.row, started.pool, now)
+    if not plan.earmarks:
+        return
+    soon = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
+    for stop in plan.stops:
+        run = snapshot.runs.get(stop.run)
+        if run is not None:
+            soon[run.gpu_class][run.group] -= run.gpus
     rows, pools = (np.concatenate(pair) for pair in ((started.row, pledged.row), (started.pool, pledged.pool)))
+    yield from _check_bounds(snapshot, rows, pools, soon)
+
+
+def _check_bounds(
+    snapshot: Snapshot, rows: IntArray, pools: IntArray, use: Mapping[str, Mapping[GroupId, int]]
+) -> Iterator[Violation]:
+    """What is added to ``use`` may not break a bound, nor raise what is held above one already."""
     columns = snapshot.shapes.columns[:, snapshot.shapes.indices(snapshot.table.shape[rows])]
     class_of = np.array([gpu_class for _, gpu_class in snapshot.pools] + [""])[pools]
     for gpu_class in sorted(set(class_of.tolist()) - {""}):
@@ -155,11 +171,7 @@ def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Sta
         groups, which = np.unique(snapshot.table.group[rows[here]], return_inverse=True)
         position = np.array([tree.position(int(group)) for group in groups], np.int64)
         gpus = (columns[WORKERS] * columns[GPUS])[here]
-        own = tree.array({group: used for group, used in snapshot.own_use.get(gpu_class, {}).items() if used})
-        for stop in plan.stops:
-            run = snapshot.runs.get(stop.run)
-            if run is not None and run.gpu_class == gpu_class:
-                own[tree.position(run.group)] -= run.gpus
+        own = tree.array({group: used for group, used in use.get(gpu_class, {}).items() if used})
         before = Usage(tree, capacity, own)
         np.add.at(own, position[which], gpus)
         after = Usage(tree, capacity, own)

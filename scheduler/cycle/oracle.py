@@ -99,6 +99,8 @@ def _place(nodes: list[tuple[FreeNode, Node]], request: Request, level: Topology
 
 def _usage(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> Usage:
     own: dict[GroupId, int] = dict(snapshot.own_use.get(gpu_class, {}))
+    for group, gpus in snapshot.leaving_use.get(gpu_class, {}).items():
+        own[group] = own.get(group, 0) + gpus
     for start in starts:
         if start.gpu_class == gpu_class:
             own[start.group] = own.get(start.group, 0) + snapshot.shapes[start.shape].gpus

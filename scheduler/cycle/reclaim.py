@@ -60,12 +60,23 @@ def reclaim(round_: Round, now_ms: int) -> Reclaimed:
     """
     stops: list[Stop] = []
     earmarks: list[Earmark] = []
+    leaving = [
+        (round_.usages[gpu_class], group, gpus)
+        for gpu_class, use in round_.snapshot.leaving_use.items()
+        for group, gpus in use.items()
+        if gpus
+    ]
+    # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
+    for usage, group, gpus in leaving:
+        usage.release(group, gpus)
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
             rows = rows[_could_claim(round_, gpu_class, rows)]
             if len(rows):
                 _Claims(round_, gpu_class, now_ms, stops, earmarks).settle(rows.tolist())
+    for usage, group, gpus in leaving:
+        usage.charge(group, gpus)
     return Reclaimed(tuple(stops), tuple(earmarks))
 
 

@@ -159,6 +159,8 @@ class Round:
             tree = snapshot.tree.of_class(gpu_class)
             capacity = snapshot.capacity(gpu_class)
             own = tree.array({group: used for group, used in snapshot.own_use.get(gpu_class, {}).items() if used})
+            # What is leaving is used until it is gone, and asks again then: shares that forgot it meanwhile would swing.
+            own += tree.array({group: used for group, used in snapshot.leaving_use.get(gpu_class, {}).items() if used})
             asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
             # What is leaving asks again as soon as it is gone: shares that forgot it meanwhile would swing.
             asked += tree.array(
