@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quota_trees import GPU_CLASS, Case, cases, id_of, tree_of
 
-from quota.changes import check_move, check_new_group, check_quota
+from quota.changes import check_move, check_new_group, check_quota, check_quota_among
 from quota.refusal import Refusal, RefusalCode
 from quota.tree import GPUS_MAX, WEIGHT_MAX, Group, Quota, QuotaTree
 
@@ -87,6 +89,46 @@ def test_what_was_promised_too_much_is_mended_step_by_step_and_never_made_worse(
     assert check("vision", Quota(guaranteed=11), **over) is None
     assert check("vision", Quota(guaranteed=12, weight=3), **over) is None
     assert told(check("vision", Quota(guaranteed=13), **over))[3] == sums(16, 10)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> tuple[QuotaTree, dict[tuple[int, str], Quota]]:
+    """A tree, in order or over-promised, and up to four quotas to set in it."""
+    tree = draw(cases(nested=draw(st.booleans()), groups_max=6, gpus_max=4)).tree
+    groups = draw(st.lists(st.sampled_from([group.id for group in tree.groups]), min_size=1, max_size=4, unique=True))
+    changes = {}
+    for group in groups:
+        amount = draw(st.integers(0, 9))
+        at_root = group == tree.root.id
+        limit = draw(st.none() | st.integers(0, 20) if at_root else st.none() | st.integers(amount, amount + 2))
+        changes[group, GPU_CLASS] = Quota(guaranteed=0 if at_root else amount, limit=limit)
+    return tree, changes
+
+
+def set_one_by_one(tree: QuotaTree, order: Sequence[tuple[tuple[int, str], Quota]]) -> bool:
+    for (group, gpu_class), new in order:
+        if check_quota(tree, group, gpu_class, new) is not None:
+            return False
+        tree = tree.with_quotas({(group, gpu_class): new})
+    return True
+
+
+@given(policies())
+def test_quotas_may_be_set_at_once_exactly_when_some_order_sets_them_one_by_one(
+    drawn: tuple[QuotaTree, dict[tuple[int, str], Quota]],
+) -> None:
+    tree, changes = drawn
+    at_once = all(check_quota_among(tree, changes, *key) is None for key in changes)
+    assert at_once == any(set_one_by_one(tree, order) for order in permutations(changes.items()))
+
+
+def test_a_parent_and_its_child_grow_together_and_not_the_child_alone() -> None:
+    tree = tree_of(PARENTS, QUOTAS)
+    research, vision = (id_of(tree, name) for name in ("research", "vision"))
+    alone = {(vision, GPU_CLASS): Quota(guaranteed=15)}
+    both = alone | {(research, GPU_CLASS): Quota(guaranteed=16)}
+    assert check_quota_among(tree, both, vision, GPU_CLASS) is None
+    assert told(check_quota_among(tree, alone, vision, GPU_CLASS))[3] == sums(16, 10)
 
 
 @pytest.mark.parametrize("name", ["guaranteed", "limit", "borrowing_limit", "lending_limit", "weight"])
