@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from federations import OPEN_SITE, TREE, Facts, build, facts, group_facts, node_of, plain_shape, run_of
@@ -22,6 +23,8 @@ from scheduler.cycle.use import class_uses, used_by_group
 from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
 
 Key = TypeVar("Key")
+#: As ``pressed.federation_of`` tells them.
+GROUPS_OF_PRESSED = [replace(each, trust_domain="one", public_sector=False) for each in group_facts()]
 
 
 @st.composite
@@ -87,26 +90,40 @@ def test_what_is_foreseen_is_what_the_round_decides_once_the_quotas_are_set(give
     assert decide(with_quotas(snapshot, changed), NOW_MS, 0) == plan
 
 
+def pressing(drawn: Pressed, *, rounds: int, gone: bool, broken: bool) -> Applied:
+    """The drawn federation after a round that held nodes for somebody, those who were in the way gone or not, a node broken."""
+    applied = Applied(drawn, federation_of(drawn))
+    for _ in range(rounds):
+        snapshot = applied.federation.snapshot()
+        applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+        if gone:
+            applied.end_leaving()
+    if broken:
+        applied.federation.put_node(replace(drawn.nodes[0], healthy=False))
+    return applied
+
+
 @given(pressed(), st.data())
 def test_what_would_be_stopped_and_used_is_what_comes_of_it_once_the_quotas_are_set(
     drawn: Pressed, data: st.DataObject
 ) -> None:
     changed = data.draw(changes((GPU_CLASS,)))
-    snapshot = federation_of(drawn).snapshot()
-    foreseen = preview(snapshot, changed, NOW_MS)
-    really = Applied(drawn, federation_of(Pressed(drawn.quotas | changed, *parts(drawn))))
-    for side, applied in ((foreseen.before, Applied(drawn, federation_of(drawn))), (foreseen.after, really)):
-        moment = applied.federation.snapshot()
-        plan = decide(moment, NOW_MS, 0)
-        assert_says(side, moment, plan)
-        applied.apply(moment, plan)
+    moment = {
+        "rounds": data.draw(st.integers(0, 1)),
+        "gone": data.draw(st.booleans()),
+        "broken": data.draw(st.booleans()),
+    }
+    stands, really = pressing(drawn, **moment), pressing(drawn, **moment)
+    foreseen = preview(stands.federation.snapshot(), changed, NOW_MS)
+    really.federation.set_groups(GROUPS_OF_PRESSED, drawn.quotas | changed)
+    for side, applied in ((foreseen.before, stands), (foreseen.after, really)):
+        snapshot = applied.federation.snapshot()
+        plan = decide(snapshot, NOW_MS, 0)
+        assert_says(side, snapshot, plan)
+        applied.apply(snapshot, plan)
         used = used_by_group(applied.federation.snapshot())
         for key, standing in side.standings.items():
             assert standing.used_next == used.get(key, 0)
-
-
-def parts(drawn: Pressed) -> tuple[object, ...]:
-    return drawn.nodes, drawn.shapes, drawn.runs, drawn.jobs
 
 
 @given(facts(), st.data())
