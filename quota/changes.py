@@ -8,6 +8,7 @@ nothing until it holds less.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from quota.errors import UnknownGroupError
@@ -17,14 +18,28 @@ from quota.tree import NO_QUOTA, Quota, QuotaTree, quota_out_of_range
 
 def check_quota(tree: QuotaTree, group: int, gpu_class: str, new: Quota) -> Refusal | None:
     """Return why ``new`` may not become the quota of ``group`` for ``gpu_class``, or None when it may."""
+    return check_quota_among(tree, {(group, gpu_class): new}, group, gpu_class)
+
+
+def check_quota_among(
+    tree: QuotaTree, changes: Mapping[tuple[int, str], Quota], group: int, gpu_class: str
+) -> Refusal | None:
+    """Return why one of ``changes``, that of ``group`` and ``gpu_class``, may not be made when all are made at once.
+
+    All of them may exactly when there is an order in which each may be made by itself: what shrinks from below, then
+    what grows from above. What would become as it stands is not judged.
+    """
+    new = changes[group, gpu_class]
     if group not in tree.positions:
         return Refusal(code=RefusalCode.UNKNOWN_GROUP, group=group, gpu_class=gpu_class, numbers={})
     if (wrong := quota_out_of_range(new)) is not None:
         name, value, bound = wrong
         numbers = {"value": value, "bound": bound}
         return Refusal(code=RefusalCode.OUT_OF_RANGE, group=group, gpu_class=gpu_class, field=name, numbers=numbers)
+    if tree.quotas.get((group, gpu_class)) == new:
+        return None
     if group == tree.root.id:
-        return _check_root(tree, group, gpu_class, new)
+        return _check_root(tree, changes, gpu_class, new)
     if new.limit is not None and new.limit < new.guaranteed:
         numbers = {"value": new.limit, "bound": new.guaranteed}
         return Refusal(
@@ -34,10 +49,13 @@ def check_quota(tree: QuotaTree, group: int, gpu_class: str, new: Quota) -> Refu
             field="limit",
             numbers=numbers,
         )
-    promised = _promised_by(tree, group, gpu_class)
+    promised = _promised_by(tree, changes, group, gpu_class)
     if promised > new.guaranteed:
         return _guarantees(RefusalCode.GUARANTEED_BELOW_CHILDREN, group, gpu_class, promised, new.guaranteed)
-    return _check_parent(tree, _parent(tree, group), gpu_class, tree.quota(group, gpu_class).guaranteed, new.guaranteed)
+    now, parent = tree.quota(group, gpu_class).guaranteed, _parent(tree, group)
+    if new.guaranteed <= now:  # always welcome: what was over-promised before must be mendable step by step
+        return None
+    return _check_promise(tree, changes, parent, gpu_class, _promised_by(tree, changes, parent, gpu_class))
 
 
 def check_new_group(tree: QuotaTree, parent: int, name: str) -> Refusal | None:
@@ -66,36 +84,45 @@ def check_move(tree: QuotaTree, group: int, parent: int) -> Refusal | None:
     if (taken := check_new_group(tree, parent, moved.name)) is not None:
         return taken
     for gpu_class in tree.classes:
-        guaranteed = tree.quota(group, gpu_class).guaranteed
-        if guaranteed and (refusal := _check_parent(tree, parent, gpu_class, 0, guaranteed)) is not None:
+        if not (guaranteed := tree.quota(group, gpu_class).guaranteed):
+            continue
+        asked = _promised_by(tree, {}, parent, gpu_class) + guaranteed
+        if (refusal := _check_promise(tree, {}, parent, gpu_class, asked)) is not None:
             return refusal
     return None
 
 
-def _check_root(tree: QuotaTree, root: int, gpu_class: str, new: Quota) -> Refusal | None:
+def _check_root(
+    tree: QuotaTree, changes: Mapping[tuple[int, str], Quota], gpu_class: str, new: Quota
+) -> Refusal | None:
+    root = tree.root.id
     if replace(new, limit=None) != NO_QUOTA:
         return Refusal(code=RefusalCode.ROOT_QUOTA, group=root, gpu_class=gpu_class, numbers={})
-    promised = _promised_by(tree, root, gpu_class)
+    promised = _promised_by(tree, changes, root, gpu_class)
     if new.limit is not None and promised > new.limit:
         return _guarantees(RefusalCode.GUARANTEED_BELOW_CHILDREN, root, gpu_class, promised, new.limit)
     return None
 
 
-def _check_parent(tree: QuotaTree, parent: int, gpu_class: str, now: int, new: int) -> Refusal | None:
-    """Return why a child's guarantee may not go from ``now`` to ``new`` below ``parent``.
-
-    One that does not grow is always welcome: what was over-promised before must be mendable step by step.
-    """
-    quota = tree.quota(parent, gpu_class)
+def _check_promise(
+    tree: QuotaTree, changes: Mapping[tuple[int, str], Quota], parent: int, gpu_class: str, asked: int
+) -> Refusal | None:
+    """Return why the children of ``parent`` may not be guaranteed ``asked`` together, or None when they may."""
+    quota = _after(tree, changes, parent, gpu_class)
     promise = quota.limit if parent == tree.root.id else quota.guaranteed
-    asked = _promised_by(tree, parent, gpu_class) - now + new
-    if promise is None or asked <= promise or new <= now:
+    if promise is None or asked <= promise:
         return None
     return _guarantees(RefusalCode.GUARANTEE_EXCEEDED, parent, gpu_class, asked, promise)
 
 
-def _promised_by(tree: QuotaTree, group: int, gpu_class: str) -> int:
-    return sum(tree.quota(child, gpu_class).guaranteed for child in tree.children.get(group, ()))
+def _promised_by(tree: QuotaTree, changes: Mapping[tuple[int, str], Quota], group: int, gpu_class: str) -> int:
+    """Return what the children of ``group`` are guaranteed together once ``changes`` are made."""
+    return sum(_after(tree, changes, child, gpu_class).guaranteed for child in tree.children.get(group, ()))
+
+
+def _after(tree: QuotaTree, changes: Mapping[tuple[int, str], Quota], group: int, gpu_class: str) -> Quota:
+    changed = changes.get((group, gpu_class))
+    return tree.quota(group, gpu_class) if changed is None else changed
 
 
 def _parent(tree: QuotaTree, group: int) -> int:

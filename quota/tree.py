@@ -154,6 +154,10 @@ class QuotaTree:
             tree._compiled[gpu_class] = _compile(tree, gpu_class)
         return tree
 
+    def with_quotas(self, changes: Mapping[tuple[int, str], Quota]) -> QuotaTree:
+        """Return the tree with other quotas for some (group id, GPU class). Raises TreeError as ``build`` does."""
+        return QuotaTree.build(self.groups, {**self.quotas, **changes})
+
     def of_class(self, gpu_class: str) -> ClassTree:
         """Return the tree as ``gpu_class`` sees it; without any quota: no guarantee, no limit."""
         known = self._compiled.get(gpu_class)

@@ -10,6 +10,7 @@ import typer
 from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command
 from scheduler.cli.output import Column, OutputFormat, field, time_field
+from scheduler.cli.quota_preview import quota_preview
 
 _GPU_COLUMNS = (
     Column(heading="CLASS", value=field("gpu_class")),
@@ -159,3 +160,6 @@ def quota_set(
     }
     condition = {"If-Match": f'"{before["etag"]}"'} if before.get("etag") else {"If-None-Match": "*"}
     _write_quota([client.put(path_of("groups", group, "quota", gpu_class), body, condition)], output)
+
+
+quota_app.command("preview")(quota_preview)

@@ -62,6 +62,10 @@ WORDS: Mapping[WordKind, Words] = {
         "vanished": ("에이전트 기록에 없음", "the agent knew it no more"),
         "withdrawn": ("시작 전 회수", "taken back before it started"),
         "declared_lost": ("운영자 유실 선언", "declared lost by the operator"),
+        "preempted": ("우선순위가 높은 작업에 양보", "for a job of higher priority"),
+        "reclaimed": ("다른 그룹의 몫 회수", "for another group's share"),
+        "recalled": ("제공자 회수", "recalled by the lender"),
+        "moved": ("다른 자리로 옮김", "moved to make room"),
     },
     WordKind.ACTION: {
         "cancel": ("취소", "cancel"),

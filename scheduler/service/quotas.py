@@ -13,7 +13,7 @@ from scheduler.model.ids import GroupId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
-from scheduler.service.directory import read_directory
+from scheduler.service.directory import Directory, GroupView, read_directory
 from scheduler.service.groups import quota_tree, refusal_of_quota
 from scheduler.service.runtime import Runtime
 from scheduler.store import gpu_classes, nodes, quotas
@@ -98,13 +98,9 @@ def set_quota(
     """
     _ = transaction.change
     directory = read_directory(transaction.connection)
-    group = group_for(directory, caller, path, Role.VIEWER)
+    group = group_to_set(directory, caller, path)
     if isinstance(group, Refusal):
         return group
-    decider = group if group.row.parent_id is None else directory.by_id[group.row.parent_id]
-    allowed = group_for(directory, caller, decider.path, Role.MANAGER)
-    if isinstance(allowed, Refusal):
-        return refuse(ReasonCode.FORBIDDEN, needed=Role.MANAGER.value, where=decider.path)
     before = quotas.find(transaction.connection, group.id, gpu_class)
     current = None if before is None else str(before.change)
     cleared = before is not None and _says_nothing(before) and etag is None
@@ -112,10 +108,8 @@ def set_quota(
         return refuse(ReasonCode.ETAG_MISMATCH, field="If-Match", current=current or "-")
     if before is not None and _tree_quota(before) == new:
         return QuotaView(group=path, gpu_class=gpu_class, row=before, use=_unused(gpu_class))
-    known = _known_classes(transaction.connection)
-    if before is None and gpu_class not in known:
-        names = ", ".join(sorted(known)) or "-"
-        return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_class", gpu_class=gpu_class, known=names)
+    if before is None and (unknown := why_unknown(transaction.connection, gpu_class)) is not None:
+        return unknown
     refusal = check_quota(quota_tree(transaction.connection, directory), group.id, gpu_class, new)
     if refusal is not None:
         return refusal_of_quota(directory, refusal)
@@ -136,9 +130,24 @@ def set_quota(
     return QuotaView(group=path, gpu_class=gpu_class, row=row, use=_unused(gpu_class))
 
 
-def _known_classes(connection: Connection) -> set[str]:
-    """Classes that the exchange table or some site names; a new one enters the table first."""
-    return {row.name for row in gpu_classes.every(connection)} | nodes.known_classes(connection)
+def group_to_set(directory: Directory, caller: Caller, path: str) -> GroupView | Refusal:
+    """The group at ``path`` if the caller may set its quotas: managers of its parent; of the federation's its own."""
+    group = group_for(directory, caller, path, Role.VIEWER)
+    if isinstance(group, Refusal):
+        return group
+    decider = group if group.row.parent_id is None else directory.by_id[group.row.parent_id]
+    if isinstance(group_for(directory, caller, decider.path, Role.MANAGER), Refusal):
+        return refuse(ReasonCode.FORBIDDEN, needed=Role.MANAGER.value, where=decider.path)
+    return group
+
+
+def why_unknown(connection: Connection, gpu_class: str) -> Refusal | None:
+    """A refusal unless the exchange table or some site names the class; a new one enters the table first."""
+    known = {row.name for row in gpu_classes.every(connection)} | nodes.known_classes(connection)
+    if gpu_class in known:
+        return None
+    names = ", ".join(sorted(known)) or "-"
+    return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_class", gpu_class=gpu_class, known=names)
 
 
 def _numbers(row: Quota | None) -> dict[str, int | None] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quota_trees import GPU_CLASS, Case, cases, id_of, tree_of
 
-from quota.changes import check_move, check_new_group, check_quota
+from quota.changes import check_move, check_new_group, check_quota, check_quota_among
 from quota.refusal import Refusal, RefusalCode
 from quota.tree import GPUS_MAX, WEIGHT_MAX, Group, Quota, QuotaTree
 
@@ -87,6 +89,52 @@ def test_what_was_promised_too_much_is_mended_step_by_step_and_never_made_worse(
     assert check("vision", Quota(guaranteed=11), **over) is None
     assert check("vision", Quota(guaranteed=12, weight=3), **over) is None
     assert told(check("vision", Quota(guaranteed=13), **over))[3] == sums(16, 10)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> tuple[QuotaTree, dict[tuple[int, str], Quota]]:
+    """A tree, in order or over-promised, and up to four quotas to set in it."""
+    tree = draw(cases(nested=draw(st.booleans()), groups_max=4, gpus_max=4)).tree
+    groups = draw(st.permutations([group.id for group in tree.groups]))[: draw(st.integers(2, 4))]
+    changes = {}
+    for group in groups:
+        amount = max(0, tree.quota(group, GPU_CLASS).guaranteed + draw(st.integers(-4, 4)))
+        at_root = group == tree.root.id
+        limit = draw(st.none() | st.integers(0, 20) if at_root else st.none() | st.integers(amount, amount + 2))
+        changes[group, GPU_CLASS] = Quota(guaranteed=0 if at_root else amount, limit=limit)
+    return tree, changes
+
+
+def set_one_by_one(tree: QuotaTree, order: Sequence[tuple[tuple[int, str], Quota]]) -> bool:
+    for (group, gpu_class), new in order:
+        if check_quota(tree, group, gpu_class, new) is not None:
+            return False
+        tree = tree.with_quotas({(group, gpu_class): new})
+    return True
+
+
+@given(policies())
+def test_quotas_may_be_set_at_once_exactly_when_some_order_sets_them_one_by_one(
+    drawn: tuple[QuotaTree, dict[tuple[int, str], Quota]],
+) -> None:
+    tree, changes = drawn
+    at_once = all(check_quota_among(tree, changes, *key) is None for key in changes)
+    assert at_once == any(set_one_by_one(tree, order) for order in permutations(changes.items()))
+
+
+@pytest.mark.parametrize(
+    ("together", "alone"),
+    [
+        ({"vision": Quota(guaranteed=15), "research": Quota(guaranteed=16)}, "vision"),
+        ({"vision": Quota(guaranteed=3), "research": Quota(guaranteed=4)}, "research"),
+        ({"state": Quota(guaranteed=2), "federation": Quota(limit=12)}, "federation"),
+    ],
+)
+def test_what_goes_together_is_taken_together_and_not_the_one_alone(together: dict[str, Quota], alone: str) -> None:
+    tree = tree_of(PARENTS, QUOTAS)
+    changes = {(id_of(tree, name), GPU_CLASS): quota for name, quota in together.items()}
+    assert [check_quota_among(tree, changes, *key) for key in changes] == [None, None]
+    assert check(alone, together[alone]) is not None
 
 
 @pytest.mark.parametrize("name", ["guaranteed", "limit", "borrowing_limit", "lending_limit", "weight"])

@@ -9,11 +9,13 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from quota.tree import Quota
-from scheduler.api.dependencies import Managing, Reading, RuntimeHere, write
+from scheduler.api.dependencies import IdempotencyHeader, Managing, Reading, RuntimeHere, write
 from scheduler.api.documents import quota_document
 from scheduler.api.problem import RefusedError, answered
+from scheduler.api.quota_preview_documents import QuotaPreviewIn, QuotaPreviewOut, preview_document
 from scheduler.api.schemas import GroupPath, QuotaIn, QuotaOut, QuotasOut
 from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.service import quota_preview
 from scheduler.service import quotas as service
 from scheduler.service.quotas import QuotaView
 from scheduler.store.transaction import WriteTransaction
@@ -54,6 +56,17 @@ async def set_quota(
     document = quota_document(await run_in_threadpool(service.with_use, runtime, view))
     response.headers["ETag"] = f'"{document.etag}"'
     return document
+
+
+@router.post("/quotas/preview")
+async def preview_quotas(
+    body: QuotaPreviewIn, runtime: RuntimeHere, caller: Managing, key: IdempotencyHeader
+) -> QuotaPreviewOut:
+    """What the next round would do if these quotas were set, all at once. Judged as setting them is; sets nothing."""
+    assert key
+    changes = [each.change() for each in body.quotas]
+    found = await run_in_threadpool(quota_preview.preview_quotas, runtime, caller, changes)
+    return preview_document(answered(found))
 
 
 def _etag(if_match: str | None, if_none_match: str | None) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import scheduler
+from scheduler.cycle.plan import StopCause
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, why_not_served
 from scheduler.model.job_state import EndCause, JobState, RunPhase
 from scheduler.model.reason import ReasonCode
@@ -45,7 +46,7 @@ def events_of_jobs() -> set[str]:
     ("kind", "names"),
     [
         (WordKind.STATE, {*JobState, *RunPhase, *SiteState}),
-        (WordKind.CAUSE, {*EndCause}),
+        (WordKind.CAUSE, {*EndCause, *StopCause}),
         (WordKind.ACTION, {*JobAction}),
         (WordKind.RULE, rules()),
         (WordKind.EVENT, events_of_jobs()),

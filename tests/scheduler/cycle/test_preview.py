@@ -1,0 +1,168 @@
+"""A preview says what a round says once the quotas are really set, and shows what becomes different."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from federations import OPEN_SITE, TREE, Facts, build, facts, group_facts, node_of, plain_shape, run_of
+from hypothesis import given
+from hypothesis import strategies as st
+from pressed import GPU_CLASS, NOW_MS, Applied, Pressed, federation_of, pressed
+
+from quota.tree import Quota
+from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.plan import Plan, StopCause
+from scheduler.cycle.preview import Count, Outlook, QuotaKey, preview, with_quotas
+from scheduler.cycle.round import Round
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.use import class_uses, used_by_group
+from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
+
+Key = TypeVar("Key")
+#: As ``pressed.federation_of`` tells them.
+GROUPS_OF_PRESSED = [replace(each, trust_domain="one", public_sector=False) for each in group_facts()]
+
+
+@st.composite
+def changes(draw: st.DrawFn, gpu_classes: Sequence[str]) -> dict[QuotaKey, Quota]:
+    """One to four quotas of any groups but the root."""
+    keys = st.tuples(st.sampled_from([GroupId(each) for each, _ in TREE[1:]]), st.sampled_from(gpu_classes))
+    amounts = st.integers(0, 12)
+    quotas = st.builds(
+        lambda guaranteed, above, borrowing, lending, weight: Quota(
+            guaranteed=guaranteed,
+            limit=None if above is None else guaranteed + above,
+            borrowing_limit=borrowing,
+            lending_limit=lending,
+            weight=weight,
+        ),
+        amounts,
+        st.none() | amounts,
+        st.none() | amounts,
+        st.none() | amounts,
+        st.integers(1, 5),
+    )
+    return draw(st.dictionaries(keys, quotas, min_size=1, max_size=4))
+
+
+def counted(pairs: Sequence[tuple[Key, int]]) -> dict[Key, Count]:
+    """Counts one by one, the slow obvious way."""
+    found: defaultdict[Key, Count] = defaultdict(Count)
+    for key, gpus in pairs:
+        found[key] = Count(found[key].number + 1, found[key].gpus + gpus)
+    return dict(found)
+
+
+def assert_says(said: Outlook, snapshot: Snapshot, plan: Plan) -> None:
+    """The outlook speaks of exactly this plan and of this snapshot's uses and shares."""
+    starts = [
+        ((start.group, start.gpu_class), snapshot.shapes[start.shape].gpus) for start in (*plan.redeemed, *plan.starts)
+    ]
+    assert said.starts == counted(starts)
+    runs = [(snapshot.runs[stop.run], stop.cause) for stop in plan.stops]
+    assert said.stops == counted([((run.group, run.gpu_class, cause), run.gpus) for run, cause in runs])
+    used = used_by_group(snapshot)
+    limits = {key: quota.limit for key, quota in snapshot.tree.quotas.items() if quota.limit is not None}
+    assert said.above_limit == {key for key, limit in limits.items() if used.get(key, 0) > limit}
+    groups = {group for group, _ in said.standings}
+    uses = {(group, use.gpu_class): use for group in groups for use in class_uses(snapshot, group)}
+    for key, standing in said.standings.items():
+        assert standing.quota == snapshot.tree.quota(*key)
+        told, use = (standing.guaranteed_effective, standing.fair_share, standing.used), uses.get(key)
+        assert told == ((0, 0, 0) if use is None else (use.guaranteed_effective, use.fair_share, use.used))
+
+
+@given(facts(), st.data())
+def test_what_is_foreseen_is_what_the_round_decides_once_the_quotas_are_set(given: Facts, data: st.DataObject) -> None:
+    changed = data.draw(changes(("a100", "h100", "b200")))
+    federation = build(given)
+    snapshot = federation.snapshot()
+    foreseen = preview(snapshot, changed, NOW_MS)
+    assert_says(foreseen.before, snapshot, decide(snapshot, NOW_MS, 0))
+    federation.set_groups(group_facts(), given.quotas | changed)
+    really = federation.snapshot()
+    plan = decide(really, NOW_MS, 0)
+    assert_says(foreseen.after, really, plan)
+    assert decide(with_quotas(snapshot, changed), NOW_MS, 0) == plan
+
+
+def pressing(drawn: Pressed, *, rounds: int, gone: bool, broken: bool) -> Applied:
+    """The drawn federation after a round that held nodes for somebody, those who were in the way gone or not, a node broken."""
+    applied = Applied(drawn, federation_of(drawn))
+    for _ in range(rounds):
+        snapshot = applied.federation.snapshot()
+        applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+        if gone:
+            applied.end_leaving()
+    if broken:
+        applied.federation.put_node(replace(drawn.nodes[0], healthy=False))
+    return applied
+
+
+@given(pressed(), st.data())
+def test_what_would_be_stopped_and_used_is_what_comes_of_it_once_the_quotas_are_set(
+    drawn: Pressed, data: st.DataObject
+) -> None:
+    changed = data.draw(changes((GPU_CLASS,)))
+    moment = {
+        "rounds": data.draw(st.integers(0, 1)),
+        "gone": data.draw(st.booleans()),
+        "broken": data.draw(st.booleans()),
+    }
+    stands, really = pressing(drawn, **moment), pressing(drawn, **moment)
+    foreseen = preview(stands.federation.snapshot(), changed, NOW_MS)
+    really.federation.set_groups(GROUPS_OF_PRESSED, drawn.quotas | changed)
+    for side, applied in ((foreseen.before, stands), (foreseen.after, really)):
+        snapshot = applied.federation.snapshot()
+        plan = decide(snapshot, NOW_MS, 0)
+        assert_says(side, snapshot, plan)
+        applied.apply(snapshot, plan)
+        used = used_by_group(applied.federation.snapshot())
+        for key, standing in side.standings.items():
+            assert standing.used_next == used.get(key, 0)
+
+
+@given(facts(), st.data())
+def test_what_is_named_is_shown_and_around_it_what_becomes_different(given: Facts, data: st.DataObject) -> None:
+    changed = data.draw(changes(("a100", "h100")))
+    snapshot = build(given).snapshot()
+    shown = preview(snapshot, changed, NOW_MS)
+    assert shown.before.standings.keys() == shown.after.standings.keys() >= changed.keys()
+    parent = {GroupId(group): above for group, above in TREE}
+    for key in shown.before.standings.keys() - changed.keys():
+        assert shown.before.standings[key] != shown.after.standings[key]
+    before, after = Round(snapshot).shares, Round(with_quotas(snapshot, changed)).shares
+    for group, gpu_class in changed:
+        around = {*snapshot.tree.path(group), *(each for each in parent if parent[each] == parent[group])}
+        if gpu_class in before:
+            different = {each for each in around if before[gpu_class].of(each) != after[gpu_class].of(each)}
+            assert {(each, gpu_class) for each in different} <= shown.before.standings.keys()
+
+
+def test_a_group_that_is_promised_more_starts_more_and_takes_back_what_others_borrowed() -> None:
+    """Group 4 borrows all 8 GPUs; group 5, that waits, is promised 4 of them."""
+    shape = plain_shape(2)
+    runs = tuple(
+        run_of(number, JobId(100 + number), GroupId(4), shape, SiteId(1), "h100", ((NodeId(1), 1),))
+        for number in range(1, 5)
+    )
+    jobs = tuple(
+        WaitingJob(id=JobId(each), group=GroupId(5), shape=ShapeId(1), priority=0, submitted_ms=0) for each in (1, 2, 3)
+    )
+    quotas = {(GroupId(2), "h100"): Quota(guaranteed=8), (GroupId(4), "h100"): Quota(guaranteed=8)}
+    given = Facts(quotas, (OPEN_SITE,), (node_of(1, 8),), {ShapeId(1): shape}, jobs, runs)
+    change = {
+        (GroupId(4), "h100"): Quota(guaranteed=4, limit=6),
+        (GroupId(5), "h100"): Quota(guaranteed=4),
+    }
+    told = preview(build(given).snapshot(), change, NOW_MS)
+    assert (told.before.stops, told.before.above_limit) == ({}, frozenset())
+    assert told.after.stops == {(GroupId(4), "h100", StopCause.RECLAIMED): Count(2, 4)}
+    assert told.after.above_limit == {(GroupId(4), "h100")}
+    standing = told.after.standings[GroupId(4), "h100"]
+    assert (standing.used, standing.used_next, standing.fair_share) == (8, 4, 4)
+    assert list(told.after.standings) == [(GroupId(4), "h100"), (GroupId(5), "h100")]
