@@ -61,19 +61,21 @@ class Wiring:
 
 
 def settings_from_environment(settings: Settings) -> Settings:
-    """``settings`` with what ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST`` and ``DURE_SECURE_COOKIES`` say."""
-    numbers: dict[str, float] = {}
-    for name in ("DURE_RATE_PER_SECOND", "DURE_RATE_BURST"):
+    """``settings`` with what the environment says: ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST``,
+    ``DURE_MINIMUM_RUN_SECONDS`` and ``DURE_SECURE_COOKIES``. Raises ConfigurationError for what is no such number."""
+    numbers: dict[str, int] = {}
+    for name, least in (("DURE_RATE_PER_SECOND", 1), ("DURE_RATE_BURST", 1), ("DURE_MINIMUM_RUN_SECONDS", 0)):
         text = os.environ.get(name)
         if text is None:
             continue
-        if not text.isdecimal() or int(text) < 1:
-            raise ConfigurationError(f"{name} is {text!r}: write a whole number above 0")
+        if not text.isdecimal() or int(text) < least:
+            raise ConfigurationError(f"{name} is {text!r}: write a whole number from {least} on")
         numbers[name] = int(text)
     return replace(
         settings,
         rate_per_second=numbers.get("DURE_RATE_PER_SECOND", settings.rate_per_second),
-        rate_burst=int(numbers.get("DURE_RATE_BURST", settings.rate_burst)),
+        rate_burst=numbers.get("DURE_RATE_BURST", settings.rate_burst),
+        minimum_run_seconds=numbers.get("DURE_MINIMUM_RUN_SECONDS", settings.minimum_run_seconds),
         secure_cookies=os.environ.get("DURE_SECURE_COOKIES", "") == "1" or settings.secure_cookies,
     )
 
@@ -113,7 +115,7 @@ def open_runtime(wiring: Wiring, clock: Clock | None = None) -> Iterator[Runtime
             submitter=Submitter(),
             callers=Callers(database, clock, settings.staleness_seconds_max),
             directories=Directories(database, clock, settings.staleness_seconds_max),
-            world=World(database, clock, DEFAULT_POLICY, settings.staleness_seconds_max),
+            world=World(database, clock, DEFAULT_POLICY, settings.staleness_seconds_max, settings.preemption),
             log_wants=LogWants(clock, bus),
         )
         stack.enter_context(_hearing_of_access(runtime))

@@ -17,9 +17,10 @@ from scheduler.api.schemas import (
     SiteReasonOut,
     TokenOut,
 )
+from scheduler.model.counterfactual_text import counterfactual_text
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.reason import Reason, SiteReason
-from scheduler.model.reason_text import counterfactual_text, sentence
+from scheduler.model.reason_text import sentence
 from scheduler.service.caller import Caller
 from scheduler.service.directory import GroupView
 from scheduler.service.groups import roles_on

@@ -368,10 +368,11 @@ class QuotasOut(BaseModel):
 
 
 class UsageOut(BaseModel):
-    """What was charged for one GPU class."""
+    """What was charged for one GPU class. ``gpu_seconds_lost`` were destroyed for others and charged to nobody."""
 
     gpu_class: str
     gpu_seconds: float
+    gpu_seconds_lost: float
     credits: str
     runs: int
 

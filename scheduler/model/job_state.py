@@ -47,6 +47,10 @@ class EndCause(StrEnum):
     VANISHED = "vanished"  #: the agent no longer knows the run
     WITHDRAWN = "withdrawn"  #: taken back before the agent had reported it
     DECLARED_LOST = "declared_lost"  #: the operator answered for a silent site
+    PREEMPTED = "preempted"  #: for a job of higher priority in its own group
+    RECLAIMED = "reclaimed"  #: for another group's share
+    RECALLED = "recalled"  #: the lender wanted its nodes back
+    MOVED = "moved"  #: to make room for a gang
 
 
 TERMINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
@@ -76,6 +80,9 @@ INFRASTRUCTURE_CAUSES = frozenset(
         EndCause.REFUSED,
     }
 )
+
+#: Runs that had to make way. That is nobody's fault and costs the job nothing: it is placed again as soon as may be.
+YIELDED_CAUSES = frozenset({EndCause.PREEMPTED, EndCause.RECLAIMED, EndCause.RECALLED, EndCause.MOVED})
 
 #: A job whose runs keep dying under it is given up after so many of them, so that no retry is without bound.
 INFRASTRUCTURE_FAILURES_MAX = 20
@@ -128,7 +135,7 @@ def state_after_run(
         return JobState.SUCCEEDED
     if cancel_requested or cause is EndCause.CANCELLED:
         return JobState.CANCELLED
-    if requeue_requested or cause is EndCause.REQUEUED:
+    if requeue_requested or cause is EndCause.REQUEUED or cause in YIELDED_CAUSES:
         return JobState.QUEUED
     if cause in INFRASTRUCTURE_CAUSES:
         return JobState.QUEUED if infrastructure_failures <= INFRASTRUCTURE_FAILURES_MAX else JobState.FAILED

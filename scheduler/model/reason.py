@@ -96,9 +96,13 @@ class ReasonCode(StrEnum):
     SITE_CLOSED = "SiteClosed"  #: one site that takes nothing now
     WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
     WAITING_FOR_RETRY = "WaitingForRetry"  #: runs were lost to the infrastructure; a while, then it is placed again
+    WAITING_FOR_EARMARK = "WaitingForEarmark"  #: nodes are held for it, which other runs are leaving
     WAITING_FOR_AGENT = "WaitingForAgent"
     SITE_UNREACHABLE = "SiteUnreachable"
     STOPPING = "Stopping"
+    STOPPED_FOR_CLAIM = "StoppedForClaim"  #: its run makes way for a job with a higher claim
+    STOPPED_FOR_LENDER = "StoppedForLender"  #: the lender wants its nodes back
+    STOPPED_FOR_GANG = "StoppedForGang"  #: its run is moved so that a gang finds room
     # how it ended
     COMMAND_FAILED = "CommandFailed"
     WALLTIME_EXCEEDED = "WalltimeExceeded"

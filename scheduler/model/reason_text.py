@@ -313,6 +313,11 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "Its runs were lost {failures} times to the infrastructure: it is placed again after {not_before} "
         "(the last one: {cause}. {message}).",
     ),
+    _C.WAITING_FOR_EARMARK: (
+        _K.WAITING,
+        "사이트 {site}에서 이 작업을 위해 노드를 비우고 있습니다. 실행 {runs}개가 {until}까지 나갑니다.",
+        "Nodes are being freed at {site} for this job: {runs} run(s) leave by {until}.",
+    ),
     _C.WAITING_FOR_AGENT: (
         _K.WAITING,
         "사이트 {site}에 배정되었고 에이전트의 응답을 기다립니다.",
@@ -327,6 +332,21 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         _K.WAITING,
         "실행을 멈추는 중입니다({cause}).",
         "Its run is being stopped ({cause}).",
+    ),
+    _C.STOPPED_FOR_CLAIM: (
+        _K.WAITING,
+        "우선권이 높은 작업을 위해 {until}까지 실행을 멈춥니다. 그 뒤 대기열로 돌아가며, 재시도 횟수는 줄지 않습니다.",
+        "Its run is stopped for a job with a higher claim, by {until}; then it goes back to the queue, and loses no retry.",
+    ),
+    _C.STOPPED_FOR_LENDER: (
+        _K.WAITING,
+        "사이트 {site}의 소유자가 노드를 돌려받으므로 {until}까지 실행을 멈춥니다. 그 뒤 대기열로 돌아갑니다.",
+        "The owner of {site} takes its nodes back: its run is stopped by {until}; then it goes back to the queue.",
+    ),
+    _C.STOPPED_FOR_GANG: (
+        _K.WAITING,
+        "여러 노드를 함께 쓰는 작업의 자리를 마련하려고 실행을 옮깁니다. {until}까지 멈춘 뒤 다른 곳에서 이어집니다.",
+        "Its run is moved so that a larger job finds room: it stops by {until} and goes on elsewhere.",
     ),
     _C.COMMAND_FAILED: (
         _K.ENDED,
@@ -372,29 +392,3 @@ def _in_words(name: str, value: Number, language: Language) -> Number:
 def kind_of(code: ReasonCode) -> ReasonKind:
     """What sort of answer ``code`` is."""
     return TEXTS[code][0]
-
-
-def counterfactual_text(value: Mapping[str, Any], language: Language) -> str:
-    """What would start a waiting job, in words. ``value`` is ``cycle.plan.Counterfactual.as_json``."""
-    korean = language == "ko"
-    parts: list[str] = []
-    if value["open_site"]:
-        parts.append(f"사이트 {value['site']}의 재개" if korean else f"the site {value['site']} took work again")
-    if value["nodes"]:
-        nodes, gpus, site, name = value["nodes"], value["gpus_per_node"], value["site"], value["gpu_class"]
-        parts.append(
-            f"{site}에 {name} {gpus}장짜리 빈자리 {nodes}개 추가"
-            if korean
-            else f"{site} had {nodes} more free place(s) of {gpus} {name} GPU(s)"
-        )
-    for group, gpus in value["raises"]:
-        parts.append(
-            f"{group}의 한도 {gpus}장 상향" if korean else f"the bound of {group} were higher by {gpus} GPU(s)"
-        )
-    if value["preemptible"]:
-        parts.append("작업의 선점 허용" if korean else "the job said that it may be preempted")
-    if not parts:
-        return "다음 라운드에서 시작합니다." if korean else "It starts in the next round."
-    if korean:
-        return f"시작 조건: {', '.join(parts)}."
-    return f"It would start if {' and '.join(parts)}."

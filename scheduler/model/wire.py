@@ -12,8 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from scheduler.model.job_state import EndCause, RunPhase
 
-PROTOCOL_VERSION = 1
-PROTOCOL_VERSIONS_SPOKEN = (0, 1)
+PROTOCOL_VERSION = 2
+PROTOCOL_VERSIONS_SPOKEN = (1, 2)
+#: Agents know ``YIELDED_CAUSES`` from this version on; to older ones such a stop is a requeue.
+YIELDED_SINCE_VERSION = 2
 
 INTEGER_MAX = 2**31 - 1
 #: The last moment that a date can tell: beyond any time that is meant.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from scheduler.model.counterfactual_text import counterfactual_text
 from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
-from scheduler.model.reason_text import counterfactual_text, sentence
+from scheduler.model.reason_text import sentence
 from scheduler.model.words import Language, WordKind, word
 from scheduler.portal.pages import JobLine, JobStatus, RunLine, SiteLine, TimelineLine
 from scheduler.portal.render import moment, show_duration

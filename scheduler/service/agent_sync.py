@@ -9,11 +9,12 @@ from contextlib import suppress
 
 from scheduler.model.data_class import DataClassPolicy, effective_data_class
 from scheduler.model.job_spec import JobSpec
-from scheduler.model.job_state import EndCause
+from scheduler.model.job_state import YIELDED_CAUSES, EndCause
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.model.wire import (
     PROTOCOL_VERSION,
     PROTOCOL_VERSIONS_SPOKEN,
+    YIELDED_SINCE_VERSION,
     GangMember,
     LogWant,
     RunOrder,
@@ -141,7 +142,7 @@ class AgentSync:
             complete_wanted=differs,
             capacity_version=request.capacity.version if request.capacity else request.capacity_version,
             start=tuple(orders),
-            stop=(*map(_stop_of, stops), *_stops_of_unwanted(taken)),
+            stop=(*(_stop_of(run, request.protocol) for run in stops), *_stops_of_unwanted(taken)),
             forget=taken.forget,
             logs=tuple(wants),
             contract=contract_of(site, self._runtime.policy),
@@ -159,9 +160,11 @@ def _is_news(response: SyncResponse) -> bool:
     return bool(response.start or response.stop or response.forget or response.logs or response.complete_wanted)
 
 
-def _stop_of(run: RunRow) -> StopOrder:
+def _stop_of(run: RunRow, protocol: int) -> StopOrder:
     grace_ms = run.stop_grace_ms or 0
     cause = EndCause(run.stop_cause or EndCause.CANCELLED.value)
+    if cause in YIELDED_CAUSES and protocol < YIELDED_SINCE_VERSION:
+        cause = EndCause.REQUEUED
     return StopOrder(
         run_id=run.id, epoch=run.epoch, cause=cause, grace_seconds=grace_ms / 1000, checkpoint=grace_ms > 0
     )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from quota.tree import Quota as TreeQuota
 from scheduler.clock import Clock
-from scheduler.cycle.facts import GroupFacts, LiveRun, WaitingJob
+from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
+from scheduler.service.earmark import Held
 from scheduler.service.hearing import Hearing
 from scheduler.service.retries import Retries
 from scheduler.store import quotas as quota_rows
@@ -35,6 +37,7 @@ _JOB_COLUMNS = (
     jobs.c.submitted_ms,
     jobs.c.bound_site_id,
     jobs.c.not_before_ms,
+    jobs.c.earmark,
 )
 
 
@@ -71,10 +74,16 @@ def newest_tree_change(connection: Connection) -> int:
 class Follower:
     """Keeps ``federation`` in step with the store. Not thread-safe."""
 
-    def __init__(self, database: Database, clock: Clock, policy: DataClassPolicy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        policy: DataClassPolicy,
+        preemption: PreemptionRules = DEFAULT_PREEMPTION,
+    ) -> None:
         self._database = database
         self.hearing = Hearing(clock)
-        self.federation = Federation(policy)
+        self.federation = Federation(policy, preemption)
         self._retries = Retries(clock)
         self.sites: dict[int, SiteRow] = {}
         #: grows whenever groups, quotas, sites' contracts or nodes changed
@@ -160,16 +169,15 @@ class Follower:
             page = changed_since(
                 connection, jobs, self._jobs_change, columns=(*_JOB_COLUMNS, jobs.c.change), where=where
             )
-            waiting: list[WaitingJob] = []
+            waiting: list[Any] = []
             for row in page.rows:
                 is_queued = row.state == JobState.QUEUED.value
                 waits_on = self._retries.holds(row.id, row.not_before_ms if is_queued else None)
                 if is_queued and not waits_on:
-                    waiting.append(_waiting(row))
+                    waiting.append(row)
                 else:
                     self.federation.drop_waiting(JobId(row.id))
-            self._learn_shapes(connection, {each.shape for each in waiting})
-            self.federation.put_waiting(waiting)
+            self._have_wait(connection, waiting)
             self._jobs_change = page.change
             if not page.more:
                 break
@@ -178,9 +186,15 @@ class Follower:
     def _follow_retries(self, connection: Connection) -> None:
         for part in chunks(self._retries.due()):
             mine = jobs.c.id.in_(part) & (jobs.c.state == JobState.QUEUED.value)
-            waiting = [_waiting(row) for row in connection.execute(select(*_JOB_COLUMNS).where(mine))]
-            self._learn_shapes(connection, {each.shape for each in waiting})
-            self.federation.put_waiting(waiting)
+            self._have_wait(connection, connection.execute(select(*_JOB_COLUMNS).where(mine)).all())
+
+    def _have_wait(self, connection: Connection, rows: Sequence[Any]) -> None:
+        """Queued jobs, those for which nodes are held among them."""
+        self._learn_shapes(connection, {ShapeId(row.shape_id) for row in rows})
+        self.federation.put_waiting([_waiting(row) for row in rows if row.earmark is None])
+        for row in rows:
+            if row.earmark is not None:
+                self.federation.put_earmark(Held.read(row.earmark).earmarked(_waiting(row)))
 
     def _learn_shapes(self, connection: Connection, wanted: set[ShapeId]) -> None:
         unknown = sorted(each for each in wanted if not self.federation.has_shape(each))
@@ -224,6 +238,12 @@ def _run(row: Any) -> LiveRun:
         cpus_per_worker=row.cpus_per_worker,
         memory_mib_per_worker=row.memory_mib_per_worker,
         gang=tuple((NodeId(part[0]), part[3]) for part in row.gang),
+        started_ms=row.leased_ms if row.started_ms is None else row.started_ms,
+        preemptible=row.preemptible,
+        priority=row.priority,
+        grace_ms=row.grace_ms,
+        checkpoints=row.checkpoints,
+        leaving=row.stop_cause is not None,
     )
 
 

@@ -11,13 +11,15 @@ from sqlalchemy import Connection, select
 from scheduler.cycle.waiting import ClassKey
 from scheduler.model.ids import GroupId, ShapeId, SiteId
 from scheduler.model.job_spec import JobSpec
-from scheduler.model.job_state import TERMINAL_STATES, JobState, RunPhase
+from scheduler.model.job_state import TERMINAL_STATES, EndCause, JobState, RunPhase
 from scheduler.model.reason import Number, Reason, ReasonCode
 from scheduler.service.directory import Directory
+from scheduler.service.earmark import Held
+from scheduler.service.time_text import time_text
 from scheduler.service.world import Told
 from scheduler.store import runs as run_rows
 from scheduler.store.jobs import JobRow
-from scheduler.store.rows import chunks
+from scheduler.store.rows import all_of, chunks
 from scheduler.store.runs import RunRow
 from scheduler.store.tables import ledger, people, runs, sites
 
@@ -56,6 +58,12 @@ class JobDetail:
     bound_site: str | None
 
 
+_YIELD_REASONS = {
+    EndCause.PREEMPTED.value: ReasonCode.STOPPED_FOR_CLAIM,
+    EndCause.RECLAIMED.value: ReasonCode.STOPPED_FOR_CLAIM,
+    EndCause.RECALLED.value: ReasonCode.STOPPED_FOR_LENDER,
+    EndCause.MOVED.value: ReasonCode.STOPPED_FOR_GANG,
+}
 #: Why the jobs of a class wait; None where that is not known.
 VerdictOf = Callable[[ClassKey], Told | None]
 
@@ -66,8 +74,9 @@ def views_of(
     """Views of ``rows``, in order, with a few statements however many they are."""
     names = _names(connection, people, {row.person_id for row in rows})
     site_names = _names(connection, sites, {row.site_id for row in rows if row.site_id is not None})
-    classes = _gpu_classes(connection, [row.run_id for row in rows if row.run_id is not None])
-    return [_view(row, directory, names, site_names, classes, verdict_of, now_ms) for row in rows]
+    newest = _newest_runs(connection, [row.run_id for row in rows if row.run_id is not None])
+    waits = _waits_for_nodes(connection, rows)
+    return [_view(row, directory, names, site_names, newest, waits, verdict_of, now_ms) for row in rows]
 
 
 def _view(
@@ -75,7 +84,8 @@ def _view(
     directory: Directory,
     names: Mapping[int, str],
     site_names: Mapping[int, str],
-    classes: Mapping[int, str],
+    newest: Mapping[int, _NewestRun],
+    waits: Mapping[int, Reason],
     verdict_of: VerdictOf,
     now_ms: int,
 ) -> JobView:
@@ -85,16 +95,19 @@ def _view(
     end_ms = now_ms if row.ended_ms is None else row.ended_ms
     own_class = spec.data_class or (group.data_class if group is not None else None)
     at_site = row.state not in (JobState.QUEUED.value, JobState.HELD.value)
+    run = None if row.run_id is None or not at_site else newest.get(row.run_id)
     return JobView(
         row=row,
         spec=spec,
         group=group.path if group is not None else str(row.group_id),
         person=names.get(row.person_id, "?"),
         site=site if at_site else None,
-        gpu_class=None if row.run_id is None or not at_site else classes.get(row.run_id),
+        gpu_class=None if run is None else run.gpu_class,
         data_class=own_class.value if own_class is not None else "?",
         elapsed_ms=None if row.started_ms is None or not at_site else max(0, end_ms - row.started_ms),
-        reason=retry_reason(row, now_ms)
+        reason=waits.get(row.id)
+        or retry_reason(row, now_ms)
+        or yield_reason(row, site, run)
         or reason_of(row, site, verdict_of(class_of(row)) if row.state == JobState.QUEUED.value else None),
     )
 
@@ -132,6 +145,33 @@ def retry_reason(row: JobRow, now_ms: int) -> Reason | None:
     return Reason(code=ReasonCode.WAITING_FOR_RETRY, numbers=dict(reason.get("numbers") or {}))
 
 
+def yield_reason(row: JobRow, site: str | None, run: _NewestRun | None) -> Reason | None:
+    """Why a job's run is being ended for others; whose jobs those are is not told."""
+    if run is None or row.state != JobState.PREEMPTING.value or run.stop_cause not in _YIELD_REASONS:
+        return None
+    until_ms = (run.stop_requested_ms or 0) + (run.stop_grace_ms or 0)
+    numbers: dict[str, Number] = {"cause": run.stop_cause, "site": site, "until": time_text(until_ms)}
+    return Reason(code=_YIELD_REASONS[run.stop_cause], numbers=numbers)
+
+
+def _waits_for_nodes(connection: Connection, rows: Sequence[JobRow]) -> dict[int, Reason]:
+    """Of jobs for which nodes are held: where, how many runs have yet to leave them, and by when."""
+    held = {row.id: Held.read(row.earmark) for row in rows if row.earmark is not None}
+    if not held:
+        return {}
+    live: set[int] = set()
+    for part in chunks({run for each in held.values() for run in each.runs}):
+        left = runs.c.id.in_(part) & (runs.c.phase != RunPhase.ENDED.value)
+        live.update(connection.execute(select(runs.c.id).where(left)).scalars())
+    names = _names(connection, sites, {each.site for each in held.values()})
+    found: dict[int, Reason] = {}
+    for job, each in held.items():
+        leaving = sum(run in live for run in each.runs)
+        numbers: dict[str, Number] = {"site": names.get(each.site), "runs": leaving, "until": time_text(each.until_ms)}
+        found[job] = Reason(code=ReasonCode.WAITING_FOR_EARMARK, numbers=numbers)
+    return found
+
+
 def detail_of(
     connection: Connection, directory: Directory, row: JobRow, now_ms: int, verdict_of: VerdictOf
 ) -> JobDetail:
@@ -166,9 +206,23 @@ def _names(connection: Connection, table: Any, ids: set[int]) -> dict[int, str]:
     return found
 
 
-def _gpu_classes(connection: Connection, run_ids: Sequence[int]) -> dict[int, str]:
-    found: dict[int, str] = {}
+@dataclass(frozen=True, slots=True)
+class _NewestRun:
+    """What a list shows of a job's newest run."""
+
+    id: int
+    gpu_class: str
+    stop_cause: str | None
+    stop_grace_ms: int | None
+    stop_requested_ms: int | None
+
+
+_RUN_COLUMNS = (runs.c.id, runs.c.gpu_class, runs.c.stop_cause, runs.c.stop_grace_ms, runs.c.stop_requested_ms)
+
+
+def _newest_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, _NewestRun]:
+    found: dict[int, _NewestRun] = {}
     for part in chunks(run_ids):
-        for row in connection.execute(select(runs.c.id, runs.c.gpu_class).where(runs.c.id.in_(part))):
-            found[row.id] = row.gpu_class
+        for run in all_of(_NewestRun, connection, select(*_RUN_COLUMNS).where(runs.c.id.in_(part))):
+            found[run.id] = run
     return found

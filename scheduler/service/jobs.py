@@ -9,13 +9,20 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, WAITING_STATES, EndCause, JobState
+from scheduler.model.job_state import (
+    ACTIVE_STATES,
+    TERMINAL_STATES,
+    WAITING_STATES,
+    YIELDED_CAUSES,
+    EndCause,
+    JobState,
+)
 from scheduler.model.reason import ReasonCode, Refusal, SiteReason, refuse
 from scheduler.service.access import group_for, holds, visible_group_ids
 from scheduler.service.caller import Caller, Role, Scope
+from scheduler.service.checkpoint import grace_seconds_of
 from scheduler.service.directory import Directory
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, views_of
-from scheduler.service.reconcile import grace_seconds_of
 from scheduler.service.runtime import Runtime
 from scheduler.store import events, jobs, runs
 from scheduler.store.events import Event
@@ -24,6 +31,8 @@ from scheduler.store.tables import jobs as job_table
 from scheduler.store.transaction import WriteTransaction
 
 LIVE = "live"
+#: Queued jobs of which no round says anything: their time has not come, or they have their nodes.
+_OUT_OF_ROUNDS = frozenset({ReasonCode.WAITING_FOR_RETRY, ReasonCode.WAITING_FOR_EARMARK})
 
 
 class JobAction(StrEnum):
@@ -129,8 +138,8 @@ def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
         if isinstance(row, Refusal):
             return row
         (view,) = views_of(connection, directory, [row], runtime.clock.now_ms(), runtime.world.verdict)
-        retries = view.reason is not None and view.reason.code is ReasonCode.WAITING_FOR_RETRY
-        if row.state != JobState.QUEUED.value or retries:
+        is_looked_at = view.reason is None or view.reason.code not in _OUT_OF_ROUNDS
+        if row.state != JobState.QUEUED.value or not is_looked_at:
             return JobWhy(job=view, sites=(), counterfactual=None, ahead=None, evaluated_ms=None)
         told = runtime.world.verdict(class_of(row))
         ahead = _ahead(connection, row)
@@ -236,6 +245,9 @@ def _apply(
 ) -> None:
     if values.get("state") == JobState.CANCELLED.value:
         values = {**values, "ended_ms": transaction.now_ms}
+    if row.earmark is not None:
+        # Nobody else gets the nodes while they are held; the runs that were told to leave them go on leaving.
+        values = {**values, "earmark": None}
     jobs.change(transaction, row.id, **values)
     if JobState(row.state) in ACTIVE_STATES and action in (JobAction.CANCEL, JobAction.REQUEUE):
         _stop_run(transaction, row, action)
@@ -257,6 +269,8 @@ def _stop_run(transaction: WriteTransaction, row: JobRow, action: JobAction) -> 
     if run.stop_grace_ms is not None:
         grace_ms = min(grace_ms, run.stop_grace_ms)
     cause = EndCause.CANCELLED if action is JobAction.CANCEL else EndCause.REQUEUED
+    if action is JobAction.REQUEUE and run.stop_cause in YIELDED_CAUSES:
+        cause = EndCause(run.stop_cause)  # it goes back to the queue anyway, and not by its owner's choice
     runs.change(
         transaction,
         run.id,

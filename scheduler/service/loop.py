@@ -17,6 +17,7 @@ from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.warm_up import warm_up
 from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
+from scheduler.service.earmark_commit import clearings_of, commit_clearings, withdraw_earmarks
 from scheduler.service.follow import Follower
 from scheduler.service.reconcile import forget_old_answers, reconcile_site, revive_site
 from scheduler.service.round_commit import STARTS_A_TRANSACTION, commit_starts
@@ -34,6 +35,8 @@ ROUND_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10),
 )
 STARTS = Counter("dure_round_starts_total", "Runs leased by rounds.")
+STOPS = Counter("dure_round_stops_total", "Runs told to stop by rounds.", ["cause"])
+EARMARKS = Counter("dure_round_earmarks_total", "Jobs for which rounds had nodes held.")
 LEADS = Gauge("dure_scheduler_leads", "1 while this process leads the scheduling.")
 
 
@@ -92,7 +95,7 @@ class SchedulerLoop:
 
     def _lead(self, fence: Fence) -> None:
         runtime = self._runtime
-        follower = Follower(runtime.database, runtime.clock, runtime.policy)
+        follower = Follower(runtime.database, runtime.clock, runtime.policy, runtime.settings.preemption)
         follower.catch_up()
         # Who led before may have gone while sites were silent: each is looked at once.
         self._silent = set(follower.sites)
@@ -100,8 +103,7 @@ class SchedulerLoop:
         with runtime.bus.subscribe("scheduler") as news:
             while not self._stopping.is_set():
                 self._renew_when_due(fence)
-                started = self.turn(follower, fence)
-                if not started:
+                if not self.turn(follower, fence):
                     news.wait(runtime.settings.round_interval_seconds)
         leadership.release(runtime.database, fence)
 
@@ -115,7 +117,8 @@ class SchedulerLoop:
             raise LeadershipLost(f"{self._holder} leads no more")
 
     def turn(self, follower: Follower, fence: Fence) -> int:
-        """One turn: what time changed, one round, its commit. Answer how many runs were leased."""
+        """One turn: what time changed, one round, its commit. Answer how many things that did: runs leased or told to stop,
+        jobs for which nodes are held from now on, or no more."""
         runtime = self._runtime
         with ROUND_SECONDS.time():
             follower.catch_up()
@@ -126,9 +129,7 @@ class SchedulerLoop:
             violations = check_plan(snapshot, plan)
             if violations:
                 raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")
-            started = self._commit(snapshot, plan, fence, follower.tree_change)
-        STARTS.inc(started)
-        return started
+            return self._commit(snapshot, plan, fence, follower.tree_change)
 
     def _reconcile(self, follower: Follower, fence: Fence) -> bool:
         """Look at silent sites and at those that came back. Whether anything changed."""
@@ -154,10 +155,32 @@ class SchedulerLoop:
         return bool(changed)
 
     def _commit(self, snapshot: Snapshot, plan: Plan, fence: Fence, tree_change: int) -> int:
-        database, started = self._runtime.database, 0
-        for first in range(0, len(plan.starts), STARTS_A_TRANSACTION):
-            part = plan.starts[first : first + STARTS_A_TRANSACTION]
-            commit = partial(commit_starts, starts=part, shapes=snapshot.shapes, tree_change=tree_change)
-            started += database.run(commit, fence)
+        """What is given up first, so that no node is held twice; then what is held anew, and what starts."""
+        done = self._commit_earmarks(plan, fence, tree_change)
+        started = 0
+        for starts, redeemed in ((plan.redeemed, True), (plan.starts, False)):
+            for first in range(0, len(starts), STARTS_A_TRANSACTION):
+                commit = partial(
+                    commit_starts,
+                    starts=starts[first : first + STARTS_A_TRANSACTION],
+                    shapes=snapshot.shapes,
+                    tree_change=tree_change,
+                    redeemed=redeemed,
+                )
+                started += self._runtime.database.run(commit, fence)
+                self._renew_when_due(fence)
+        STARTS.inc(started)
+        return done + started
+
+    def _commit_earmarks(self, plan: Plan, fence: Fence, tree_change: int) -> int:
+        database, done = self._runtime.database, 0
+        if plan.withdrawn:
+            done += database.run(partial(withdraw_earmarks, job_ids=plan.withdrawn), fence)
+        for part in clearings_of(plan):
+            cleared = database.run(partial(commit_clearings, clearings=part, tree_change=tree_change), fence)
+            EARMARKS.inc(cleared.earmarks)
+            for cause, stops in cleared.stops.items():
+                STOPS.labels(cause).inc(stops)
+            done += cleared.count
             self._renew_when_due(fence)
-        return started
+        return done

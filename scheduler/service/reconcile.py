@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause, JobState
 from scheduler.model.reason import ReasonCode
+from scheduler.service.checkpoint import grace_seconds_of
 from scheduler.service.hearing import Silence, over_seconds
 from scheduler.service.run_end import RunEnd, RunEnds
 from scheduler.service.run_report import reason_when_heard
@@ -19,8 +19,6 @@ from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
 
 ACTOR = "scheduler"
-#: Grace of a job that keeps no checkpoint.
-GRACE_SECONDS = 10.0
 
 _UNREACHABLE_FROM = frozenset({
     JobState.LEASED.value, JobState.STARTING.value, JobState.RUNNING.value, JobState.PREEMPTING.value,
@@ -80,12 +78,6 @@ def _to_do(transaction: WriteTransaction, site: SiteRow, silence: Silence) -> It
     known = jobs.by_ids(transaction.connection, (run.job_id for run in live))
     for job in known.values():
         yield job.state in _UNREACHABLE_FROM or is_over(site, job, silence)
-
-
-def grace_seconds_of(job: JobRow) -> float:
-    """How long a job may take to end once it is told to."""
-    checkpoint = JobSpec.model_validate_json(job.spec).checkpoint
-    return GRACE_SECONDS if checkpoint is None else float(checkpoint.grace_seconds)
 
 
 def _mark_unreachable(transaction: WriteTransaction, site: SiteRow, run: RunRow, job: JobRow, silence: Silence) -> None:

@@ -12,9 +12,12 @@ from scheduler.model.ids import ShapeId
 from scheduler.model.job_state import JobState
 from scheduler.model.shape import Shape
 from scheduler.model.site import SiteState
+from scheduler.service.checkpoint import GRACE_SECONDS, checkpoint_of
+from scheduler.service.earmark import Held
 from scheduler.service.follow import newest_tree_change
 from scheduler.store import jobs, runs, sites
 from scheduler.store.dialect import encode_json
+from scheduler.store.jobs import JobRow
 from scheduler.store.runs import NewRun
 from scheduler.store.transaction import EventRow, WriteTransaction
 
@@ -33,8 +36,13 @@ def commit_starts(
     starts: Sequence[Start],
     shapes: Mapping[ShapeId, Shape],
     tree_change: int | None = None,
+    *,
+    redeemed: bool = False,
 ) -> int:
     """Lease what is still queued, at sites that are still active; answer how many runs that made.
+
+    ``redeemed``: the starts are on nodes that are held for their jobs, and need those very earmarks to be in the record;
+    other starts need that there is none.
 
     ``tree_change`` is the newest change of groups and quotas that the round knew of: after another one nothing is
     leased, since what was decided may break it; the next round decides anew.
@@ -52,6 +60,7 @@ def commit_starts(
         and job.state == JobState.QUEUED.value
         and job.bound_site_id in (None, start.site)
         and (job.group_id, job.shape_id) == (start.group, start.shape)
+        and (_is_held_for(job, start) if redeemed else job.earmark is None)
     ]
     ids = transaction.next_ids("run", len(valid))
     new: list[NewRun] = []
@@ -60,7 +69,7 @@ def commit_starts(
     events: list[EventRow] = []
     for run_id, start in zip(ids, valid, strict=True):
         job, shape = known[start.job], shapes[start.shape]
-        epoch = job.epoch + 1
+        epoch, checkpoint = job.epoch + 1, checkpoint_of(job)
         if epoch == 1:
             waited_ms.append(transaction.now_ms - job.submitted_ms)
         new.append(
@@ -76,14 +85,18 @@ def commit_starts(
                 memory_mib_per_worker=shape.memory_mib_per_worker,
                 gpus_per_worker=shape.gpus_per_worker,
                 gang=start.gang,
+                preemptible=shape.preemptible,
+                priority=job.priority,
+                grace_ms=round(1000 * (GRACE_SECONDS if checkpoint is None else checkpoint.grace_seconds)),
+                checkpoints=checkpoint is not None,
             )
         )
-        rows.append((job.id, JobState.LEASED.value, epoch, run_id, start.site, None, None, None))
+        rows.append((job.id, JobState.LEASED.value, epoch, run_id, start.site, None, None, None, None))
         data = encode_json({"state": JobState.LEASED.value, "run": run_id, "epoch": epoch})
         events.append(("job.state", job.id, job.group_id, start.site, ACTOR, "", data))
         transaction.after_commit(f"job:{job.id}")
     runs.add_many(transaction, new)
-    columns = ("state", "epoch", "run_id", "site_id", "started_ms", "exit_code", "reason")
+    columns = ("state", "epoch", "run_id", "site_id", "started_ms", "exit_code", "reason", "earmark")
     jobs.change_many(transaction, columns, rows)
     transaction.add_events(events)
     for site_id in {start.site for start in valid}:
@@ -95,3 +108,7 @@ def commit_starts(
 def _observe(waited_ms: Sequence[int]) -> None:
     for each in waited_ms:
         WAIT_SECONDS.observe(max(0, each) / 1000)
+
+
+def _is_held_for(job: JobRow, start: Start) -> bool:
+    return job.earmark is not None and Held.read(job.earmark).is_redeemed_by(start)

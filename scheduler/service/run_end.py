@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from quota.ledger import RunInterval, charge, correction
+from quota.ledger import Entry, RunInterval, charge, correction
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import (
     INFRASTRUCTURE_CAUSES,
     TERMINAL_STATES,
+    YIELDED_CAUSES,
     EndCause,
     JobState,
     RunPhase,
@@ -17,11 +18,11 @@ from scheduler.model.job_state import (
     state_after_run,
 )
 from scheduler.model.reason import ReasonCode
+from scheduler.service.checkpoint import checkpoint_of
 from scheduler.service.time_text import time_text
 from scheduler.store import jobs, ledger, runs
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
-from scheduler.store.ledger import Charge
 from scheduler.store.runs import RunRow
 from scheduler.store.transaction import EventRow, WriteTransaction
 
@@ -39,7 +40,10 @@ class RunEnd:
 
 _RUN_COLUMNS = (
     "phase", "started_ms", "ended_ms", "exit_code", "cause", "message", "charged_start_ms", "charged_end_ms",
+    "charged_lost_from_ms",
 )  # fmt: skip
+#: Exit codes from here on say that a signal ended the command, which so did not end by itself with its state saved.
+_SIGNALLED = 128
 _JOB_COLUMNS = (
     "state", "failures", "infrastructure_failures", "bound_site_id", "requeue_requested", "started_ms", "ended_ms",
     "exit_code", "reason", "not_before_ms",
@@ -53,7 +57,7 @@ class RunEnds:
         self._transaction = transaction
         self._run_rows: list[tuple[Any, ...]] = []
         self._job_rows: list[tuple[Any, ...]] = []
-        self._charges: list[Charge] = []
+        self._entries: list[Entry] = []
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
 
@@ -61,17 +65,19 @@ class RunEnds:
         """End a live run; answer the job's state after it."""
         started_ms = end.started_ms
         ended_ms = end.ended_ms if started_ms is None else max(end.ended_ms, started_ms)
+        interval = None if started_ms is None else _interval(run, end, started_ms, ended_ms)
+        if interval is not None:
+            self._entries += charge(interval)
+        cause = _yielded_cause(run, end) or end.cause
         self._run_rows.append((
-            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, end.cause.value, end.message[:2000],
-            started_ms, None if started_ms is None else ended_ms,
+            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, _told_cause(end, cause).value,
+            end.message[:2000], *_charged(interval),
         ))  # fmt: skip
-        if started_ms is not None:
-            self._charge(charge(_interval(run, started_ms, ended_ms))[0].gpu_milliseconds, run, started_ms, ended_ms)
-        lost = end.cause in INFRASTRUCTURE_CAUSES
+        lost = cause in INFRASTRUCTURE_CAUSES
         failures = job.failures + (end.cause is EndCause.EXITED and end.exit_code != 0)
         lost_runs = job.infrastructure_failures + lost
         state = state_after_run(
-            cause=end.cause,
+            cause=cause,
             exit_code=end.exit_code,
             cancel_requested=job.cancel_requested,
             requeue_requested=job.requeue_requested,
@@ -86,7 +92,7 @@ class RunEnds:
             ended_ms if state in TERMINAL_STATES else None, end.exit_code, reason,
             not_before_ms,
         ))  # fmt: skip
-        data = {"state": state.value, "cause": end.cause.value, "exit_code": end.exit_code, "run": run.id}
+        data = {"state": state.value, "cause": _told_cause(end, cause).value, "exit_code": end.exit_code, "run": run.id}
         data |= {"epoch": run.epoch}
         self._events.append(
             ("job.state", job.id, job.group_id, run.site_id, actor, end.message[:500], encode_json(data))
@@ -101,17 +107,14 @@ class RunEnds:
         if started_ms is None:
             # It was charged for what its agent had reported: a later word that it never ran takes nothing back.
             return
-        known = started_ms, max(ended_ms, started_ms)
-        entered = None if run.charged_start_ms is None else (run.charged_start_ms, run.charged_end_ms or 0)
+        known = _interval(run, end, started_ms, max(ended_ms, started_ms))
+        entered = _entered(run)
         if known == entered:
             return
-        if entered is not None:
-            for posting in correction(_interval(run, *entered), _interval(run, *known)):
-                self._charge(posting[0].gpu_milliseconds, run, posting[0].start_ms, posting[0].end_ms)
-        else:
-            self._charge(charge(_interval(run, *known))[0].gpu_milliseconds, run, *known)
+        for posting in (charge(known),) if entered is None else correction(entered, known):
+            self._entries += posting
         self._run_rows.append((
-            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, run.cause, run.message, *known,
+            run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, run.cause, run.message, *_charged(known),
         ))  # fmt: skip
         data = {"run": run.id, "epoch": run.epoch, "started_ms": started_ms, "ended_ms": ended_ms}
         self._events.append(("run.corrected", run.job_id, run.group_id, run.site_id, actor, "", encode_json(data)))
@@ -121,26 +124,59 @@ class RunEnds:
         transaction = self._transaction
         runs.change_many(transaction, _RUN_COLUMNS, self._run_rows)
         jobs.change_many(transaction, _JOB_COLUMNS, self._job_rows)
-        ledger.enter(transaction, self._charges)
+        ledger.enter(transaction, self._entries)
         transaction.add_events(self._events)
         if self._job_rows:
             transaction.after_commit("scheduler")
 
-    def _charge(self, gpu_milliseconds: int, run: RunRow, start_ms: int, end_ms: int) -> None:
-        self._charges.append(
-            Charge(
-                run_id=run.id,
-                group_id=run.group_id,
-                site_id=run.site_id,
-                gpu_class=run.gpu_class,
-                gpu_milliseconds=gpu_milliseconds,
-                start_ms=start_ms,
-                end_ms=end_ms,
-            )
-        )
+
+def _yielded_cause(run: RunRow, end: RunEnd) -> EndCause | None:
+    """Why a run had to make way, where that is what ended it; None where it ended for another reason.
+
+    The record's own stop decides, not the agent's word. A run that was told to make way and was lost before it could is
+    not counted against its job; an older agent calls such a stop a requeue.
+    """
+    if run.stop_cause not in YIELDED_CAUSES:
+        return None
+    stopped = end.cause in YIELDED_CAUSES or end.cause is EndCause.REQUEUED or end.cause in INFRASTRUCTURE_CAUSES
+    return EndCause(run.stop_cause) if stopped else None
 
 
-def _interval(run: RunRow, start_ms: int, end_ms: int) -> RunInterval:
+def _told_cause(end: RunEnd, cause: EndCause) -> EndCause:
+    """What people are told: what happened to the run, by the scheduler's word for it."""
+    return end.cause if end.cause in INFRASTRUCTURE_CAUSES else cause
+
+
+def _interval(run: RunRow, end: RunEnd, start_ms: int, end_ms: int) -> RunInterval:
+    return _interval_of(run, start_ms, end_ms, start_ms if _is_lost(run, end, end_ms) else None)
+
+
+def _is_lost(run: RunRow, end: RunEnd, end_ms: int) -> bool:
+    """Whether all that a run did was destroyed for others.
+
+    One that writes checkpoints and ended by itself within its grace has saved its state. Of any other nobody knows a
+    checkpoint, and its group is not charged for what it may have to do again.
+    """
+    if _yielded_cause(run, end) is None:
+        return False
+    signalled = end.exit_code is not None and end.exit_code >= _SIGNALLED
+    told_ms, grace_ms = run.stop_requested_ms or 0, run.stop_grace_ms or 0
+    saved = run.checkpoints and end.cause not in INFRASTRUCTURE_CAUSES and not signalled
+    return not (saved and end_ms <= told_ms + grace_ms)
+
+
+def _entered(run: RunRow) -> RunInterval | None:
+    """What the ledger holds of a run now."""
+    if run.charged_start_ms is None or run.charged_end_ms is None:
+        return None
+    return _interval_of(run, run.charged_start_ms, run.charged_end_ms, run.charged_lost_from_ms)
+
+
+def _charged(interval: RunInterval | None) -> tuple[int | None, int | None, int | None]:
+    return (None, None, None) if interval is None else (interval.start_ms, interval.end_ms, interval.lost_from_ms)
+
+
+def _interval_of(run: RunRow, start_ms: int, end_ms: int, lost_from_ms: int | None) -> RunInterval:
     return RunInterval(
         run_id=run.id,
         group_id=run.group_id,
@@ -149,14 +185,16 @@ def _interval(run: RunRow, start_ms: int, end_ms: int) -> RunInterval:
         gpus=run.gpus,
         start_ms=start_ms,
         end_ms=end_ms,
+        lost_from_ms=lost_from_ms,
     )
 
 
 def _bound_site(job: JobRow, run: RunRow, started_ms: int | None) -> int | None:
     """A job that keeps its checkpoint at the site goes back to where it ran last."""
-    if started_ms is None or '"checkpoint"' not in job.spec:
+    if started_ms is None:
         return job.bound_site_id
-    return run.site_id if JobSpec.model_validate_json(job.spec).checkpoint_binds_to_site else job.bound_site_id
+    checkpoint = checkpoint_of(job)
+    return run.site_id if checkpoint is not None and checkpoint.directory == "auto" else job.bound_site_id
 
 
 def _reason(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scheduler.cycle.facts import PreemptionRules
+
 MIB = 1 << 20
 
 
@@ -27,7 +29,14 @@ class Settings:
     #: the leading scheduler's lease, and how often it looks even when nobody wakes it
     leadership_seconds: float = 10.0
     round_interval_seconds: float = 1.0
+    #: a run is not ended for another job before it has run for so long
+    minimum_run_seconds: int = 600
     #: a waiting agent's request is answered after this at the latest
     sync_wait_seconds_max: float = 20.0
     #: cookies only over HTTPS; off for a server on this machine alone
     secure_cookies: bool = False
+
+    @property
+    def preemption(self) -> PreemptionRules:
+        """What rounds go by when they end runs."""
+        return PreemptionRules(minimum_run_ms=self.minimum_run_seconds * 1000)

@@ -15,7 +15,7 @@ from scheduler.service.caller import Caller, Role
 from scheduler.service.runtime import Runtime
 from scheduler.store import gpu_classes
 from scheduler.store.gpu_classes import GpuClass
-from scheduler.store.ledger import CONSUMER
+from scheduler.store.ledger import CONSUMER, LOST
 from scheduler.store.rows import chunks
 from scheduler.store.tables import ledger
 from scheduler.store.transaction import WriteTransaction
@@ -23,12 +23,16 @@ from scheduler.store.transaction import WriteTransaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCharge:
-    """What was charged for one GPU class. ``credits`` is None where a rate lacks."""
+    """What was charged for one GPU class. ``credits`` is None where a rate lacks.
+
+    ``gpu_milliseconds_lost`` were used, destroyed when runs had to make way for others, and charged to nobody.
+    """
 
     gpu_class: str
     gpu_milliseconds: int
     credits: Fraction | None
     runs: int
+    gpu_milliseconds_lost: int = 0
 
 
 def exchange_table(connection: Connection) -> ExchangeTable:
@@ -59,28 +63,39 @@ def show_usage(runtime: Runtime, caller: Caller, path: str) -> list[ClassCharge]
     if isinstance(group, Refusal):
         return group
     charged: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
     credits_: dict[str, Fraction | None] = {}
     runs: dict[str, set[int]] = {}
     with runtime.database.read() as connection:
         table = exchange_table(connection)
         for part in chunks(directory.subtree_ids[group.id]):
             columns = (
+                ledger.c.account_kind,
                 ledger.c.run_id,
                 ledger.c.gpu_class,
                 ledger.c.gpu_milliseconds,
                 ledger.c.start_ms,
                 ledger.c.end_ms,
             )
-            own = (ledger.c.account_kind == CONSUMER) & ledger.c.account_id.in_(part)
-            for run_id, name, amount, start_ms, end_ms in connection.execute(select(*columns).where(own)):
+            own = ledger.c.account_kind.in_((CONSUMER, LOST)) & ledger.c.account_id.in_(part)
+            for kind, run_id, name, amount, start_ms, end_ms in connection.execute(select(*columns).where(own)):
+                runs.setdefault(name, set()).add(run_id)
+                if kind == LOST:
+                    lost[name] += amount
+                    continue
                 charged[name] += amount
                 worth = table.credits(name, amount, start_ms, end_ms) if amount else Fraction(0)
                 known = credits_.get(name, Fraction(0))
                 credits_[name] = None if worth is None or known is None else known + worth
-                runs.setdefault(name, set()).add(run_id)
     return [
-        ClassCharge(gpu_class=name, gpu_milliseconds=amount, credits=credits_[name], runs=len(runs[name]))
-        for name, amount in sorted(charged.items())
+        ClassCharge(
+            gpu_class=name,
+            gpu_milliseconds=charged[name],
+            credits=credits_.get(name, Fraction(0)),
+            runs=len(runs[name]),
+            gpu_milliseconds_lost=lost[name],
+        )
+        for name in sorted(runs)
     ]
 
 

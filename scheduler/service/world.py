@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.clock import Clock
+from scheduler.cycle.facts import DEFAULT_PREEMPTION, PreemptionRules
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
@@ -31,8 +32,15 @@ class Told:
 class World:
     """A follower of the store, shared by the threads of a server."""
 
-    def __init__(self, database: Database, clock: Clock, policy: DataClassPolicy, staleness_seconds_max: float) -> None:
-        self._follower = Follower(database, clock, policy)
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        policy: DataClassPolicy,
+        staleness_seconds_max: float,
+        preemption: PreemptionRules = DEFAULT_PREEMPTION,
+    ) -> None:
+        self._follower = Follower(database, clock, policy, preemption)
         self._clock = clock
         self._staleness_seconds_max = staleness_seconds_max
         self._lock = threading.Lock()

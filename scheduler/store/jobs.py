@@ -42,6 +42,7 @@ class JobRow:
     exit_code: int | None
     reason: dict[str, Any] | None
     outputs: str | None
+    earmark: dict[str, Any] | None
     change: int
 
 

@@ -1,19 +1,21 @@
-"""The ledger: append-only double entries in GPU-milliseconds. A correction is a new pair, never an edit."""
+"""The ledger: append-only double entries in GPU-milliseconds. A correction is made of new ones, never an edit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from quota.ledger import AccountKind, Entry
 from scheduler.store.dialect import bulk_insert
 from scheduler.store.rows import all_of
 from scheduler.store.tables import ledger
 from scheduler.store.transaction import WriteTransaction
 
-CONSUMER = "consumer"
-PROVIDER = "provider"
+CONSUMER = AccountKind.CONSUMER.value
+PROVIDER = AccountKind.PROVIDER.value
+LOST = AccountKind.LOST.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +33,20 @@ class LedgerRow:
     entered_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """Use of one run: debited to its group, credited to its site. Negative amounts correct earlier ones."""
-
-    run_id: int
-    group_id: int
-    site_id: int
-    gpu_class: str
-    gpu_milliseconds: int
-    start_ms: int
-    end_ms: int
-
-
 _COLUMNS = (
     "run_id", "account_kind", "account_id", "gpu_class", "gpu_milliseconds", "start_ms", "end_ms",
     "entered_ms",
 )  # fmt: skip
 
 
-def enter(transaction: WriteTransaction, charges: Sequence[Charge]) -> None:
-    """Write both sides of ``charges``."""
+def enter(transaction: WriteTransaction, entries: Iterable[Entry]) -> None:
+    """Write entries, of which those of each run come to nothing."""
     now_ms = transaction.now_ms
-    rows: list[tuple[object, ...]] = []
-    for each in charges:
-        span = (each.start_ms, each.end_ms, now_ms)
-        rows.append((each.run_id, CONSUMER, each.group_id, each.gpu_class, each.gpu_milliseconds, *span))
-        rows.append((each.run_id, PROVIDER, each.site_id, each.gpu_class, -each.gpu_milliseconds, *span))
+    rows = [
+        (each.run_id, each.account.kind.value, each.account.id, each.gpu_class, each.gpu_milliseconds, each.start_ms,
+         each.end_ms, now_ms)
+        for each in entries
+    ]  # fmt: skip
     bulk_insert(transaction.connection, ledger, _COLUMNS, rows)
 
 

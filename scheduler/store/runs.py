@@ -45,6 +45,12 @@ class RunRow:
     stop_requested_ms: int | None
     charged_start_ms: int | None
     charged_end_ms: int | None
+    charged_lost_from_ms: int | None
+    preemptible: bool
+    priority: int
+    grace_ms: int
+    checkpoints: bool
+    stop_preemptor: int | None
     change: int
 
 
@@ -63,11 +69,16 @@ class NewRun:
     memory_mib_per_worker: int
     gpus_per_worker: int
     gang: Sequence[GangRow]
+    preemptible: bool = True
+    priority: int = 0
+    grace_ms: int = 0
+    checkpoints: bool = False
 
 
 _COLUMNS = (
     "id", "job_id", "group_id", "epoch", "site_id", "gpu_class", "gpus", "cpus_per_worker",
-    "memory_mib_per_worker", "gpus_per_worker", "gang", "phase", "leased_ms", "message", "change",
+    "memory_mib_per_worker", "gpus_per_worker", "gang", "phase", "leased_ms", "message", "preemptible", "priority",
+    "grace_ms", "checkpoints", "change",
 )  # fmt: skip
 
 
@@ -96,6 +107,12 @@ def live_at(connection: Connection, site_id: int) -> list[RunRow]:
     return all_of(RunRow, connection, statement.order_by(runs.c.id))
 
 
+def leaving(connection: Connection, site_ids: Iterable[int]) -> list[RunRow]:
+    """Return the runs of these sites that were told to stop and have not ended, by id."""
+    here = (runs.c.site_id.in_(sorted(site_ids)), runs.c.phase != RunPhase.ENDED.value, runs.c.stop_cause.is_not(None))
+    return all_of(RunRow, connection, select(runs).where(*here).order_by(runs.c.id))
+
+
 def live(connection: Connection) -> list[RunRow]:
     """Return all runs that have not ended, by id."""
     return all_of(RunRow, connection, select(runs).where(runs.c.phase != RunPhase.ENDED.value).order_by(runs.c.id))
@@ -107,7 +124,8 @@ def add_many(transaction: WriteTransaction, new: Sequence[NewRun]) -> None:
         (
             run.id, run.job_id, run.group_id, run.epoch, run.site_id, run.gpu_class, run.gpus,
             run.cpus_per_worker, run.memory_mib_per_worker, run.gpus_per_worker, encode_json(run.gang),
-            RunPhase.LEASED.value, transaction.now_ms, "", transaction.change,
+            RunPhase.LEASED.value, transaction.now_ms, "", run.preemptible, run.priority, run.grace_ms, run.checkpoints,
+            transaction.change,
         )
         for run in new
     ]  # fmt: skip

@@ -22,7 +22,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -217,6 +219,7 @@ jobs = Table(
     Column("exit_code", Integer, nullable=True),
     Column("reason", JSON, nullable=True),  # {code, numbers}: how it ended, or why it does not move
     Column("outputs", String(71), nullable=True),  # digest of the collected archive
+    Column("earmark", JSON(none_as_null=True), nullable=True),  # nodes held for it: service.earmark.Held
     Column("change", BigInteger, nullable=False),
     Index("ix_jobs_change", "change"),
     Index("ix_jobs_group_id_state", "group_id", "state"),
@@ -250,6 +253,14 @@ runs = Table(
     Column("stop_requested_ms", BigInteger, nullable=True),
     Column("charged_start_ms", BigInteger, nullable=True),  # the interval that the ledger holds now
     Column("charged_end_ms", BigInteger, nullable=True),
+    Column("charged_lost_from_ms", BigInteger, nullable=True),  # from then on charged to lost work
+    Column("preemptible", Boolean, nullable=False, server_default=true()),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column(
+        "grace_ms", BigInteger, nullable=False, server_default=text("0")
+    ),  # wanted between a stop's signal and its end
+    Column("checkpoints", Boolean, nullable=False, server_default=false()),  # writes a checkpoint on the signal
+    Column("stop_preemptor", BigInteger, nullable=True),  # the job that it makes room for
     Column("change", BigInteger, nullable=False),
     UniqueConstraint("job_id", "epoch"),
     Index("ix_runs_change", "change"),
@@ -280,7 +291,7 @@ ledger = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("run_id", BigInteger, ForeignKey("runs.id"), nullable=False, index=True),
-    Column("account_kind", String(16), nullable=False),  # consumer (a group) or provider (a site)
+    Column("account_kind", String(16), nullable=False),  # consumer, lost (of a group) or provider (a site)
     Column("account_id", Id, nullable=False),
     Column("gpu_class", String(31), nullable=False),
     Column("gpu_milliseconds", BigInteger, nullable=False),  # debit positive, credit negative; a run's sum is zero

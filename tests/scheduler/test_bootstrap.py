@@ -70,6 +70,18 @@ def test_the_environment_sets_rates_and_cookies(monkeypatch: pytest.MonkeyPatch)
     assert (settings.rate_per_second, settings.rate_burst, settings.secure_cookies) == (7.0, 9, True)
 
 
+def test_the_environment_says_how_long_a_run_may_count_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert settings_from_environment(Settings()).preemption.minimum_run_ms == 600_000
+    monkeypatch.setenv("DURE_MINIMUM_RUN_SECONDS", "0")
+    settings = settings_from_environment(Settings())
+    assert settings.preemption.minimum_run_ms == 0
+    with make_runtime(tmp_path, settings=settings) as runtime:
+        assert runtime.world.snapshot().preemption.minimum_run_ms == 0
+    monkeypatch.setenv("DURE_MINIMUM_RUN_SECONDS", "-1")
+    with pytest.raises(ConfigurationError, match="DURE_MINIMUM_RUN_SECONDS"):
+        settings_from_environment(Settings())
+
+
 @pytest.mark.parametrize("text", ["", "0", "-1", "many", "1.5", "²"])
 def test_a_rate_that_is_no_whole_number_above_zero_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("DURE_RATE_BURST", text)

@@ -96,7 +96,18 @@ class LiveFederation:
             assert answer.status_code in (201, 409), answer.text
 
     def site(self, name: str, nodes: str, *, instant: bool = False, **contract: Any) -> Connector:
-        """A site whose agent serves until the end."""
+        """A site of declared nodes whose agent serves until the end."""
+        clock, declared = SystemClock(), declare_all([nodes], None)
+        connector: Connector
+        if instant:
+            connector = SimulatedConnector(declared, clock)
+        else:
+            connector = LocalConnector(self.folder / name / "site", declared, clock)
+        self.serve(name, connector, len(declared), **contract)
+        return connector
+
+    def serve(self, name: str, connector: Connector, nodes: int, **contract: Any) -> None:
+        """A site over ``connector``, which is closed at the end; returns when it has reported so many nodes."""
         body = {
             "name": name,
             "owner": "o",
@@ -106,12 +117,6 @@ class LiveFederation:
             "lease_seconds": 20,
         }
         token = self.administrator.post("sites", body | contract)["enrolment_token"]
-        clock, declared = SystemClock(), declare_all([nodes], None)
-        connector: Connector
-        if instant:
-            connector = SimulatedConnector(declared, clock)
-        else:
-            connector = LocalConnector(self.folder / name / "site", declared, clock)
         settings = AgentSettings(
             server=self.server,
             state_directory=self.folder / name,
@@ -121,7 +126,7 @@ class LiveFederation:
             repeat_seconds=0.2,
             retry_seconds_max=0.5,
         )
-        agent = Agent(settings, connector, HttpTransport(self.server), clock)
+        agent = Agent(settings, connector, HttpTransport(self.server), SystemClock())
         thread = threading.Thread(target=agent.run, name=f"agent-{name}")
         thread.start()
 
@@ -131,8 +136,7 @@ class LiveFederation:
             connector.close()
 
         self._stack.callback(end)
-        eventually(lambda: self.administrator.get(f"sites/{name}")["nodes"] == len(declared), 30, "the site reports")
-        return connector
+        eventually(lambda: self.administrator.get(f"sites/{name}")["nodes"] == nodes, 30, "the site reports")
 
     def job(self, person: Person, group: str, command: list[str], **values: Any) -> int:
         """Submit a job; its number."""
@@ -151,12 +155,17 @@ class LiveFederation:
 
 @contextmanager
 def live_federation(
-    folder: Path, *, database_url: str | None = None, redis_url: str | None = None, with_scheduler: bool = True
+    folder: Path,
+    *,
+    database_url: str | None = None,
+    redis_url: str | None = None,
+    with_scheduler: bool = True,
+    settings: Settings = SETTINGS,
 ) -> Iterator[LiveFederation]:
     """A federation over SQLite, or over another database, for the block."""
     with ExitStack() as stack:
         url = database_url or f"sqlite:///{folder / 'dure.sqlite'}"
-        runtime = stack.enter_context(open_runtime(Wiring(database_url=url, redis_url=redis_url, settings=SETTINGS)))
+        runtime = stack.enter_context(open_runtime(Wiring(database_url=url, redis_url=redis_url, settings=settings)))
         port = free_port()
         config = uvicorn.Config(
             build_app(runtime), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1

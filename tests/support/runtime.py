@@ -15,7 +15,15 @@ from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.reason import Refusal
 from scheduler.model.shape import DataClass
-from scheduler.model.wire import CapacityReport, NodeReport, RunReport, SyncRequest, SyncResponse, digest_of_runs
+from scheduler.model.wire import (
+    PROTOCOL_VERSION,
+    CapacityReport,
+    NodeReport,
+    RunReport,
+    SyncRequest,
+    SyncResponse,
+    digest_of_runs,
+)
 from scheduler.service.agent_sync import AgentSync
 from scheduler.service.caller import Caller
 from scheduler.service.follow import Follower
@@ -79,7 +87,7 @@ class ScriptedAgent:
         """The next request."""
         self.sequence += 1
         told: dict[str, Any] = {
-            "protocol": 1, "agent": "agent-1", "sequence": self.sequence, "complete": False, "runs": reports,
+            "protocol": PROTOCOL_VERSION, "agent": "agent-1", "sequence": self.sequence, "complete": False, "runs": reports,
         }  # fmt: skip
         return SyncRequest.model_validate(told | values)
 
@@ -108,7 +116,7 @@ class Stage:
         self.clock = clock
         self.agent_sync = AgentSync(runtime)
         self.loop = SchedulerLoop(runtime, "tested")
-        self.follower = Follower(runtime.database, clock, DEFAULT_POLICY)
+        self.follower = Follower(runtime.database, clock, DEFAULT_POLICY, runtime.settings.preemption)
         self.fence = self.lead("tested")
         self._person = runtime.database.run(lambda transaction: people.ensure(transaction, "jiwoo"))
 
@@ -203,10 +211,10 @@ class Stage:
         self.runtime.database.run(lambda transaction: jobs.change(transaction, job_id, **values))
 
     def charged(self, run_id: int) -> list[int]:
-        """What a run's group was charged, entry by entry, in GPU-milliseconds; each has its counterpart."""
+        """What a run's group was charged or lost, entry by entry, in GPU-milliseconds; each has its counterpart."""
         with self.runtime.database.read() as connection:
             entries = ledger.of_run(connection, run_id)
-        debits = [each.gpu_milliseconds for each in entries if each.account_kind == ledger.CONSUMER]
+        debits = [each.gpu_milliseconds for each in entries if each.account_kind != ledger.PROVIDER]
         assert sum(each.gpu_milliseconds for each in entries) == 0, entries
         assert [-each.gpu_milliseconds for each in entries if each.account_kind == ledger.PROVIDER] == debits
         return debits

@@ -25,6 +25,7 @@ def show_group_usage(group: GroupPath, runtime: RuntimeHere, caller: Reading) ->
             UsageOut(
                 gpu_class=each.gpu_class,
                 gpu_seconds=each.gpu_milliseconds / 1000,
+                gpu_seconds_lost=each.gpu_milliseconds_lost / 1000,
                 credits="-" if each.credits is None else credit_text(each.credits),
                 runs=each.runs,
             )

@@ -13,6 +13,7 @@ from scheduler.model.job_state import (
     INFRASTRUCTURE_FAILURES_MAX,
     TERMINAL_STATES,
     WAITING_STATES,
+    YIELDED_CAUSES,
     EndCause,
     JobState,
     retry_seconds,
@@ -62,6 +63,12 @@ def test_a_failing_command_is_tried_again_only_while_retries_are_left() -> None:
 def test_lost_infrastructure_costs_no_retry_but_has_a_bound(cause: EndCause) -> None:
     assert _after(cause) is JobState.QUEUED
     assert _after(cause, infrastructure_failures=INFRASTRUCTURE_FAILURES_MAX + 1) is JobState.FAILED
+
+
+@pytest.mark.parametrize("cause", sorted(YIELDED_CAUSES))
+def test_a_job_whose_run_made_way_is_queued_again_however_often_unless_it_was_cancelled(cause: EndCause) -> None:
+    assert _after(cause, exit_code=1, infrastructure_failures=10**6) is JobState.QUEUED
+    assert _after(cause, cancel_requested=True) is JobState.CANCELLED
 
 
 def test_walltime_fails_the_job_even_with_retries_left() -> None:

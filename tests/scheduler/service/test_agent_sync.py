@@ -257,7 +257,7 @@ def test_an_unknown_protocol_is_refused_with_those_that_are_spoken(stage: Stage,
     answer = agent.send(agent.request(protocol=9))
     assert isinstance(answer, Refusal)
     assert answer.reasons[0].code is ReasonCode.PROTOCOL_UNSUPPORTED
-    assert agent.sync(protocol=0).protocol == 0
+    assert agent.sync(protocol=1).protocol == 1
 
 
 def test_an_idle_request_writes_only_now_and_then_that_it_was_heard(stage: Stage, agent: ScriptedAgent) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from clearings import make_way
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import Stage, make_runtime
@@ -17,6 +18,7 @@ from scheduler.cycle.snapshot import Snapshot
 from scheduler.service.follow import Follower
 
 SITES = ("site-1", "site-2")
+GPUS = 2
 
 _site = st.integers(0, len(SITES) - 1)
 #: (what happens, at which site, a number that it may need)
@@ -30,6 +32,7 @@ STEPS = st.lists(
         st.tuples(st.just("clock jumps"), _site, st.sampled_from((-3600, -40, 40, 120, 3600))),
         st.tuples(st.just("turn"), _site, st.just(0)),
         st.tuples(st.just("requeue"), _site, st.integers(0, 9)),
+        st.tuples(st.just("make way"), _site, st.integers(0, 9)),
         st.tuples(st.just("server restarts"), _site, st.just(0)),
     ),
     min_size=10,
@@ -42,7 +45,7 @@ class Walk:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.sites = [SiteModel(stage, stage.agent(name, gpus=2)) for name in SITES]
+        self.sites = [SiteModel(stage, stage.agent(name, gpus=GPUS)) for name in SITES]
         self.jobs = stage.submit(stage.group(), 6)
 
     def step(self, what: str, site_number: int, number: int) -> None:
@@ -65,6 +68,8 @@ class Walk:
                 self.stage.turn()
             case "requeue":
                 self._requeue(site, number)
+            case "make way":
+                self._make_way(site, number)
             case "server restarts":
                 self.stage.restart_server()
 
@@ -75,6 +80,15 @@ class Walk:
             run = alive[number % len(alive)]
             if self.stage.job(run.job_id).run_id == run.run_id:
                 self.stage.change_run(run.run_id, stop_cause="requeued", stop_grace_ms=0, stop_requested_ms=1)
+
+    def _make_way(self, site: SiteModel, number: int) -> None:
+        """A run is stopped for a job that waits, and its place is held for that job."""
+        alive = site.alive()
+        waiting = [job for job in self.jobs if self.stage.job(job).state == "queued"]
+        if alive and waiting:
+            run = alive[number % len(alive)]
+            if self.stage.job(run.job_id).run_id == run.run_id and self.stage.run(run.job_id).stop_cause is None:
+                make_way(self.stage, run.job_id, waiting[number % len(waiting)])
 
     def settle(self) -> None:
         """Everybody is heard, and every run ends well, until no job is left."""
@@ -102,6 +116,7 @@ def test_at_most_one_run_of_a_job_is_alive_and_the_ledger_holds_what_was_truly_u
         for step in steps:
             walk.step(*step)
             assert max(walk.alive().values(), default=0) <= 1, (step, walk.alive())
+            assert all(len(site.alive()) <= GPUS for site in walk.sites), step
         walk.settle()
         assert {walk.stage.job(job).state for job in walk.jobs} == {"succeeded"}
         truly = {run.run_id: run for site in walk.sites for run in site.runs.values()}
@@ -133,6 +148,7 @@ def _comparable(snapshot: Snapshot) -> dict[str, object]:
         "nodes": snapshot.nodes,
         "groups": snapshot.groups,
         "runs": dict(sorted(snapshot.runs.items())),
+        "earmarks": dict(sorted(snapshot.earmarks.items())),
         "waiting": sorted((each.group, each.shape, each.bound_site or 0, each.turns) for each in snapshot.waiting),
         "use": {(name, group): gpus for name, use in snapshot.own_use.items() for group, gpus in use.items() if gpus},
         "site_use": {key: gpus for key, gpus in snapshot.site_use.items() if gpus},

@@ -7,15 +7,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from clearings import earmark_on, plan_of, stop_of
 from eventually import eventually
-from runtime import Stage
+from runtime import Stage, ended, runs_now
 
 from scheduler.cycle.decide import decide
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.errors import InvariantBroken, LeadershipLost
+from scheduler.model.job_state import EndCause
 from scheduler.service import loop as loop_module
-from scheduler.service.loop import SchedulerLoop
+from scheduler.service.loop import STOPS, SchedulerLoop
 from scheduler.service.round_commit import commit_starts
 from scheduler.service.runtime import Runtime
 from scheduler.store import idempotency, jobs, leadership, quotas, sites
@@ -134,6 +136,50 @@ def test_a_plan_that_breaks_a_law_is_never_applied(stage: Stage, monkeypatch: py
     with pytest.raises(InvariantBroken):
         stage.turn()
     assert (stage.job(job).state, stage.runs(job)) == ("queued", [])
+
+
+def test_a_round_holds_nodes_tells_runs_to_stop_and_counts_both(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent, group = stage.agent(), stage.group()
+    (victim,) = stage.submit(group, gpus_per_worker=8)
+    assert stage.turn() == 1
+    agent.sync(runs_now(stage.run(victim), 1))
+    (claimant,) = stage.submit(group, gpus_per_worker=8)
+    planned = plan_of(stop_of(stage.run(victim), claimant), earmark_on(stage.job(claimant), stage.run(victim)))
+    before = STOPS.labels("reclaimed")._value.get()
+    with monkeypatch.context() as patch:
+        patch.setattr(loop_module, "decide", lambda *_: planned)
+        patch.setattr(loop_module, "check_plan", lambda *_: ())
+        assert stage.turn() == 2
+        assert stage.turn() == 0, "the same plan once more changes nothing"
+    assert STOPS.labels("reclaimed")._value.get() == before + 1
+    assert (stage.job(victim).state, stage.job(claimant).earmark is None) == ("preempting", False)
+    agent.sync(ended(stage.run(victim), 1, 2, cause=EndCause.RECLAIMED))
+    assert stage.turn() == 1
+    assert (stage.job(claimant).state, stage.job(claimant).earmark) == ("leased", None)
+
+
+def test_a_job_of_higher_priority_gets_the_nodes_of_a_lower_one_after_its_minimum_run_and_the_lower_one_waits(
+    stage: Stage,
+) -> None:
+    agent, group = stage.agent(), stage.group()
+    (victim,) = stage.submit(group, gpus_per_worker=8, priority_class="low", checkpoint={"grace": "90s"})
+    assert stage.turn() == 1
+    agent.sync(runs_now(stage.run(victim), stage.clock.now_ms()))
+    (claimant,) = stage.submit(group, gpus_per_worker=8)
+    for _ in range(30):
+        stage.clock.advance(19.9)
+        agent.sync()
+        assert stage.turn() == 0, "it has not run for ten minutes"
+    stage.clock.advance(5)
+    agent.sync()
+    assert stage.turn() == 2
+    run = stage.run(victim)
+    assert (run.stop_cause, run.stop_preemptor, run.stop_grace_ms) == ("preempted", claimant, 90_000)
+    assert stage.turn() == 0, "what is decided is decided"
+    agent.sync(ended(run, run.started_ms, stage.clock.now_ms(), cause=EndCause.PREEMPTED))
+    assert stage.turn() == 1
+    assert (stage.job(claimant).state, stage.job(victim).state) == ("leased", "queued")
+    assert stage.turn() == 0, "nor does the lower one take them back"
 
 
 def test_a_fault_ends_a_round_and_not_the_scheduler(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select
+from store_rows import add_jobs, add_person, add_run, add_site, shape, shape_id
 
 from scheduler.clock import ManualClock
-from scheduler.store import groups
+from scheduler.model.job_spec import CheckpointSpec
+from scheduler.store import groups, jobs, runs
 from scheduler.store.database import Database
+from scheduler.store.migrate import configuration
 from scheduler.store.tables import counters, metadata
 
 
@@ -77,3 +82,32 @@ def test_processes_that_start_at_once_migrate_once(database_url: str, clock: Man
     with database.read() as connection:
         assert len(groups.every(connection)) == 1
     database.close()
+
+
+def test_runs_that_were_live_before_stops_came_are_told_what_their_jobs_asked_for(database: Database) -> None:
+    site, person = add_site(database), add_person(database)
+    firm = shape_id(database, replace(shape(), preemptible=False))
+    plain, saving, hasty, over = add_jobs(database, person, 4)
+    run_ids = [add_run(database, job, site.id) for job in (plain, saving, hasty, over)]
+    with database.write() as transaction:
+        jobs.change(transaction, plain, shape_id=firm, priority=100)
+        jobs.change(transaction, saving, spec='{"checkpoint":{}}')
+        jobs.change(transaction, hasty, spec='{"checkpoint":{"grace":5}}')
+        runs.change(transaction, run_ids[3], phase="ended")
+    with database.write() as transaction:
+        config = configuration()
+        config.attributes["connection"] = transaction.connection
+        command.downgrade(config, "0005")
+    assert not database.migrated()
+    database.migrate()
+    with database.read() as connection:
+        known = runs.by_ids(connection, run_ids)
+    assert [(run.preemptible, run.priority, run.grace_ms, run.checkpoints) for run in known.values()] == [
+        (False, 100, 10_000, False),
+        (True, 0, 60_000, True),
+        (True, 0, 5_000, True),
+        (True, 0, 0, False),
+    ]
+    with database.read() as connection:
+        defaults = CheckpointSpec().grace_seconds
+        assert (known[run_ids[1]].grace_ms, jobs.by_ids(connection, [plain])[plain].earmark) == (defaults * 1000, None)

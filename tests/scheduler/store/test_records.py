@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from store_rows import add_group, add_jobs, add_person, add_run, add_site, shape, shape_id
 
+from quota.ledger import RunInterval, charge, correction
 from scheduler.model.wire import NodeReport
 from scheduler.store import (
     gpu_classes,
@@ -23,7 +24,6 @@ from scheduler.store import (
 )
 from scheduler.store.database import Database
 from scheduler.store.jobs import JobFilter
-from scheduler.store.ledger import Charge
 
 
 def test_a_person_is_made_once(database: Database) -> None:
@@ -241,25 +241,22 @@ def test_the_ledger_balances_and_corrections_are_new_entries(database: Database)
     (job_id,) = add_jobs(database, person)
     run_id = add_run(database, job_id, site.id)
 
-    def enter(gpu_milliseconds: int, end_ms: int) -> None:
-        charge = Charge(
-            run_id=run_id,
-            group_id=1,
-            site_id=site.id,
-            gpu_class="h100",
-            gpu_milliseconds=gpu_milliseconds,
-            start_ms=0,
-            end_ms=end_ms,
-        )
-        database.run(lambda transaction: ledger.enter(transaction, [charge]))
+    def interval(end_ms: int, lost_from_ms: int | None = None) -> RunInterval:
+        return RunInterval(
+            run_id=run_id, group_id=1, site_id=site.id, gpu_class="h100", gpus=5, start_ms=0, end_ms=end_ms,
+            lost_from_ms=lost_from_ms,
+        )  # fmt: skip
 
-    enter(5_000, 1_000)
-    enter(-500, 2_000)
+    guessed, known = interval(1_000), interval(900, lost_from_ms=600)
+    for posting in (charge(guessed), *correction(guessed, known)):
+        database.run(lambda transaction, posting=posting: ledger.enter(transaction, posting))
     with database.read() as connection:
         entries = ledger.of_run(connection, run_id)
         used = ledger.sums_by_class(connection, ledger.CONSUMER, [1])
         owed = ledger.sums_by_class(connection, ledger.PROVIDER, [site.id])
-        early = ledger.sums_by_class(connection, ledger.CONSUMER, [1], from_ms=0, until_ms=2_000)
+        lost = ledger.sums_by_class(connection, ledger.LOST, [1])
+        early = ledger.sums_by_class(connection, ledger.CONSUMER, [1], from_ms=0, until_ms=900)
     assert sum(entry.gpu_milliseconds for entry in entries) == 0
-    assert [entry.gpu_milliseconds for entry in entries] == [5_000, -5_000, -500, 500]
-    assert (used, owed, early) == ({(1, "h100"): 4_500}, {(site.id, "h100"): -4_500}, {(1, "h100"): 5_000})
+    assert [entry.gpu_milliseconds for entry in entries] == [5_000, -5_000, -5_000, 5_000, 3_000, 1_500, -4_500]
+    assert (used, lost, owed) == ({(1, "h100"): 3_000}, {(1, "h100"): 1_500}, {(site.id, "h100"): -4_500})
+    assert early == {(1, "h100"): 3_000}
