@@ -102,7 +102,9 @@ def test_runs_that_were_live_before_stops_came_are_told_what_their_jobs_asked_fo
     database.migrate()
     with database.read() as connection:
         known = runs.by_ids(connection, run_ids)
-    assert [(run.preemptible, run.priority, run.grace_ms, run.checkpoints) for run in known.values()] == [
+    assert [
+        (run.preemptible, run.priority, run.grace_ms, run.checkpoints) for run in map(known.__getitem__, run_ids)
+    ] == [
         (False, 100, 10_000, False),
         (True, 0, 60_000, True),
         (True, 0, 5_000, True),
