@@ -28,11 +28,13 @@ class Server:
     answers: dict[str, Any]
     asked: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    queries: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """The prepared answer; 404 where there is none."""
         known = f"{request.method} {request.url.path.removeprefix('/api/v1/')}"
         self.asked.append(known)
+        self.queries.append(dict(request.url.params))
         self.bodies.append(json.loads(request.content) if request.method == "POST" else None)
         found = self.answers.get(known)
         if isinstance(found, str):
@@ -139,3 +141,10 @@ def test_the_record_is_read_with_who_and_why(dure: Callable[..., Any]) -> None:
     }
     done = dure(Server({"GET events": {"items": [event], "next_cursor": None}}), "events")
     assert done.exit_code == 0 and "member.added" in done.stdout and "kim" in done.stdout and "new" in done.stdout
+
+
+def test_a_queue_asks_for_estimates_only_when_told_to_and_a_shown_job_always(dure: Callable[..., Any]) -> None:
+    server = Server({"GET jobs": {"items": [], "next_cursor": None}, "GET jobs/7": {"id": 7}})
+    for words in (("queue",), ("queue", "--eta"), ("show", "7", "-o", "json")):
+        assert dure(server, *words).exit_code == 0
+    assert [query.get("eta") for query in server.queries] == [None, "true", "true"]
