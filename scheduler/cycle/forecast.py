@@ -5,6 +5,10 @@ forecast starts will end; a run without a walltime never ends. One that is told 
 job waits again. Between the instants at which something ends, or a run has had its minimum run time, a round has nothing
 new to decide on, so that those instants are all that is looked at. A job that the forecast starts is taken to want no
 grace and to keep no checkpoint.
+
+A large federation has more such instants than rounds can be afforded. So the first half of a forecast's rounds goes from
+one instant to the next, and the second half takes together what ends within a stretch of time that grows with the
+distance, as if all of it ended with the last: what is far away is told more coarsely, and rather too late.
 """
 
 from __future__ import annotations
@@ -23,17 +27,22 @@ from scheduler.cycle.waiting import ClassKey
 from scheduler.model.ids import JobId, NodeId, RunId
 from scheduler.model.reason import Number, ReasonCode
 
+_MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
+#: With fewer, nothing but the next minutes is told.
+_STEPS_MIN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastLimits:
-    """How far a forecast goes. A step is one round, which is what it costs.
+    """How far a forecast goes. A step is one round.
 
+    ``looks_max`` bounds the sum over steps of runs and waiting jobs, which is about what a forecast costs: a few seconds.
     ``horizon_ms``: sums of walltimes, which people set high, say little about the week after next.
     """
 
-    steps_max: int = 500
+    steps_max: int = 600
+    looks_max: int = 2_000_000
     horizon_ms: int = 14 * _DAY_MS
     waiting_max: int = 10_000
 
@@ -54,7 +63,7 @@ class Forecast:
     """What becomes of the jobs that wait in ``federation``, which stays as it is. Not thread-safe."""
 
     def __init__(self, federation: Federation, now_ms: int, limits: ForecastLimits = DEFAULT_LIMITS) -> None:
-        """Rounds are made here, at most ``limits.steps_max``; ``now_ms`` is of the federation's facts."""
+        """Rounds are made here, at most ``limits.steps_max`` of them; ``now_ms`` is of the federation's facts."""
         snapshot = federation.snapshot()
         self._limits = limits
         self._jobs = _waiting_in(snapshot)
@@ -138,7 +147,9 @@ class _Course:
         snapshot = federation.snapshot()
         self._shapes, self._minimum_run_ms = snapshot.shapes, snapshot.preemption.minimum_run_ms
         self._jobs = dict(asked)
-        self._limits = limits
+        self._horizon_ms = limits.horizon_ms
+        affordable = limits.looks_max // max(1, len(federation.live_runs) + len(asked))
+        self._steps_max = min(limits.steps_max, max(_STEPS_MIN, affordable))
         self._left = set(asked)
         self._returning: dict[RunId, WaitingJob] = {}
         self._events: list[tuple[int, RunId]] = []
@@ -148,13 +159,9 @@ class _Course:
         self.starts: dict[JobId, tuple[int, int]] = {}
         self.steps = 0
         self.settled = False  #: nothing ends any more
+        self.until_ms = now_ms  #: how far it has come
         for run in list(federation.live_runs.values()):
             self._know(run)
-
-    @property
-    def until_ms(self) -> int:
-        """How far it has come."""
-        return self._now_ms
 
     @property
     def endless(self) -> int:
@@ -163,17 +170,26 @@ class _Course:
 
     def run(self) -> None:
         """From instant to instant, until all have started, nothing happens any more, or a limit is reached."""
-        while self._left and self.steps < self._limits.steps_max:
+        while self._left and self.steps < self._steps_max:
             self.steps += 1
             self._apply(decide(self._federation.snapshot(), self._now_ms, 0))
+            self.until_ms = self._now_ms
             if not self._events:
                 self.settled = True
                 return
-            end_ms = self._begin_ms + self._limits.horizon_ms
-            if self._events[0][0] > end_ms:
-                self._now_ms = end_ms
+            if self._events[0][0] > self._begin_ms + self._horizon_ms:
+                self.until_ms = self._begin_ms + self._horizon_ms
                 return
-            self._happen(max(self._now_ms, self._events[0][0]))
+            self._happen(max(self._now_ms, self._stretch_end_ms()))
+
+    def _stretch_end_ms(self) -> int:
+        """Until when things are taken together: equal ratios of distances, so that the steps left reach the horizon."""
+        next_ms, left = self._events[0][0], self._steps_max - self.steps
+        if self.steps < self._steps_max // 2 or not left:
+            return next_ms
+        ahead_ms = max(next_ms - self._begin_ms, _MINUTE_MS)
+        ratio = max(1.0, self._horizon_ms / ahead_ms) ** (1 / left)
+        return max(next_ms, self._begin_ms + min(int(ahead_ms * ratio), self._horizon_ms))
 
     def _know(self, run: LiveRun) -> None:
         """A run that was live at the beginning."""
@@ -193,12 +209,13 @@ class _Course:
         if run.preemptible and old_ms > self._now_ms:
             heapq.heappush(self._events, (old_ms, run.id))
 
-    def _happen(self, at_ms: int) -> None:
-        """Everything that is due by an instant."""
-        self._now_ms = at_ms
+    def _happen(self, by_ms: int) -> None:
+        """Everything that is due by an instant; it is then as late as the last of it."""
         live = self._federation.live_runs
-        while self._events and self._events[0][0] <= at_ms:
-            run = live.get(heapq.heappop(self._events)[1])
+        while self._events and self._events[0][0] <= by_ms:
+            at_ms, number = heapq.heappop(self._events)
+            self._now_ms = max(self._now_ms, at_ms)
+            run = live.get(number)
             if run is not None and run.expected_end_ms is not None and run.expected_end_ms <= at_ms:
                 self._end(run)
 

@@ -17,6 +17,10 @@ from scheduler.cli.client import Client
 from scheduler.cli.failure import EXIT_USAGE
 from scheduler.cli.profile import Profile
 
+SHOWN = {
+    "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1, "gpus_per_worker": 1,
+    "data_class": "O", "submitted_at": "2026-11-25T18:00:00.000Z",
+}  # fmt: skip
 COST = {"credits_per_hour": "1", "credits_max": None}
 STARTS = {"would_start": True, "site": "s", "gpu_class": "h100", "nodes": [], "reasons": [], "cost": COST}
 
@@ -144,7 +148,7 @@ def test_the_record_is_read_with_who_and_why(dure: Callable[..., Any]) -> None:
 
 
 def test_a_queue_asks_for_estimates_only_when_told_to_and_a_shown_job_always(dure: Callable[..., Any]) -> None:
-    server = Server({"GET jobs": {"items": [], "next_cursor": None}, "GET jobs/7": {"id": 7}})
+    server = Server({"GET jobs": {"items": [], "next_cursor": None}, "GET jobs/7": SHOWN})
     for words in (("queue",), ("queue", "--eta"), ("show", "7", "-o", "json")):
         assert dure(server, *words).exit_code == 0
     assert [query.get("eta") for query in server.queries] == [None, "true", "true"]

@@ -161,10 +161,26 @@ def test_what_a_quota_forbids_would_not_start_on_an_empty_federation_either() ->
     assert _eta(facts, 11) == (None, ReasonCode.ETA_NOT_AS_THINGS_ARE, {})
 
 
+def test_with_few_steps_what_is_far_is_taken_together_and_with_more_each_end_stands_alone() -> None:
+    facts = _one_node(_run(1, NOW_MS + 100_000), _run(2, NOW_MS + 105_000), jobs=(_job(11, 1), _job(12, 1)))
+    assert [_eta(facts, job, ForecastLimits(steps_max=2))[0] for job in (11, 12)] == [NOW_MS + 105_000] * 2
+    told = [_eta(facts, job, ForecastLimits(steps_max=6))[0] for job in (11, 12)]
+    assert told == [NOW_MS + 100_000, NOW_MS + 105_000]
+
+
+def test_a_costly_federation_is_given_fewer_steps() -> None:
+    ends = [_run(number, NOW_MS + number * 1_000) for number in (1, 2)]
+    jobs = tuple(_job(number, 2) for number in range(11, 61))
+    federation = federation_of(_one_node(*ends, jobs=jobs))
+    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=0)).steps == 20
+    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=52 * 30)).steps == 30
+    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=52 * 30, steps_max=25)).steps == 25
+
+
 def test_beyond_the_horizon_and_beyond_the_steps_nothing_is_said() -> None:
     facts = _one_node(_run(1, NOW_MS + 10), _run(2, NOW_MS + 2_000), jobs=(_job(11, 2),))
     assert _eta(facts, 11, ForecastLimits(horizon_ms=1_999)) == (None, ReasonCode.ETA_BEYOND_FORECAST, {})
-    assert _eta(facts, 11, ForecastLimits(steps_max=2)) == (None, ReasonCode.ETA_BEYOND_FORECAST, {})
+    assert _eta(facts, 11, ForecastLimits(steps_max=1)) == (None, ReasonCode.ETA_BEYOND_FORECAST, {})
     assert _eta(facts, 11, ForecastLimits(steps_max=3, horizon_ms=2_000))[0] == NOW_MS + 2_000
     forecast = Forecast(federation_of(facts), NOW_MS, ForecastLimits(horizon_ms=1_999))
     assert forecast.until_ms == NOW_MS + 1_999
