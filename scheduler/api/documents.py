@@ -7,6 +7,7 @@ from typing import Any
 
 from scheduler.api.schemas import (
     CounterfactualOut,
+    EtaOut,
     EventOut,
     GroupOut,
     JobDetailOut,
@@ -23,6 +24,7 @@ from scheduler.model.reason import Reason, SiteReason
 from scheduler.model.reason_text import sentence
 from scheduler.service.caller import Caller
 from scheduler.service.directory import GroupView
+from scheduler.service.eta import EtaView
 from scheduler.service.groups import roles_on
 from scheduler.service.job_view import JobDetail, JobView, RunView
 from scheduler.service.quotas import QuotaView
@@ -68,6 +70,15 @@ def counterfactual_document(value: Mapping[str, Any] | None) -> CounterfactualOu
     )
 
 
+def eta_document(eta: EtaView | None) -> EtaOut | None:
+    """An estimate, where there is one."""
+    if eta is None:
+        return None
+    return EtaOut(
+        start_at=time_or_none(eta.start_ms), reason=reason_document(eta.reason), made_at=time_text(eta.made_ms)
+    )
+
+
 def _job_fields(view: JobView) -> dict[str, Any]:
     row, spec = view.row, view.spec
     return {
@@ -93,6 +104,7 @@ def _job_fields(view: JobView) -> dict[str, Any]:
         "exit_code": row.exit_code,
         "reason": None if view.reason is None else reason_document(view.reason),
         "has_outputs": row.outputs is not None,
+        "eta": eta_document(view.eta),
     }
 
 

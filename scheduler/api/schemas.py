@@ -41,6 +41,14 @@ class ReasonOut(BaseModel):
     text_ko: str
 
 
+class EtaOut(BaseModel):
+    """An estimate of a waiting job's start. ``reason`` is its basis, or why nothing is known and ``start_at`` null."""
+
+    start_at: TimeText | None
+    reason: ReasonOut
+    made_at: TimeText
+
+
 class JobOut(BaseModel):
     """A job as lists show it."""
 
@@ -66,6 +74,7 @@ class JobOut(BaseModel):
     exit_code: int | None
     reason: ReasonOut | None
     has_outputs: bool
+    eta: EtaOut | None = None
 
 
 class RunOut(BaseModel):
@@ -224,6 +233,7 @@ class WhyOut(BaseModel):
     counterfactual: CounterfactualOut | None
     ahead: int | None
     evaluated_at: TimeText | None
+    eta: EtaOut | None = None
 
 
 class EventOut(BaseModel):

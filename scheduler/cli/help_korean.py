@@ -110,6 +110,11 @@ KOREAN: Mapping[str, str] = {
     "Path of the group, e.g. research.kaist.vision.": "그룹의 경로. 예: research.kaist.vision.",
     "Path of the group.": "그룹의 경로.",
     "Path of the new parent.": "새 상위 그룹의 경로.",
+    "A list of quotas (YAML or JSON).": "할당량 목록(YAML 또는 JSON).",
+    "What a change of quotas would do to the live queue. Nothing is set; a field that is left out keeps what stands.": (
+        "할당량을 바꾸면 지금의 대기열이 어떻게 되는지 보여 줍니다. 아무것도 설정하지 않으며, 빠진 항목은 그대로입니다."
+    ),
+    "When waiting jobs would start, by walltimes.": "대기 작업이 언제 시작될지, 제한 시간으로 추정.",
     "HOST:PORT for /healthz, /readyz and /metrics; else none.": "/healthz, /readyz, /metrics를 내줄 HOST:PORT. 없으면 열지 않음.",
     "Port to listen on.": "기다릴 포트.",
     "Quota and use of groups. Without a command: of my groups.": "그룹의 할당량과 사용량. 명령이 없으면 내 그룹의 것.",

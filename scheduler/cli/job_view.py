@@ -16,6 +16,7 @@ from scheduler.cli.output import (
     show_duration,
     show_reason,
     show_time,
+    show_zoned_time,
     time_field,
     write_document,
     write_fields,
@@ -64,6 +65,32 @@ def left_out_of(job: Mapping[str, Any]) -> str | None:
     return "; ".join(part for part in told if "outputs" in part) or None
 
 
+def _eta_cell(job: Mapping[str, Any]) -> str:
+    eta = job.get("eta")
+    if not eta:
+        return "-"
+    return f"~{show_zoned_time(eta['start_at'])}" if eta.get("start_at") else say("unknown", "알 수 없음")
+
+
+def eta_line(eta: Mapping[str, Any] | None) -> str:
+    """When a job would start, and on what grounds; ``-`` where it does not wait."""
+    if not eta:
+        return "-"
+    start = eta.get("start_at")
+    return f"~{show_zoned_time(start)}. {text_of(eta['reason'])}" if start else text_of(eta["reason"])
+
+
+#: With estimates, and what each is based on in the place of the reason for waiting.
+ETA_COLUMNS: Sequence[Column] = (
+    *JOB_COLUMNS[:-1],
+    Column(heading="ETA", value=_eta_cell),
+    Column(
+        heading="REASON",
+        value=lambda job: show_reason(job["eta"]["reason"] if job.get("eta") else job.get("reason")),
+    ),
+)
+
+
 def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
     """One job in full, its runs below."""
     pairs = [
@@ -72,6 +99,7 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
         (say("Person", "제출자"), job["person"]),
         (say("State", "상태"), job["state"]),
         (say("Reason", "사유"), show_reason(job.get("reason"))),
+        (say("Start", "시작 예상"), eta_line(job.get("eta"))),
         ("GPU", f"{_gpus(job)} ({job['workers']} x {job['gpus_per_worker']})"),
         (say("Site", "사이트"), job.get("site") or "-"),
         (say("Data class", "자료 등급"), job["data_class"]),
@@ -125,5 +153,7 @@ def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
         # What is said of a job behind others holds once they are served: it looks at this job alone.
         after = say("After what is ahead of it: ", "앞의 작업이 처리된 뒤: ") if ahead else ""
         out.print(f"  {after}{text_of(answer['counterfactual'])}", markup=False)
+    if answer.get("eta"):
+        out.print(f"  {say('Start', '시작 예상')}: {eta_line(answer['eta'])}", markup=False)
     if answer.get("evaluated_at"):
         out.print("  " + say("As of the round at ", "판단한 라운드: ") + show_time(answer["evaluated_at"]), style="dim")

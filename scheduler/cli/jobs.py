@@ -174,19 +174,25 @@ def queue(
     group: Annotated[str | None, typer.Option("--group", "-g", help="Jobs of this group and below.")] = None,
     state: Annotated[list[str] | None, typer.Option("--state", "-s", help="Only these states.")] = None,
     ended: Annotated[bool, typer.Option("--ended", "-e", help="Ended jobs too.")] = False,
+    eta: Annotated[bool, typer.Option("--eta", help="When waiting jobs would start, by walltimes.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Jobs that wait and run: mine by default."""
     from scheduler.cli.client import Client
-    from scheduler.cli.job_view import JOB_COLUMNS
+    from scheduler.cli.job_view import ETA_COLUMNS, JOB_COLUMNS
     from scheduler.cli.output import write_rows
 
     states = state or (None if ended else ["live"])
     rows = Client.from_profile().pages(
-        "jobs", limit, mine=str(not (everybody or group)).lower(), group=group, state=states
+        "jobs",
+        limit,
+        mine=str(not (everybody or group)).lower(),
+        group=group,
+        state=states,
+        eta="true" if eta else None,
     )
-    write_rows(rows, JOB_COLUMNS, output, "id")
+    write_rows(rows, ETA_COLUMNS if eta else JOB_COLUMNS, output, "id")
 
 
 @command
@@ -195,7 +201,7 @@ def show(job: JobId, output: Output = OutputFormat.TABLE) -> None:
     from scheduler.cli.client import Client
     from scheduler.cli.job_view import write_job
 
-    write_job(Client.from_profile().get(path_of("jobs", job)), output)
+    write_job(Client.from_profile().get(path_of("jobs", job), eta="true"), output)
 
 
 @command

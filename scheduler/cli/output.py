@@ -85,6 +85,12 @@ def show_time(iso: str) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S KST")
 
 
+def show_zoned_time(iso: str) -> str:
+    """An ISO 8601 time as ``MM-DD HH:MM KST``."""
+    moment = datetime.fromisoformat(iso.replace("Z", "+00:00")).astimezone(KOREA)
+    return moment.strftime("%m-%d %H:%M %Z")
+
+
 def show_duration(seconds: float | None) -> str:
     """Seconds as ``2d03h``, ``3h04m``, ``5m06s`` or ``7s``; ``-`` for None."""
     if seconds is None:

@@ -20,7 +20,8 @@ class GroupFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingJob:
-    """A queued job. ``bound_site`` holds its checkpoint: it starts there or not at all."""
+    """A queued job. ``bound_site`` holds its checkpoint: it starts there or not at all. ``walltime_ms`` is how long a run of
+    it may take; None: for ever."""
 
     id: JobId
     group: GroupId
@@ -28,6 +29,7 @@ class WaitingJob:
     priority: int
     submitted_ms: int
     bound_site: SiteId | None = None
+    walltime_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,8 @@ class LiveRun:
 
     ``grace_ms`` is what its job wants between a stop's signal and its end; ``checkpoints`` says that it writes a
     checkpoint on the signal. One that is ``leaving`` was told to stop for another job: it holds its nodes until it is
-    gone, and its group's quota no more.
+    gone, and its group's quota no more. ``returns_as`` is its job as it waits again once the run was stopped; None where
+    it does not, or where nobody needs to know.
     """
 
     id: RunId
@@ -75,6 +78,7 @@ class LiveRun:
     grace_ms: int = 0
     checkpoints: bool = False
     leaving: bool = False
+    returns_as: WaitingJob | None = None
 
     @property
     def gpus(self) -> int:

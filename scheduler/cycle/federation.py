@@ -47,6 +47,23 @@ class Federation:
         )
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
 
+    def copy(self) -> Federation:
+        """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
+        twin = Federation(self._policy, self._preemption)
+        twin._tree, twin._groups, twin._shapes, twin._rules = self._tree, self._groups, self._shapes, self._rules
+        twin._sites, twin._nodes, twin._runs = self._sites.copy(), self._nodes.copy(), self._runs.copy()
+        twin._pools = {key: pool.copy() for key, pool in self._pools.items()}
+        twin._queues, twin._earmarks = self._queues.copy(), self._earmarks.copy()
+        for mine, its in ((self._node_use, twin._node_use), (self._node_leaving, twin._node_leaving)):
+            its.update({node: amounts.copy() for node, amounts in mine.items()})
+        for mine_by_class, its_by_class in ((self._own_use, twin._own_use), (self._leaving_use, twin._leaving_use)):
+            for gpu_class, use in mine_by_class.items():
+                its_by_class[gpu_class].update(use)
+        for gpu_class, use_by_priority in self._displaceable_use.items():
+            twin._displaceable_use[gpu_class].update(use_by_priority)
+        twin._site_use.update(self._site_use)
+        return twin
+
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
         """Replace the whole tree. Raises ``quota.errors.TreeError`` for what makes no tree."""
         members = [Group(each.id, each.path.rpartition(".")[2], each.parent) for each in groups]

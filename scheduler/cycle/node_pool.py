@@ -57,6 +57,14 @@ class NodePool:
                 if leaving:
                     self._leaving[:, at] += amounts
 
+    def copy(self) -> NodePool:
+        """The same nodes, which from now on are held by themselves."""
+        twin = NodePool(self._site, self._gpu_class)
+        twin._nodes, twin._index, twin._ids, twin._layout = self._nodes.copy(), self._index, self._ids, self._layout
+        twin._totals, twin._used, twin._leaving = self._totals, self._used.copy(), self._leaving.copy()
+        twin._shown = self._shown
+        return twin
+
     def show(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> SitePool:
         """This moment, where runs hold ``use`` in all, and of that the runs that are leaving ``leaving``."""
         if self._index is None:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from scheduler.cycle.facts import WaitingJob
-from scheduler.cycle.waiting import ClassKey, Turn, Venue, WaitingTable
+from scheduler.cycle.waiting import NO_WALLTIME, ClassKey, Venue, WaitingTable
 from scheduler.model.ids import JobId
 from scheduler.placement.pool import IntArray
 
 _GROUP, _SHAPE, _BOUND, _VENUE, _START, _STOP, _ROOM = range(7)
 _UNKNOWN = -1
+#: A column of ``WaitingTable.turns``.
+_Column = tuple[int, int, JobId, int]
 
 
 class Queues:
@@ -29,9 +31,9 @@ class Queues:
         self._unused: list[int] = []
         self._columns = np.zeros((7, 16), np.int64)
         self._live: list[int] = []
-        self._added: dict[int, dict[JobId, Turn]] = {}
+        self._added: dict[int, dict[JobId, _Column]] = {}
         self._removed: dict[int, set[JobId]] = {}
-        self._turns = np.empty((3, 64), np.int64)
+        self._turns = np.empty((4, 64), np.int64)
         self._end = 0
         self._venues: dict[Venue, int] = {}
         self._shown: WaitingTable | None = None
@@ -48,7 +50,8 @@ class Queues:
             added = self._added.get(row)
             if added is None:
                 added = self._added[row] = {}
-            added[job.id] = (-job.priority, job.submitted_ms, job.id)
+            walltime_ms = NO_WALLTIME if job.walltime_ms is None else job.walltime_ms
+            added[job.id] = (-job.priority, job.submitted_ms, job.id, walltime_ms)
             self._live[row] += 1
             self._row_of[job.id] = row
         self._shown = None
@@ -77,6 +80,17 @@ class Queues:
         self._columns[_VENUE] = _UNKNOWN
         self._venues = {}
         self._shown = None
+
+    def copy(self) -> Queues:
+        """The same jobs, which from now on come and go by themselves."""
+        twin = Queues()
+        twin._rows, twin._row_of = self._rows.copy(), self._row_of.copy()
+        twin._unused, twin._live = self._unused.copy(), self._live.copy()
+        twin._columns, twin._turns, twin._end = self._columns.copy(), self._turns.copy(), self._end
+        twin._added = {row: added.copy() for row, added in self._added.items()}
+        twin._removed = {row: removed.copy() for row, removed in self._removed.items()}
+        twin._venues, twin._shown = self._venues.copy(), self._shown
+        return twin
 
     def table(self, venue_of: Callable[[ClassKey], Venue]) -> WaitingTable:
         """This moment. ``venue_of`` is asked once a class."""
@@ -133,7 +147,7 @@ class Queues:
         """Bring what joined and left into the segment of a class."""
         start, stop, room = self._columns[_START : _ROOM + 1, row].tolist()
         segment = self._turns[:, start:stop]
-        joined = np.array(sorted(self._added.get(row, {}).values()), np.int64).reshape(-1, 3).T
+        joined = np.array(sorted(self._added.get(row, {}).values()), np.int64).reshape(-1, 4).T
         gone = self._removed.get(row)
         behind = not len(segment[0]) or not len(joined[0]) or tuple(segment[:, -1]) < tuple(joined[:, 0])
         if gone is None and behind and start < stop and stop + len(joined[0]) <= room:
@@ -165,7 +179,7 @@ class Queues:
         begins = ends - rooms
         within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         kept = int(ends[-1]) if len(ends) else 0
-        turns = np.empty((3, 2 * (kept + wanted) + 64), np.int64)
+        turns = np.empty((4, 2 * (kept + wanted) + 64), np.int64)
         turns[:, np.repeat(begins, sizes) + within] = self._turns[:, np.repeat(start, sizes) + within]
         self._columns[_START], self._columns[_STOP], self._columns[_ROOM] = begins, begins + sizes, ends
         self._turns, self._end = turns, kept

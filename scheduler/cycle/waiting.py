@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scheduler.cycle.facts import WaitingJob
 from scheduler.model.data_class import Clearance
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
 from scheduler.placement.pool import IntArray
@@ -17,6 +18,8 @@ Turn = tuple[int, int, JobId]
 ClassKey = tuple[GroupId, ShapeId, SiteId | None]
 #: Who may serve a class: whose data it carries, and the site that holds its checkpoint.
 Venue = tuple[Clearance, SiteId | None]
+#: Stands in ``WaitingTable.turns`` where a job has no walltime.
+NO_WALLTIME = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class WaitingClass:
 class WaitingTable:
     """Classes by row, of which some are empty. Nothing that is read here is ever changed.
 
-    ``start`` and ``stop`` bound a class's jobs in ``turns``, (3, job): minus priority, submitted, id; sorted inside a class.
+    ``start`` and ``stop`` bound a class's jobs in ``turns``, (4, job): minus priority, submitted, id, walltime (ms, or
+    ``NO_WALLTIME``); sorted inside a class.
     ``bound_site`` is 0 where there is none; ``venue`` counts in ``venues``.
     """
 
@@ -58,17 +62,33 @@ class WaitingTable:
 
     def head(self, row: int, number: int = 0) -> Turn:
         """The first job of a class, or the one ``number`` behind it."""
-        priority, submitted, job = self.turns[:, self.start[row] + number].tolist()
+        priority, submitted, job = self.turns[:3, self.start[row] + number].tolist()
         return priority, submitted, JobId(job)
 
     def class_at(self, row: int) -> WaitingClass:
         """A row as an object, with all its jobs."""
-        columns = self.turns[:, self.start[row] : self.stop[row]].tolist()
+        columns = self.turns[:3, self.start[row] : self.stop[row]].tolist()
         return WaitingClass(*self.key(row), turns=tuple((a, b, JobId(c)) for a, b, c in zip(*columns, strict=True)))
 
     def classes(self) -> Iterator[WaitingClass]:
         """Every class in which jobs wait."""
         return (self.class_at(row) for row in self.rows.tolist())
+
+    def jobs(self) -> Iterator[WaitingJob]:
+        """Every waiting job as a fact."""
+        for row in self.rows.tolist():
+            group, shape, bound_site = self.key(row)
+            for turn in self.turns[:, self.start[row] : self.stop[row]].T.tolist():
+                minus_priority, submitted_ms, job, walltime_ms = turn
+                yield WaitingJob(
+                    id=JobId(job),
+                    group=group,
+                    shape=shape,
+                    priority=-minus_priority,
+                    submitted_ms=submitted_ms,
+                    bound_site=bound_site,
+                    walltime_ms=None if walltime_ms == NO_WALLTIME else walltime_ms,
+                )
 
     def row_of(self, key: ClassKey) -> int | None:
         """The row of a class in which jobs wait."""
@@ -91,5 +111,5 @@ class WaitingTable:
             "stop": count + 1,
         }
         columns = {name: np.append(getattr(self, name), value) for name, value in values.items()}
-        turns = np.concatenate([self.turns, np.array([turn], np.int64).T], axis=1)
+        turns = np.concatenate([self.turns, np.array([(*turn, NO_WALLTIME)], np.int64).T], axis=1)
         return replace(self, turns=turns, venues=self.venues if known else (*self.venues, venue), **columns)

@@ -103,6 +103,14 @@ class ReasonCode(StrEnum):
     STOPPED_FOR_CLAIM = "StoppedForClaim"  #: its run makes way for a job with a higher claim
     STOPPED_FOR_LENDER = "StoppedForLender"  #: the lender wants its nodes back
     STOPPED_FOR_GANG = "StoppedForGang"  #: its run is moved so that a gang finds room
+    # when a waiting job would start, and on what grounds that is known or not
+    ETA_NEXT_ROUND = "EtaNextRound"
+    ETA_BY_WALLTIMES = "EtaByWalltimes"
+    ETA_BEYOND_FORECAST = "EtaBeyondForecast"
+    ETA_WITHOUT_WALLTIME = "EtaWithoutWalltime"  #: runs that end at no known time are in its way
+    ETA_NOT_AS_THINGS_ARE = "EtaNotAsThingsAre"  #: it would not start on an empty federation either
+    ETA_TOO_MANY_WAITING = "EtaTooManyWaiting"
+    ETA_NOT_LOOKED_AT = "EtaNotLookedAt"  #: no round looks at it now, or it came after the forecast
     # how it ended
     COMMAND_FAILED = "CommandFailed"
     WALLTIME_EXCEEDED = "WalltimeExceeded"

@@ -7,10 +7,11 @@ from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
 from scheduler.model.words import Language, WordKind, word
-from scheduler.portal.pages import JobLine, JobStatus, RunLine, SiteLine, TimelineLine
+from scheduler.portal.pages import EstimateLine, JobLine, JobStatus, RunLine, SiteLine, TimelineLine
 from scheduler.portal.render import moment, show_duration
 from scheduler.service.access import holds
 from scheduler.service.caller import Caller, Role, Scope
+from scheduler.service.eta import EtaView
 from scheduler.service.job_view import JobDetail, JobView
 from scheduler.service.jobs import newest_job_events, show_job, why_job
 from scheduler.service.runtime import Runtime
@@ -61,6 +62,7 @@ def job_status(
         job=job_line(detail.job, language),
         is_live=state not in TERMINAL_STATES,
         counterfactual=None if other is None else counterfactual_text(other, language),
+        estimate=_estimate(why.job.eta, language),
         sites=[SiteLine(site=each.site, text=reason_text(each, language)) for each in why.sites],
         runs=[
             RunLine(
@@ -81,6 +83,10 @@ def job_status(
         gpu_seconds=gpu_seconds(detail),
         form_value=form_value,
     )
+
+
+def _estimate(eta: EtaView | None, language: Language) -> EstimateLine | None:
+    return None if eta is None else EstimateLine(start=moment(eta.start_ms), text=reason_text(eta.reason, language))
 
 
 def gpu_seconds(detail: JobDetail) -> str:

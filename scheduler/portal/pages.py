@@ -94,12 +94,21 @@ class RunLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateLine:
+    """When a waiting job would start, and on what grounds; without a time why nothing is known."""
+
+    start: Moment | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """``job_status.html``: the part of a job's page that is live. ``older`` is the address of what happened before."""
 
     job: JobLine
     is_live: bool
     counterfactual: str | None
+    estimate: EstimateLine | None
     sites: Sequence[SiteLine]
     runs: Sequence[RunLine]
     timeline: Sequence[TimelineLine]

@@ -15,6 +15,11 @@ def checkpoint_of(job: JobRow) -> CheckpointSpec | None:
     return JobSpec.model_validate_json(job.spec).checkpoint if '"checkpoint"' in job.spec else None
 
 
+def bound_after(job: JobRow, site_id: int, checkpoint: CheckpointSpec | None) -> int | None:
+    """Where a job is bound to once a run at ``site_id`` has begun: one that keeps its checkpoint at the site goes back there."""
+    return site_id if checkpoint is not None and checkpoint.directory == "auto" else job.bound_site_id
+
+
 def grace_seconds_of(job: JobRow) -> float:
     """How long a job may take to end once it is told to."""
     checkpoint = checkpoint_of(job)

@@ -13,7 +13,7 @@ from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, Preem
 from scheduler.cycle.federation import Federation
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
-from scheduler.model.job_state import JobState, RunPhase
+from scheduler.model.job_state import YIELDED_CAUSES, EndCause, JobState, RunPhase
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
 from scheduler.service.earmark import Held
@@ -38,7 +38,11 @@ _JOB_COLUMNS = (
     jobs.c.bound_site_id,
     jobs.c.not_before_ms,
     jobs.c.earmark,
+    jobs.c.walltime_ms,
 )
+#: Causes of a stop after which the job waits again.
+_RETURNS_AFTER = YIELDED_CAUSES | {None, EndCause.REQUEUED}
+_ENDED = RunPhase.ENDED.value
 
 
 def security_of(site: SiteRow) -> SecurityGrade:
@@ -148,13 +152,17 @@ class Follower:
                 return
 
     def _follow_runs(self, connection: Connection) -> None:
-        live = runs.c.phase != RunPhase.ENDED.value
+        live = runs.c.phase != _ENDED
         # At first only what is live matters; afterwards ends are news.
         where = live if self._runs_change == 0 else None
         while True:
             page = changed_since(connection, runs, self._runs_change, where=where)
+            self._learn_shapes(
+                connection,
+                {ShapeId(row.shape_id) for row in page.rows if row.phase != _ENDED and row.shape_id is not None},
+            )
             for row in page.rows:
-                if row.phase == RunPhase.ENDED.value:
+                if row.phase == _ENDED:
                     self.federation.drop_run(RunId(row.id))
                 else:
                     self.federation.put_run(_run(row))
@@ -228,6 +236,10 @@ def _node(row: Any) -> Node:
 
 
 def _run(row: Any) -> LiveRun:
+    started_ms = row.leased_ms if row.started_ms is None else row.started_ms
+    over_ms = None if row.walltime_ms is None else started_ms + row.walltime_ms
+    gone_ms = None if row.stop_requested_ms is None else row.stop_requested_ms + (row.stop_grace_ms or 0)
+    is_done = over_ms is not None and gone_ms is not None and over_ms <= gone_ms
     return LiveRun(
         id=RunId(row.id),
         job=JobId(row.job_id),
@@ -238,12 +250,29 @@ def _run(row: Any) -> LiveRun:
         cpus_per_worker=row.cpus_per_worker,
         memory_mib_per_worker=row.memory_mib_per_worker,
         gang=tuple((NodeId(part[0]), part[3]) for part in row.gang),
-        started_ms=row.leased_ms if row.started_ms is None else row.started_ms,
+        started_ms=started_ms,
         preemptible=row.preemptible,
         priority=row.priority,
         grace_ms=row.grace_ms,
         checkpoints=row.checkpoints,
         leaving=row.stop_cause is not None,
+        expected_end_ms=over_ms if is_done or gone_ms is None else gone_ms,
+        returns_as=None if is_done else _returning(row),
+    )
+
+
+def _returning(row: Any) -> WaitingJob | None:
+    """A run's job as it waits again once the run was stopped; None where it does not."""
+    if row.stop_cause not in _RETURNS_AFTER or row.shape_id is None:
+        return None
+    return WaitingJob(
+        id=JobId(row.job_id),
+        group=GroupId(row.group_id),
+        shape=ShapeId(row.shape_id),
+        priority=row.priority,
+        submitted_ms=row.submitted_ms,
+        bound_site=None if row.return_site_id is None else SiteId(row.return_site_id),
+        walltime_ms=row.walltime_ms,
     )
 
 
@@ -255,4 +284,5 @@ def _waiting(row: Any) -> WaitingJob:
         priority=row.priority,
         submitted_ms=row.submitted_ms,
         bound_site=None if row.bound_site_id is None else SiteId(row.bound_site_id),
+        walltime_ms=row.walltime_ms,
     )

@@ -15,6 +15,7 @@ from scheduler.model.job_state import TERMINAL_STATES, EndCause, JobState, RunPh
 from scheduler.model.reason import Number, Reason, ReasonCode
 from scheduler.service.directory import Directory
 from scheduler.service.earmark import Held
+from scheduler.service.eta import EtaView
 from scheduler.service.time_text import time_text
 from scheduler.service.world import Told
 from scheduler.store import runs as run_rows
@@ -37,6 +38,7 @@ class JobView:
     data_class: str
     elapsed_ms: int | None
     reason: Reason | None
+    eta: EtaView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,7 @@ from scheduler.service.access import group_for, holds, visible_group_ids
 from scheduler.service.caller import Caller, Role, Scope
 from scheduler.service.checkpoint import grace_seconds_of
 from scheduler.service.directory import Directory
+from scheduler.service.eta import eta_of
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, of_job, views_of
 from scheduler.service.runtime import Runtime
 from scheduler.store import events, jobs, runs
@@ -46,13 +47,14 @@ class JobAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobQuery:
-    """Which jobs to list, newest first. ``states`` may hold ``live``: all that have not ended."""
+    """Which jobs to list, newest first. ``states`` may hold ``live``: all that have not ended. ``eta``: with estimates."""
 
     mine: bool = False
     group: str | None = None
     states: Sequence[str] = ()
     before_id: int | None = None
     limit: int = 100
+    eta: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,13 @@ def list_jobs(runtime: Runtime, caller: Caller, query: JobQuery) -> list[JobView
     )
     with runtime.database.read() as connection:
         rows = jobs.newest(connection, wanted, limit=query.limit)
-        return views_of(connection, directory, rows, runtime.clock.now_ms(), runtime.world.verdict)
+        views = views_of(connection, directory, rows, runtime.clock.now_ms(), runtime.world.verdict)
+    return [with_eta(runtime, view) for view in views] if query.eta else views
+
+
+def with_eta(runtime: Runtime, view: JobView) -> JobView:
+    """The same with an estimate of its start. Ask for it while no connection is held: a forecast takes its time."""
+    return replace(view, eta=eta_of(runtime, view.row))
 
 
 def find_job(connection: Connection, directory: Directory, caller: Caller, job_id: int) -> JobRow | Refusal:
@@ -98,14 +106,15 @@ def find_job(connection: Connection, directory: Directory, caller: Caller, job_i
     return row
 
 
-def show_job(runtime: Runtime, caller: Caller, job_id: int) -> JobDetail | Refusal:
-    """One job in full."""
+def show_job(runtime: Runtime, caller: Caller, job_id: int, *, eta: bool = False) -> JobDetail | Refusal:
+    """One job in full; with ``eta`` an estimate of its start."""
     directory = runtime.directories.newest()
     with runtime.database.read() as connection:
         row = find_job(connection, directory, caller, job_id)
         if isinstance(row, Refusal):
             return row
-        return detail_of(connection, directory, row, runtime.clock.now_ms(), runtime.world.verdict)
+        detail = detail_of(connection, directory, row, runtime.clock.now_ms(), runtime.world.verdict)
+    return replace(detail, job=with_eta(runtime, detail.job)) if eta else detail
 
 
 def job_events(
@@ -131,7 +140,13 @@ def newest_job_events(
 
 
 def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
-    """Why a job is where it is, for every site considered, and what would start it."""
+    """Why a job is where it is, for every site considered, what would start it, and when that would be."""
+    why = _why_job(runtime, caller, job_id)
+    return why if isinstance(why, Refusal) else replace(why, job=with_eta(runtime, why.job))
+
+
+def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
+    """The same without an estimate."""
     directory = runtime.directories.newest()
     with runtime.database.read() as connection:
         row = find_job(connection, directory, caller, job_id)

@@ -12,7 +12,7 @@ from scheduler.model.ids import ShapeId
 from scheduler.model.job_state import JobState
 from scheduler.model.shape import Shape
 from scheduler.model.site import SiteState
-from scheduler.service.checkpoint import GRACE_SECONDS, checkpoint_of
+from scheduler.service.checkpoint import GRACE_SECONDS, bound_after, checkpoint_of
 from scheduler.service.earmark import Held
 from scheduler.service.follow import newest_tree_change
 from scheduler.store import jobs, runs, sites
@@ -89,6 +89,10 @@ def commit_starts(
                 priority=job.priority,
                 grace_ms=round(1000 * (GRACE_SECONDS if checkpoint is None else checkpoint.grace_seconds)),
                 checkpoints=checkpoint is not None,
+                shape_id=job.shape_id,
+                submitted_ms=job.submitted_ms,
+                walltime_ms=job.walltime_ms,
+                return_site_id=bound_after(job, start.site, checkpoint),
             )
         )
         rows.append((job.id, JobState.LEASED.value, epoch, run_id, start.site, None, None, None, None))

@@ -18,7 +18,7 @@ from scheduler.model.job_state import (
     state_after_run,
 )
 from scheduler.model.reason import ReasonCode
-from scheduler.service.checkpoint import checkpoint_of
+from scheduler.service.checkpoint import bound_after, checkpoint_of
 from scheduler.service.time_text import time_text
 from scheduler.store import jobs, ledger, runs
 from scheduler.store.dialect import encode_json
@@ -202,8 +202,7 @@ def _bound_site(job: JobRow, run: RunRow, started_ms: int | None) -> int | None:
     """A job that keeps its checkpoint at the site goes back to where it ran last."""
     if started_ms is None:
         return job.bound_site_id
-    checkpoint = checkpoint_of(job)
-    return run.site_id if checkpoint is not None and checkpoint.directory == "auto" else job.bound_site_id
+    return bound_after(job, run.site_id, checkpoint_of(job))
 
 
 def _reason(

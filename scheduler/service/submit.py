@@ -133,6 +133,7 @@ async def submit(
             spec=each.spec.model_dump_json(exclude_defaults=True, by_alias=True),
             retries=each.spec.retries,
             submitted_ms=now_ms,
+            walltime_ms=None if each.spec.walltime is None else each.spec.walltime * 1000,
         )
         for each in jobs
     ]

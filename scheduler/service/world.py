@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from scheduler.clock import Clock
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, PreemptionRules
+from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
@@ -17,6 +18,7 @@ from scheduler.cycle.waiting import ClassKey
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.reason import ReasonCode
 from scheduler.service.follow import Follower
+from scheduler.service.forecasts import Forecasts
 from scheduler.store.database import Database
 from scheduler.store.sites import SiteRow
 
@@ -50,6 +52,7 @@ class World:
         self._read_ms = 0
         self._verdicts: Verdicts | None = None
         self._told: dict[ClassKey, Told | None] = {}
+        self.forecasts = Forecasts(self._copy, clock)
 
     def remembered(self) -> tuple[Snapshot, int] | None:
         """The snapshot and its version while they are fresh enough; without I/O."""
@@ -96,6 +99,12 @@ class World:
         if self._verdicts is None:
             self._verdicts = Verdicts(Round(snapshot if self._snapshot is None else self._snapshot))
         return self._verdicts
+
+    def _copy(self) -> tuple[Federation, int]:
+        """The federation, to go on with, and the moment it shows."""
+        self.read()
+        with self._lock:
+            return self._follower.federation.copy(), self._read_ms
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""

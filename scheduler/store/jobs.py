@@ -43,6 +43,7 @@ class JobRow:
     reason: dict[str, Any] | None
     outputs: str | None
     earmark: dict[str, Any] | None
+    walltime_ms: int | None
     change: int
 
 

@@ -51,6 +51,10 @@ class RunRow:
     grace_ms: int
     checkpoints: bool
     stop_preemptor: int | None
+    shape_id: int | None
+    submitted_ms: int | None
+    walltime_ms: int | None
+    return_site_id: int | None
     change: int
 
 
@@ -73,12 +77,16 @@ class NewRun:
     priority: int = 0
     grace_ms: int = 0
     checkpoints: bool = False
+    shape_id: int | None = None
+    submitted_ms: int | None = None
+    walltime_ms: int | None = None
+    return_site_id: int | None = None
 
 
 _COLUMNS = (
     "id", "job_id", "group_id", "epoch", "site_id", "gpu_class", "gpus", "cpus_per_worker",
     "memory_mib_per_worker", "gpus_per_worker", "gang", "phase", "leased_ms", "message", "preemptible", "priority",
-    "grace_ms", "checkpoints", "change",
+    "grace_ms", "checkpoints", "shape_id", "submitted_ms", "walltime_ms", "return_site_id", "change",
 )  # fmt: skip
 
 
@@ -125,7 +133,7 @@ def add_many(transaction: WriteTransaction, new: Sequence[NewRun]) -> None:
             run.id, run.job_id, run.group_id, run.epoch, run.site_id, run.gpu_class, run.gpus,
             run.cpus_per_worker, run.memory_mib_per_worker, run.gpus_per_worker, encode_json(run.gang),
             RunPhase.LEASED.value, transaction.now_ms, "", run.preemptible, run.priority, run.grace_ms, run.checkpoints,
-            transaction.change,
+            run.shape_id, run.submitted_ms, run.walltime_ms, run.return_site_id, transaction.change,
         )
         for run in new
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from scheduler.store.transaction import EventRow, WriteTransaction
 _COLUMNS = (
     "id", "group_id", "person_id", "name", "state", "shape_id", "gpus", "priority", "spec", "submitted_ms",
     "retries", "change", "epoch", "cancel_requested", "requeue_requested", "failures",
-    "infrastructure_failures",
+    "infrastructure_failures", "walltime_ms",
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ class NewJob:
     spec: str
     retries: int
     submitted_ms: int
+    walltime_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class Submitter:
                 rows.append((
                     id_, job.group_id, job.person_id, job.name, job.state, shape_id,
                     shape.workers * shape.gpus_per_worker, job.priority, job.spec, job.submitted_ms,
-                    job.retries, change, 0, False, False, 0, 0,
+                    job.retries, change, 0, False, False, 0, 0, job.walltime_ms,
                 ))  # fmt: skip
                 data = '{"state":"' + job.state + '"}'
                 happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))

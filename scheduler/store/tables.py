@@ -220,6 +220,7 @@ jobs = Table(
     Column("reason", JSON, nullable=True),  # {code, numbers}: how it ended, or why it does not move
     Column("outputs", String(71), nullable=True),  # digest of the collected archive
     Column("earmark", JSON(none_as_null=True), nullable=True),  # nodes held for it: service.earmark.Held
+    Column("walltime_ms", BigInteger, nullable=True),  # a run of it is ended after so long
     Column("change", BigInteger, nullable=False),
     Index("ix_jobs_change", "change"),
     Index("ix_jobs_group_id_state", "group_id", "state"),
@@ -261,6 +262,11 @@ runs = Table(
     ),  # wanted between a stop's signal and its end
     Column("checkpoints", Boolean, nullable=False, server_default=false()),  # writes a checkpoint on the signal
     Column("stop_preemptor", BigInteger, nullable=True),  # the job that it makes room for
+    # What its job is when it waits again, and when the run is over at the latest.
+    Column("shape_id", Id, nullable=True),  # NULL: not known any more
+    Column("submitted_ms", BigInteger, nullable=True),
+    Column("walltime_ms", BigInteger, nullable=True),
+    Column("return_site_id", Id, nullable=True),  # where the job is bound to once the run has written its checkpoint
     Column("change", BigInteger, nullable=False),
     UniqueConstraint("job_id", "epoch"),
     Index("ix_runs_change", "change"),

@@ -171,6 +171,7 @@ class Stage:
             spec=parsed.model_dump_json(exclude_defaults=True, by_alias=True),
             retries=parsed.retries,
             submitted_ms=self.clock.now_ms(),
+            walltime_ms=None if parsed.walltime is None else parsed.walltime * 1000,
         )
         submission = Submission(
             key=None,

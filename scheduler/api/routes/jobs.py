@@ -19,6 +19,7 @@ from scheduler.api.dependencies import (
 )
 from scheduler.api.documents import (
     counterfactual_document,
+    eta_document,
     event_document,
     job_detail_document,
     job_document,
@@ -50,6 +51,7 @@ from scheduler.store.transaction import WriteTransaction
 router = APIRouter(tags=["jobs"])
 
 JobNumber = Annotated[DatabaseId, Path()]
+WithEta = Annotated[bool, Query(description="Whether waiting jobs come with an estimate of their start.")]
 
 
 @router.get("/jobs")
@@ -61,20 +63,22 @@ def list_jobs(
     state: Annotated[list[JobStateIn] | None, Query(max_length=16)] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
+    eta: WithEta = False,
 ) -> JobPage:
     """Jobs that the caller may see, newest first. `state=live` is every state that is no end."""
     before = read_cursor(cursor, int)
     states = tuple(each.value for each in state or ())
-    query = JobQuery(mine=mine, group=group, states=states, before_id=before[0] if before else None, limit=limit + 1)
+    before_id = before[0] if before else None
+    query = JobQuery(mine=mine, group=group, states=states, before_id=before_id, limit=limit + 1, eta=eta)
     views = answered(service.list_jobs(runtime, caller, query))
     following = cursor_of(views[limit - 1].row.id) if len(views) > limit else None
     return JobPage(items=[job_document(view) for view in views[:limit]], next_cursor=following)
 
 
 @router.get("/jobs/{job}")
-def show_job(job: JobNumber, runtime: RuntimeHere, caller: Reading) -> JobDetailOut:
+def show_job(job: JobNumber, runtime: RuntimeHere, caller: Reading, eta: WithEta = False) -> JobDetailOut:
     """One job in full, with its runs."""
-    return job_detail_document(answered(service.show_job(runtime, caller, job)))
+    return job_detail_document(answered(service.show_job(runtime, caller, job, eta=eta)))
 
 
 @router.get("/jobs/{job}/why")
@@ -90,6 +94,7 @@ def why_job(job: JobNumber, runtime: RuntimeHere, caller: Reading) -> WhyOut:
         counterfactual=counterfactual_document(answer.counterfactual),
         ahead=answer.ahead,
         evaluated_at=time_or_none(answer.evaluated_ms),
+        eta=eta_document(answer.job.eta),
     )
 
 

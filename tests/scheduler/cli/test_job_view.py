@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.cli.job_view import write_why
+from scheduler.cli.job_view import ETA_COLUMNS, write_job, write_why
 from scheduler.cli.language import choose_language
-from scheduler.cli.output import OutputFormat
+from scheduler.cli.output import OutputFormat, write_rows
 
 ANSWER: dict[str, Any] = {
     "job": 7,
@@ -39,3 +39,54 @@ def test_what_would_start_a_job_behind_others_holds_after_them(
 ) -> None:
     after = "After what is ahead of it: It would start if b had 1 more."
     assert told("en", ANSWER | {"ahead": ahead}, capsys) == [words, after]
+
+
+KNOWN: dict[str, Any] = {
+    "start_at": "2026-11-25T19:12:00.000Z",
+    "reason": {"text": "An estimate by walltimes.", "text_ko": "추정: walltime에 따름."},
+    "made_at": "2026-11-25T18:00:00.000Z",
+}
+UNKNOWN: dict[str, Any] = KNOWN | {"start_at": None, "reason": {"text": "Unknown: no.", "text_ko": "알 수 없음: 없음."}}
+
+
+@pytest.mark.parametrize(
+    ("language", "eta", "line"),
+    [
+        ("en", KNOWN, "Start: ~11-26 04:12 KST. An estimate by walltimes."),
+        ("ko", KNOWN, "시작 예상: ~11-26 04:12 KST. 추정: walltime에 따름."),
+        ("en", UNKNOWN, "Start: Unknown: no."),
+        ("ko", UNKNOWN, "시작 예상: 알 수 없음: 없음."),
+    ],
+)
+def test_why_tells_when_a_job_would_start_or_that_nobody_knows(
+    language: str, eta: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(language, ANSWER | {"eta": eta}, capsys)[-1] == line
+
+
+def test_a_job_in_full_has_a_line_of_when_it_would_start(capsys: pytest.CaptureFixture[str]) -> None:
+    choose_language("en")
+    job = {
+        "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1,
+        "gpus_per_worker": 1, "data_class": "O", "submitted_at": "2026-11-25T18:00:00.000Z",
+    }  # fmt: skip
+    write_job(job | {"eta": KNOWN}, OutputFormat.TABLE)
+    assert "~11-26 04:12 KST. An estimate by walltimes." in capsys.readouterr().out
+    write_job(job, OutputFormat.TABLE)
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Start"))
+    assert line.split() == ["Start", "-"]
+
+
+def test_a_queue_with_estimates_has_a_column_of_them_and_their_basis(capsys: pytest.CaptureFixture[str]) -> None:
+    choose_language("en")
+    job = {"id": 7, "gpus": 1, "reason": {"text": "It needs 2.", "text_ko": "2장 필요."}}
+    write_rows(
+        [job | {"eta": KNOWN}, job | {"eta": UNKNOWN}, job | {"eta": None}], ETA_COLUMNS, OutputFormat.TABLE, "id"
+    )
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split()[-2:] == ["ETA", "REASON"]
+    assert [line[heading.index("ETA") :].rstrip() for line in lines] == [
+        "~11-26 04:12 KST  An estimate by walltimes.",
+        "unknown           Unknown: no.",
+        "-                 It needs 2.",
+    ]

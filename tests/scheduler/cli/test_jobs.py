@@ -22,6 +22,10 @@ from scheduler.cli.failure import EXIT_USAGE, CommandFailure
 from scheduler.cli.groups import bytes_of
 from scheduler.cli.profile import Profile
 
+SHOWN = {
+    "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1, "gpus_per_worker": 1,
+    "data_class": "O", "submitted_at": "2026-11-25T18:00:00.000Z",
+}  # fmt: skip
 COST = {"credits_per_hour": "1", "credits_max": None}
 STARTS = {"would_start": True, "site": "s", "gpu_class": "h100", "nodes": [], "reasons": [], "cost": COST}
 
@@ -33,11 +37,13 @@ class Server:
     answers: dict[str, Any]
     asked: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    queries: list[dict[str, str]] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """The prepared answer; 404 where there is none."""
         known = f"{request.method} {request.url.path.removeprefix('/api/v1/')}"
         self.asked.append(known)
+        self.queries.append(dict(request.url.params))
         self.bodies.append(json.loads(request.content) if request.method in ("POST", "PUT") else None)
         found = self.answers.get(known)
         if isinstance(found, httpx.Response):
@@ -214,3 +220,10 @@ def test_any_size_is_read_or_refused_by_its_name(text: str) -> None:
         assert "SIZE" in str(refusal)
     else:
         assert found is None or found >= 0
+
+
+def test_a_queue_asks_for_estimates_only_when_told_to_and_a_shown_job_always(dure: Callable[..., Any]) -> None:
+    server = Server({"GET jobs": {"items": [], "next_cursor": None}, "GET jobs/7": SHOWN})
+    for words in (("queue",), ("queue", "--eta"), ("show", "7", "-o", "json")):
+        assert dure(server, *words).exit_code == 0
+    assert [query.get("eta") for query in server.queries] == [None, "true", "true"]

@@ -11,6 +11,7 @@ from scheduler.portal.job_pages import EVENTS_SHOWN_MAX
 from scheduler.portal.jobs import LOG_BYTES_SHOWN
 from scheduler.service.jobs import JobAction, act_on_job
 from scheduler.service.runtime import Runtime
+from scheduler.service.time_text import time_text
 from scheduler.store import logs
 
 
@@ -161,3 +162,20 @@ def test_who_is_signed_out_is_told_so_in_the_stream_and_it_ends(stage: Stage, st
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     assert f'<a href="/sign-in?next=/jobs/{job}">' in answer.text
     assert answer.text.endswith("event: end\ndata: end\n\n")
+
+
+def test_a_waiting_job_s_page_tells_when_it_would_start_and_a_running_one_s_does_not(
+    stage: Stage, reader: PageReader
+) -> None:
+    agent = stage.agent(gpus=2)
+    first, second = stage.submit(stage.group(), 2, gpus_per_worker=2, walltime="1h")
+    stage.turn()
+    agent.sync(runs_now(stage.run(first), stage.clock.now_ms()))
+    found = re.search(r'<p class="hint" id="estimate">(.*?)</p>', reader.get(f"/jobs/{second}").text, re.DOTALL)
+    assert found is not None
+    there = re.search(r'datetime="([^"]+)"', found[1])
+    assert there is not None
+    assert there[1] == time_text(stage.clock.now_ms() + 3_600_000)
+    assert "KST" in found[1]
+    assert "An estimate by the walltimes of 1 run(s)" in found[1]
+    assert 'id="estimate"' not in reader.get(f"/jobs/{first}").text

@@ -113,3 +113,30 @@ def test_runs_that_were_live_before_stops_came_are_told_what_their_jobs_asked_fo
     with database.read() as connection:
         defaults = CheckpointSpec().grace_seconds
         assert (known[run_ids[1]].grace_ms, jobs.by_ids(connection, [plain])[plain].earmark) == (defaults * 1000, None)
+
+
+def test_jobs_and_runs_that_lived_before_forecasts_came_are_told_their_walltimes(database: Database) -> None:
+    site, person = add_site(database), add_person(database)
+    plain, timed, over, saving, elsewhere = add_jobs(database, person, 5)
+    run_ids = [add_run(database, job, site.id) for job in (plain, timed, over, saving, elsewhere)]
+    with database.write() as transaction:
+        jobs.change(transaction, timed, spec='{"walltime":90}')
+        jobs.change(transaction, over, spec='{"walltime":90}', state="failed")
+        jobs.change(transaction, saving, spec='{"checkpoint":{}}')
+        jobs.change(transaction, elsewhere, spec='{"checkpoint":{"directory":"/mine"}}')
+        runs.change(transaction, run_ids[2], phase="ended")
+    with database.write() as transaction:
+        config = configuration()
+        config.attributes["connection"] = transaction.connection
+        command.downgrade(config, "0006")
+    database.migrate()
+    with database.read() as connection:
+        known_jobs = jobs.by_ids(connection, [plain, timed, over, saving, elsewhere])
+        known = list(runs.by_ids(connection, run_ids).values())
+    assert [known_jobs[job].walltime_ms for job in (plain, timed, over)] == [None, 90_000, None]
+    assert [run.walltime_ms for run in known] == [None, 90_000, None, None, None]
+    assert [run.return_site_id for run in known] == [None, None, None, site.id, None]
+    assert [(run.shape_id, run.submitted_ms) for run in known] == [
+        (None, None) if job == over else (known_jobs[job].shape_id, known_jobs[job].submitted_ms)
+        for job in (plain, timed, over, saving, elsewhere)
+    ]

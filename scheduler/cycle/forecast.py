@@ -1,0 +1,289 @@
+"""When waiting jobs would start, by the production round itself: a federation goes on without anything new.
+
+Nobody submits, no node comes or goes, and every run ends when its walltime is over, which is also when a job that the
+forecast starts will end; a run without a walltime never ends. One that is told to make way ends after its grace, and its
+job waits again. Between the instants at which something ends, or a run has had its minimum run time, a round has nothing
+new to decide on, so that those instants are all that is looked at. A job that the forecast starts is taken to want no
+grace and to keep no checkpoint.
+
+A large federation has more such instants than rounds can be afforded. So the first half of a forecast's rounds goes from
+one instant to the next, and the second half takes together what ends within a stretch of time that grows with the
+distance, as if all of it ended with the last: what is far away is told more coarsely, and rather too late.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
+from scheduler.cycle.federation import Federation
+from scheduler.cycle.plan import Earmark, Plan, Start, Stop
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.waiting import ClassKey
+from scheduler.model.ids import JobId, NodeId, RunId
+from scheduler.model.reason import Number, ReasonCode
+
+_MINUTE_MS = 60_000
+_DAY_MS = 86_400_000
+#: With fewer, nothing but the next minutes is told.
+_STEPS_MIN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastLimits:
+    """How far a forecast goes. A step is one round.
+
+    ``looks_max`` bounds the sum over steps of runs and waiting jobs, which is about what a forecast costs: a few seconds.
+    ``horizon_ms``: sums of walltimes, which people set high, say little about the week after next.
+    """
+
+    steps_max: int = 600
+    looks_max: int = 2_000_000
+    horizon_ms: int = 14 * _DAY_MS
+    waiting_max: int = 10_000
+
+
+DEFAULT_LIMITS = ForecastLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eta:
+    """An estimate of a job's start, and ``code`` its basis; or None, and why it is not known."""
+
+    start_ms: int | None
+    code: ReasonCode
+    numbers: Mapping[str, Number] = field(default_factory=dict)
+
+
+class Forecast:
+    """What becomes of the jobs that wait in ``federation``, which stays as it is. Not thread-safe."""
+
+    def __init__(self, federation: Federation, now_ms: int, limits: ForecastLimits = DEFAULT_LIMITS) -> None:
+        """Rounds are made here, at most ``limits.steps_max`` of them; ``now_ms`` is of the federation's facts."""
+        snapshot = federation.snapshot()
+        self._limits = limits
+        self._jobs = _waiting_in(snapshot)
+        self._course: _Course | None = None
+        self._alone = _Alone(federation)
+        self.made_ms = now_ms
+        if len(self._jobs) <= limits.waiting_max:
+            self._course = _Course(federation.copy(), self._jobs, now_ms, limits)
+            self._course.run()
+
+    @property
+    def until_ms(self) -> int:
+        """How far it reaches."""
+        return self.made_ms if self._course is None else self._course.until_ms
+
+    @property
+    def steps(self) -> int:
+        """How many rounds it made."""
+        return 0 if self._course is None else self._course.steps
+
+    def of(self, job_id: JobId) -> Eta | None:
+        """What is said of a job; None of one that did not wait."""
+        job, course = self._jobs.get(job_id), self._course
+        if job is None:
+            return None
+        if course is None:
+            numbers = {"waiting": len(self._jobs), "waiting_max": self._limits.waiting_max}
+            return Eta(start_ms=None, code=ReasonCode.ETA_TOO_MANY_WAITING, numbers=numbers)
+        if job_id in course.starts:
+            start_ms, runs = course.starts[job_id]
+            now = start_ms == self.made_ms and not runs
+            code = ReasonCode.ETA_NEXT_ROUND if now else ReasonCode.ETA_BY_WALLTIMES
+            return Eta(start_ms=start_ms, code=code, numbers={} if now else {"runs": runs})
+        if not self._alone.starts(job, self.made_ms):
+            return Eta(start_ms=None, code=ReasonCode.ETA_NOT_AS_THINGS_ARE)
+        if course.settled:
+            return Eta(start_ms=None, code=ReasonCode.ETA_WITHOUT_WALLTIME, numbers={"runs": course.endless})
+        return Eta(start_ms=None, code=ReasonCode.ETA_BEYOND_FORECAST)
+
+
+def _waiting_in(snapshot: Snapshot) -> dict[JobId, WaitingJob]:
+    held = [earmark.job for earmark in snapshot.earmarks.values()]
+    return {job.id: job for job in chain(snapshot.table.jobs(), held)}
+
+
+class _Alone:
+    """Whether a job would start if it were the only one, by class."""
+
+    def __init__(self, federation: Federation) -> None:
+        self._federation = federation.copy()
+        self._emptied = False
+        self._known: dict[ClassKey, bool] = {}
+
+    def starts(self, job: WaitingJob, now_ms: int) -> bool:
+        """Whether the next round would start it on a federation without runs."""
+        key = job.group, job.shape, job.bound_site
+        if key not in self._known:
+            self._empty()
+            self._federation.put_waiting([job])
+            self._known[key] = len(decide(self._federation.snapshot(), now_ms, 0).starts) > 0
+            self._federation.drop_waiting(job.id)
+        return self._known[key]
+
+    def _empty(self) -> None:
+        if self._emptied:
+            return
+        for run in list(self._federation.live_runs):
+            self._federation.drop_run(run)
+        for job in _waiting_in(self._federation.snapshot()):
+            self._federation.drop_waiting(job)
+        self._emptied = True
+
+
+class _Course:
+    """The federation as it goes on. ``starts`` says when each of ``asked`` starts first, and how many runs ended before."""
+
+    def __init__(
+        self, federation: Federation, asked: Mapping[JobId, WaitingJob], now_ms: int, limits: ForecastLimits
+    ) -> None:
+        self._federation = federation
+        snapshot = federation.snapshot()
+        self._shapes, self._minimum_run_ms = snapshot.shapes, snapshot.preemption.minimum_run_ms
+        self._jobs = dict(asked)
+        self._horizon_ms = limits.horizon_ms
+        affordable = limits.looks_max // max(1, len(federation.live_runs) + len(asked))
+        self._steps_max = min(limits.steps_max, max(_STEPS_MIN, affordable))
+        self._left = set(asked)
+        self._returning: dict[RunId, WaitingJob] = {}
+        self._events: list[tuple[int, RunId]] = []
+        self._last_run = RunId(max(federation.live_runs, default=0))
+        self._ended = 0
+        self._now_ms = self._begin_ms = now_ms
+        self.starts: dict[JobId, tuple[int, int]] = {}
+        self.steps = 0
+        self.settled = False  #: nothing ends any more
+        self.until_ms = now_ms  #: how far it has come
+        for run in list(federation.live_runs.values()):
+            self._know(run)
+
+    @property
+    def endless(self) -> int:
+        """How many runs end at no known time."""
+        return sum(run.expected_end_ms is None for run in self._federation.live_runs.values())
+
+    def run(self) -> None:
+        """From instant to instant, until all have started, nothing happens any more, or a limit is reached."""
+        while self._left and self.steps < self._steps_max:
+            self.steps += 1
+            self._apply(decide(self._federation.snapshot(), self._now_ms, 0))
+            self.until_ms = self._now_ms
+            if not self._events:
+                self.settled = True
+                return
+            if self._events[0][0] > self._begin_ms + self._horizon_ms:
+                self.until_ms = self._begin_ms + self._horizon_ms
+                return
+            self._happen(max(self._now_ms, self._stretch_end_ms()))
+
+    def _stretch_end_ms(self) -> int:
+        """Until when things are taken together: equal ratios of distances, so that the steps left reach the horizon."""
+        next_ms, left = self._events[0][0], self._steps_max - self.steps
+        if self.steps < self._steps_max // 2 or not left:
+            return next_ms
+        ahead_ms = max(next_ms - self._begin_ms, _MINUTE_MS)
+        ratio = max(1.0, self._horizon_ms / ahead_ms) ** (1 / left)
+        return max(next_ms, self._begin_ms + min(int(ahead_ms * ratio), self._horizon_ms))
+
+    def _know(self, run: LiveRun) -> None:
+        """A run that was live at the beginning."""
+        if run.leaving:
+            end_ms = self._now_ms + run.grace_ms if run.expected_end_ms is None else run.expected_end_ms
+            self._federation.put_run(replace(run, expected_end_ms=end_ms))
+            heapq.heappush(self._events, (end_ms, run.id))
+            if run.returns_as is not None:
+                self._returning[run.id] = run.returns_as
+            return
+        self._look_out_for(run)
+
+    def _look_out_for(self, run: LiveRun) -> None:
+        if run.expected_end_ms is not None:
+            heapq.heappush(self._events, (run.expected_end_ms, run.id))
+        old_ms = run.started_ms + self._minimum_run_ms
+        if run.preemptible and old_ms > self._now_ms:
+            heapq.heappush(self._events, (old_ms, run.id))
+
+    def _happen(self, by_ms: int) -> None:
+        """Everything that is due by an instant; it is then as late as the last of it."""
+        live = self._federation.live_runs
+        while self._events and self._events[0][0] <= by_ms:
+            at_ms, number = heapq.heappop(self._events)
+            self._now_ms = max(self._now_ms, at_ms)
+            run = live.get(number)
+            if run is not None and run.expected_end_ms is not None and run.expected_end_ms <= at_ms:
+                self._end(run)
+
+    def _end(self, run: LiveRun) -> None:
+        self._federation.drop_run(run.id)
+        self._ended += 1
+        job = self._returning.pop(run.id, None)
+        if job is not None:
+            self._jobs[job.id] = job
+            self._federation.put_waiting([job])
+
+    def _apply(self, plan: Plan) -> None:
+        """What the committing side does with a plan."""
+        for job_id in plan.withdrawn:
+            self._federation.put_waiting([self._jobs[job_id]])
+        for earmark in plan.earmarks:
+            self._hold(earmark)
+        for stop in plan.stops:
+            self._stop(stop)
+        for start in chain(plan.redeemed, plan.starts):
+            self._start(start)
+
+    def _hold(self, earmark: Earmark) -> None:
+        self._federation.put_earmark(
+            Earmarked(
+                job=self._jobs[earmark.job],
+                site=earmark.site,
+                gpu_class=earmark.gpu_class,
+                gang=_nodes_of(earmark),
+            )
+        )
+
+    def _stop(self, stop: Stop) -> None:
+        run = self._federation.live_runs[stop.run]
+        gone_ms = self._now_ms + stop.grace_ms
+        if run.expected_end_ms is not None and run.expected_end_ms <= gone_ms:
+            gone_ms = run.expected_end_ms  # it is done before
+        elif run.returns_as is not None:
+            self._returning[run.id] = run.returns_as
+        self._federation.put_run(replace(run, leaving=True, expected_end_ms=gone_ms))
+        heapq.heappush(self._events, (gone_ms, run.id))
+
+    def _start(self, start: Start) -> None:
+        job, shape = self._jobs[start.job], self._shapes[start.shape]
+        self._last_run = RunId(self._last_run + 1)
+        run = LiveRun(
+            id=self._last_run,
+            job=start.job,
+            group=start.group,
+            site=start.site,
+            gpu_class=start.gpu_class,
+            gpus_per_worker=shape.gpus_per_worker,
+            cpus_per_worker=shape.cpus_per_worker,
+            memory_mib_per_worker=shape.memory_mib_per_worker,
+            gang=_nodes_of(start),
+            started_ms=self._now_ms,
+            preemptible=shape.preemptible,
+            priority=job.priority,
+            expected_end_ms=None if job.walltime_ms is None else self._now_ms + job.walltime_ms,
+            returns_as=job,
+        )
+        self._federation.drop_waiting(job.id)
+        self._federation.put_run(run)
+        self._look_out_for(run)
+        if job.id in self._left:
+            self._left.discard(job.id)
+            self.starts[job.id] = (self._now_ms, self._ended)
+
+
+def _nodes_of(placed: Start | Earmark) -> tuple[tuple[NodeId, int], ...]:
+    return tuple([(node, workers) for node, _, _, workers in placed.gang])

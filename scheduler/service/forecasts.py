@@ -1,0 +1,67 @@
+"""Forecasts as a server's requests ask for them: made when somebody asks, kept for a while, shared by its threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scheduler.clock import Clock
+from scheduler.cycle.federation import Federation
+from scheduler.cycle.forecast import DEFAULT_LIMITS, Eta, Forecast, ForecastLimits
+from scheduler.model.ids import JobId
+
+#: A forecast is as old as this at the most.
+KEPT_SECONDS_MAX = 60.0
+#: One that does not know a job is made anew only after so many times what it took, so that rounds for the curious stay a
+#: small part of a server's work.
+KEPT_FOR_ITS_COST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """What the forecast made at ``made_ms`` says of a job; ``eta`` is None of one that it did not look at."""
+
+    eta: Eta | None
+    made_ms: int
+    until_ms: int
+
+
+class Forecasts:
+    """The newest forecast. ``federation`` answers a federation that nobody else changes, and the moment it shows."""
+
+    def __init__(
+        self,
+        federation: Callable[[], tuple[Federation, int]],
+        clock: Clock,
+        limits: ForecastLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self._federation = federation
+        self._clock = clock
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._newest: Forecast | None = None
+        self._made_seconds = self._cost_seconds = 0.0
+
+    def of(self, job_id: int) -> Foretold:
+        """What is said of a job. The first who asks makes the forecast; others wait for it."""
+        with self._lock:
+            forecast = self._newest
+            if forecast is None or self._age_seconds() >= KEPT_SECONDS_MAX:
+                forecast = self._make()
+            eta = forecast.of(JobId(job_id))
+            if eta is None and self._age_seconds() > KEPT_FOR_ITS_COST * self._cost_seconds:
+                forecast = self._make()
+                eta = forecast.of(JobId(job_id))
+            return Foretold(eta=eta, made_ms=forecast.made_ms, until_ms=forecast.until_ms)
+
+    def _age_seconds(self) -> float:
+        return self._clock.monotonic_seconds() - self._made_seconds
+
+    def _make(self) -> Forecast:
+        began_seconds = self._clock.monotonic_seconds()
+        federation, now_ms = self._federation()
+        self._newest = forecast = Forecast(federation, now_ms, self._limits)
+        self._made_seconds = self._clock.monotonic_seconds()
+        self._cost_seconds = self._made_seconds - began_seconds
+        return forecast

@@ -1,0 +1,61 @@
+"""A copy of a federation: alike at first, and then each goes its own way."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pressed import NOW_MS, Applied, Pressed, federation_of, pressed
+
+from scheduler.cycle.decide import decide
+from scheduler.cycle.federation import Federation
+from scheduler.cycle.plan import Plan
+
+
+def _rounds(given_: Pressed, federation: Federation, count: int) -> list[Plan]:
+    """Rounds, applied, with what they stopped gone in between."""
+    applied, plans = Applied(given_, federation), []
+    for number in range(count):
+        snapshot = federation.snapshot()
+        plan = decide(snapshot, NOW_MS + number, 0)
+        applied.apply(snapshot, plan)
+        applied.end_leaving()
+        federation.remove_node(given_.nodes[number % len(given_.nodes)].id)
+        plans.append(plan)
+    return plans
+
+
+@given(pressed(), st.integers(0, 2), st.integers(1, 3))
+def test_what_happens_to_a_copy_never_happens_to_what_it_was_made_of_and_would_happen_there_alike(
+    facts: Pressed, before: int, after: int
+) -> None:
+    federation, fresh = federation_of(facts), federation_of(facts)
+    _rounds(facts, federation, before)
+    _rounds(facts, fresh, before)
+    twin = federation.copy()
+    of_twin = _rounds(facts, twin, after)
+    of_original = _rounds(facts, federation, after)
+    assert of_twin == of_original == _rounds(facts, fresh, after)
+
+
+@given(pressed())
+def test_what_happens_to_the_original_never_happens_to_its_copy(facts: Pressed) -> None:
+    federation = federation_of(facts)
+    twin = federation.copy()
+    _rounds(facts, federation, 2)
+    assert _rounds(facts, twin, 2) == _rounds(facts, federation_of(facts), 2)
+
+
+@given(pressed())
+def test_a_copy_of_a_shown_federation_shows_what_it_would_have_shown_itself(facts: Pressed) -> None:
+    federation = federation_of(facts)
+    federation.snapshot()
+    shown, own = federation.copy().snapshot(), federation_of(facts).snapshot()
+    assert shown.waiting == own.waiting
+    assert list(shown.table.jobs()) == list(own.table.jobs())
+    assert sorted(shown.table.jobs(), key=lambda job: job.id) == sorted(facts.jobs, key=lambda job: job.id)
+    assert (shown.own_use, shown.leaving_use, shown.displaceable_use) == (
+        own.own_use,
+        own.leaving_use,
+        own.displaceable_use,
+    )
+    assert (shown.site_use, shown.runs, shown.earmarks) == (own.site_use, own.runs, own.earmarks)

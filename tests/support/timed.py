@@ -1,0 +1,134 @@
+"""Full federations whose runs and jobs have walltimes, all of them on a coarse grid of time; and a slow way through time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from federations import run_of
+from hypothesis import strategies as st
+from pressed import GPU_CLASS, NOW_MS, Pressed, federation_of, pressed
+
+from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
+from scheduler.cycle.federation import Federation
+from scheduler.cycle.plan import Plan
+from scheduler.model.ids import JobId, RunId, ShapeId, SiteId
+
+#: Everything ends, starts and grows old at multiples of this from now.
+TICK_MS = 10_000
+
+
+@st.composite
+def timed(draw: st.DrawFn, *, endless: bool = True) -> Pressed:
+    """A full federation. Without ``endless`` every run and job has a walltime."""
+    given = draw(pressed())
+    walltime = st.integers(1, 6).map(lambda ticks: ticks * 2 * TICK_MS)
+    if endless:
+        walltime = st.one_of(walltime, walltime, walltime, st.none())
+    jobs = tuple(replace(job, walltime_ms=draw(walltime)) for job in given.jobs)
+    return replace(given, runs=tuple(_timed_run(draw, given, run, draw(walltime)) for run in given.runs), jobs=jobs)
+
+
+def _timed_run(draw: st.DrawFn, given: Pressed, run: LiveRun, left_ms: int | None) -> LiveRun:
+    workers = sum(workers for _, workers in run.gang)
+    shape = next(
+        number
+        for number, each in given.shapes.items()
+        if (each.gpus_per_worker, each.workers, each.preemptible) == (run.gpus_per_worker, workers, run.preemptible)
+    )
+    started_ms = NOW_MS - (NOW_MS - run.started_ms) // TICK_MS * TICK_MS
+    again = WaitingJob(
+        id=run.job,
+        group=run.group,
+        shape=shape,
+        priority=run.priority,
+        submitted_ms=-1,
+        walltime_ms=None if left_ms is None else NOW_MS + left_ms - started_ms,
+    )
+    end_ms = None if left_ms is None else NOW_MS + left_ms
+    if draw(st.sampled_from((False, False, False, True))):
+        gone_ms = NOW_MS + run.grace_ms
+        done = end_ms is not None and end_ms <= gone_ms
+        return replace(
+            run,
+            started_ms=started_ms,
+            leaving=True,
+            expected_end_ms=end_ms if done else gone_ms,
+            returns_as=None if done else again,
+        )
+    return replace(run, started_ms=started_ms, expected_end_ms=end_ms, returns_as=again)
+
+
+@dataclass
+class _Going:
+    """A run: when it is gone, and the job that then waits again."""
+
+    end_ms: int | None
+    job: WaitingJob
+    returns: WaitingJob | None = None
+
+
+class Replay:
+    """Every tick is looked at, whether anything happens or not, and every tick has as many rounds as change anything."""
+
+    def __init__(self, given: Pressed) -> None:
+        self.starts: dict[JobId, int] = {}
+        self._given = given
+        self._federation: Federation = federation_of(given)
+        self._jobs = {job.id: job for job in given.jobs}
+        self._runs: dict[RunId, _Going] = {}
+        for run in given.runs:
+            job = run.returns_as or WaitingJob(
+                id=run.job, group=run.group, shape=ShapeId(1), priority=0, submitted_ms=-1
+            )
+            self._runs[run.id] = _Going(run.expected_end_ms, job, run.returns_as if run.leaving else None)
+            self._jobs.setdefault(job.id, job)
+        self._started = 0
+
+    def go(self, until_ms: int) -> None:
+        """From now to ``until_ms``, both looked at."""
+        for now_ms in range(NOW_MS, until_ms + 1, TICK_MS):
+            if now_ms > NOW_MS:
+                self._end_what_is_over(now_ms)
+            while self._round(now_ms) | self._end_what_is_over(now_ms):
+                pass
+
+    def _end_what_is_over(self, now_ms: int) -> bool:
+        over = False
+        for run, going in list(self._runs.items()):
+            if going.end_ms is not None and going.end_ms <= now_ms:
+                over = True
+                del self._runs[run]
+                self._federation.drop_run(run)
+                if going.returns is not None:
+                    self._federation.put_waiting([going.returns])
+        return over
+
+    def _round(self, now_ms: int) -> bool:
+        plan = decide(self._federation.snapshot(), now_ms, 0)
+        for job in plan.withdrawn:
+            self._federation.put_waiting([self._jobs[job]])
+        for earmark in plan.earmarks:
+            gang = tuple((node, workers) for node, _, _, workers in earmark.gang)
+            held = Earmarked(job=self._jobs[earmark.job], site=SiteId(1), gpu_class=GPU_CLASS, gang=gang)
+            self._federation.put_earmark(held)
+        for stop in plan.stops:
+            going, gone_ms = self._runs[stop.run], now_ms + stop.grace_ms
+            self._federation.put_run(replace(self._federation.live_runs[stop.run], leaving=True))
+            if going.end_ms is None or going.end_ms > gone_ms:
+                going.end_ms, going.returns = gone_ms, going.job
+        self._start(plan, now_ms)
+        return bool(plan.withdrawn or plan.earmarks or plan.stops or plan.redeemed or len(plan.starts))
+
+    def _start(self, plan: Plan, now_ms: int) -> None:
+        for start in [*plan.redeemed, *plan.starts]:
+            self._started += 1
+            job, shape = self._jobs[start.job], self._given.shapes[start.shape]
+            gang = tuple((node, workers) for node, _, _, workers in start.gang)
+            run = run_of(10_000 + self._started, job.id, job.group, shape, SiteId(1), GPU_CLASS, gang)
+            self._federation.drop_waiting(job.id)
+            self._federation.put_run(
+                replace(run, started_ms=now_ms, preemptible=shape.preemptible, priority=job.priority)
+            )
+            self._runs[run.id] = _Going(None if job.walltime_ms is None else now_ms + job.walltime_ms, job)
+            self.starts.setdefault(job.id, now_ms)
