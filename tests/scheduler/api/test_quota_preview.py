@@ -44,6 +44,16 @@ def test_a_list_is_judged_as_a_whole_and_says_what_would_start(cast: Cast, waiti
     assert cast.federation.administrator.get(f"groups/{LAB}/quota")["items"][0]["etag"] is None
 
 
+def test_what_is_left_out_is_as_it_stands_and_null_is_no_limit(cast: Cast) -> None:
+    cast.federation.group("research.kept")
+    stands = {"limit": 7, "borrowing_limit": 5, "weight": 3}
+    path, first = "groups/research.kept/quota/h100", {"If-None-Match": "*"}
+    assert cast.federation.administrator.ask("PUT", path, json=stands, headers=first).status_code == 200
+    rows = preview(cast, {"group": "research.kept", "limit": None}).json()["groups"]
+    (after,) = (row["after"] for row in rows if row["group"] == "research.kept")
+    assert {name: after[name] for name in stands} == stands | {"limit": None}
+
+
 def test_a_promise_that_its_parent_cannot_keep_is_refused_with_the_sums(cast: Cast, waiting: int) -> None:
     lab, research, above = promised(3)
     answer = preview(cast, lab, research, above | {"guaranteed": 2})

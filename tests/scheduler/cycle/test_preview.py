@@ -143,26 +143,48 @@ def test_what_is_named_is_shown_and_around_it_what_becomes_different(given: Fact
             assert {(each, gpu_class) for each in different} <= shown.before.standings.keys()
 
 
-def test_a_group_that_is_promised_more_starts_more_and_takes_back_what_others_borrowed() -> None:
-    """Group 4 borrows all 8 GPUs; group 5, that waits, is promised 4 of them."""
+def borrowed() -> Facts:
+    """Group 4 runs on all 8 GPUs, of which its parent is guaranteed 8 and itself 4; group 5 beside it waits for 6."""
     shape = plain_shape(2)
     runs = tuple(
         run_of(number, JobId(100 + number), GroupId(4), shape, SiteId(1), "h100", ((NodeId(1), 1),))
         for number in range(1, 5)
     )
     jobs = tuple(
-        WaitingJob(id=JobId(each), group=GroupId(5), shape=ShapeId(1), priority=0, submitted_ms=0) for each in (1, 2, 3)
+        WaitingJob(id=JobId(number), group=GroupId(5), shape=ShapeId(1), priority=0, submitted_ms=0)
+        for number in (1, 2, 3)
     )
-    quotas = {(GroupId(2), "h100"): Quota(guaranteed=8), (GroupId(4), "h100"): Quota(guaranteed=8)}
-    given = Facts(quotas, (OPEN_SITE,), (node_of(1, 8),), {ShapeId(1): shape}, jobs, runs)
-    change = {
-        (GroupId(4), "h100"): Quota(guaranteed=4, limit=6),
-        (GroupId(5), "h100"): Quota(guaranteed=4),
+    quotas = {
+        (GroupId(2), "h100"): Quota(guaranteed=8),
+        (GroupId(4), "h100"): Quota(guaranteed=4, weight=100),
+        (GroupId(5), "h100"): Quota(limit=0),
     }
-    told = preview(build(given).snapshot(), change, NOW_MS)
+    return Facts(quotas, (OPEN_SITE,), (node_of(1, 8),), {ShapeId(1): shape}, jobs, runs)
+
+
+def test_a_group_that_is_promised_more_takes_back_what_the_one_beside_it_borrowed() -> None:
+    change = {(GroupId(4), "h100"): Quota(guaranteed=4, limit=6), (GroupId(5), "h100"): Quota(guaranteed=4)}
+    told = preview(build(borrowed()).snapshot(), change, NOW_MS)
     assert (told.before.stops, told.before.above_limit) == ({}, frozenset())
     assert told.after.stops == {(GroupId(4), "h100", StopCause.RECLAIMED): Count(2, 4)}
     assert told.after.above_limit == {(GroupId(4), "h100")}
     standing = told.after.standings[GroupId(4), "h100"]
     assert (standing.used, standing.used_next, standing.fair_share) == (8, 4, 4)
-    assert list(told.after.standings) == [(GroupId(4), "h100"), (GroupId(5), "h100")]
+
+
+def test_the_group_beside_and_the_groups_above_are_shown_where_something_becomes_different_there() -> None:
+    given = borrowed()
+    taken = preview(build(given).snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)}, NOW_MS)
+    assert list(taken.after.standings) == [(GroupId(4), "h100"), (GroupId(5), "h100")]
+    idle = build(replace(given, runs=()))
+    started = preview(idle.snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)}, NOW_MS)
+    assert [group for group, _ in started.after.standings] == [1, 2, 5]
+    assert [each.used_next for each in started.after.standings.values()] == [6, 6, 6]
+
+
+def test_what_is_named_is_shown_where_it_changes_nothing_and_where_nobody_has_the_class() -> None:
+    snapshot = build(borrowed()).snapshot()
+    change = {(GroupId(2), "h100"): Quota(guaranteed=8), (GroupId(3), "b200"): Quota(weight=2)}
+    told = preview(snapshot, change, NOW_MS)
+    assert told.after.standings.keys() == change.keys()
+    assert told.after.standings[GroupId(2), "h100"] == told.before.standings[GroupId(2), "h100"]
