@@ -37,12 +37,13 @@ _STEPS_MIN = 20
 class ForecastLimits:
     """How far a forecast goes. A step is one round.
 
-    ``looks_max`` bounds the sum over steps of runs and waiting jobs, which is about what a forecast costs: a few seconds.
+    ``looks_max`` bounds the sum over steps of runs and waiting jobs, which is about what a forecast costs:
+    seconds, tens of them where tens of thousands of runs are in each other's way.
     ``horizon_ms``: sums of walltimes, which people set high, say little about the week after next.
     """
 
     steps_max: int = 600
-    looks_max: int = 2_000_000
+    looks_max: int = 1_000_000
     horizon_ms: int = 14 * _DAY_MS
     waiting_max: int = 10_000
 

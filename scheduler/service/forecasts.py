@@ -11,11 +11,10 @@ from scheduler.cycle.federation import Federation
 from scheduler.cycle.forecast import DEFAULT_LIMITS, Eta, Forecast, ForecastLimits
 from scheduler.model.ids import JobId
 
-#: A forecast is as old as this at the most.
-KEPT_SECONDS_MAX = 60.0
-#: One that does not know a job is made anew only after so many times what it took, so that rounds for the curious stay a
-#: small part of a server's work.
-KEPT_FOR_ITS_COST = 20
+#: A forecast older than this is made anew, one that does not know the job in question at once: but each only after so many
+#: times what it took, so that rounds for the curious stay a small part of a server's work.
+KEPT_SECONDS = 60.0
+KEPT_FOR_ITS_COST = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +46,17 @@ class Forecasts:
         """What is said of a job. The first who asks makes the forecast; others wait for it."""
         with self._lock:
             forecast = self._newest
-            if forecast is None or self._age_seconds() >= KEPT_SECONDS_MAX:
+            if forecast is None or self._is_due(KEPT_SECONDS):
                 forecast = self._make()
             eta = forecast.of(JobId(job_id))
-            if eta is None and self._age_seconds() > KEPT_FOR_ITS_COST * self._cost_seconds:
+            if eta is None and self._is_due(0.0):
                 forecast = self._make()
                 eta = forecast.of(JobId(job_id))
             return Foretold(eta=eta, made_ms=forecast.made_ms, until_ms=forecast.until_ms)
 
-    def _age_seconds(self) -> float:
-        return self._clock.monotonic_seconds() - self._made_seconds
+    def _is_due(self, after_seconds: float) -> bool:
+        age_seconds = self._clock.monotonic_seconds() - self._made_seconds
+        return age_seconds >= after_seconds and age_seconds > KEPT_FOR_ITS_COST * self._cost_seconds
 
     def _make(self) -> Forecast:
         began_seconds = self._clock.monotonic_seconds()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from pressed import NOW_MS, Applied, Pressed, federation_of, pressed
 
 from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Plan
+from scheduler.model.ids import GroupId, JobId, ShapeId
 
 
 def _rounds(given_: Pressed, federation: Federation, count: int) -> list[Plan]:
@@ -59,3 +63,27 @@ def test_a_copy_of_a_shown_federation_shows_what_it_would_have_shown_itself(fact
         own.displaceable_use,
     )
     assert (shown.site_use, shown.runs, shown.earmarks) == (own.site_use, own.runs, own.earmarks)
+
+
+@given(pressed(), st.booleans())
+def test_different_jobs_and_runs_of_a_copy_and_its_original_do_not_mix(facts: Pressed, is_shown: bool) -> None:
+    federation = federation_of(facts)
+    if is_shown:
+        federation.snapshot()
+    twin = federation.copy()
+    shown = []
+    for number, each in enumerate((twin, federation)):
+        job = WaitingJob(
+            id=JobId(900 + number), group=GroupId(4), shape=ShapeId(1), priority=number, submitted_ms=5 - number
+        )
+        each.put_waiting([job])
+        for run in facts.runs[number :: len(facts.runs) or 1]:
+            each.drop_run(run.id)
+        fresh = federation_of(replace(facts, jobs=(*facts.jobs, job), runs=tuple(each.live_runs.values())))
+        shown.append((each.snapshot(), fresh.snapshot()))
+    for own, fresh_one in shown:
+        assert sorted(own.table.jobs(), key=lambda job: job.id) == sorted(
+            fresh_one.table.jobs(), key=lambda job: job.id
+        )
+        for key, pool in own.pools.items():
+            assert pool.pool.gpus.tolist() == fresh_one.pools[key].pool.gpus.tolist()

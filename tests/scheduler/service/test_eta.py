@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from runtime import Stage, administrator_of, runs_now
 
+from scheduler.cycle.federation import Federation
 from scheduler.model.eta_text import ETA_TEXTS
 from scheduler.model.reason import ReasonCode
 from scheduler.service.eta import EtaView, eta_of
-from scheduler.service.forecasts import KEPT_SECONDS_MAX
+from scheduler.service.forecasts import KEPT_FOR_ITS_COST, KEPT_SECONDS, Forecasts
 from scheduler.service.jobs import JobAction, act_on_job
 
 HOUR_MS = 3_600_000
@@ -34,7 +35,7 @@ def test_a_job_behind_a_run_starts_when_that_run_s_walltime_is_over_and_the_next
     assert eta(stage, first) == EtaView(start_ms=begin_ms, reason=eta(stage, first).reason, made_ms=begin_ms)
     assert code(stage, first) is ReasonCode.ETA_NEXT_ROUND
     stage.turn()
-    stage.clock.advance(KEPT_SECONDS_MAX)
+    stage.clock.advance(KEPT_SECONDS)
     started_ms = stage.clock.now_ms()
     agent.sync(runs_now(stage.run(first), started_ms))
     assert eta_of(stage.runtime, stage.job(first)) is None, "it does not wait any more"
@@ -61,7 +62,7 @@ def test_a_run_that_was_told_to_make_way_is_gone_after_its_grace_and_its_job_wai
     stage.change_run(stage.run(first).id, stop_cause="preempted", stop_grace_ms=20_000, stop_requested_ms=begin_ms)
     # The job that made way was submitted first: it is placed again before the other.
     assert eta(stage, second).start_ms == begin_ms + 20_000 + HOUR_MS
-    stage.clock.advance(KEPT_SECONDS_MAX)
+    stage.clock.advance(KEPT_SECONDS)
     stage.change_run(stage.run(first).id, stop_cause="cancelled")
     # Its grace is over, and its job does not come back.
     assert eta(stage, second).start_ms == stage.clock.now_ms()
@@ -72,7 +73,7 @@ def test_a_forecast_is_kept_for_a_minute(stage: Stage) -> None:
     first, second = stage.submit(stage.group(), 2, gpus_per_worker=2, walltime="1h")
     begin_ms = stage.clock.now_ms()
     assert eta(stage, second).start_ms == begin_ms + HOUR_MS
-    stage.clock.advance(KEPT_SECONDS_MAX - 1)
+    stage.clock.advance(KEPT_SECONDS - 1)
     assert eta(stage, second).made_ms == begin_ms
     stage.clock.advance(1)
     assert (eta(stage, second).made_ms, eta(stage, first).made_ms) == (stage.clock.now_ms(), stage.clock.now_ms())
@@ -125,3 +126,23 @@ def test_the_scheduler_s_own_follower_knows_what_a_run_s_job_is_when_it_waits_ag
     )
     assert (again.bound_site, again.walltime_ms) == (run.site_id, HOUR_MS)
     assert known.expected_end_ms == stage.clock.now_ms() + HOUR_MS
+
+
+def test_a_forecast_that_took_long_is_kept_for_longer_than_a_minute(stage: Stage) -> None:
+    stage.agent(gpus=2)
+    group = stage.group()
+    (first,) = stage.submit(group, walltime="1h")
+
+    def slowly() -> tuple[Federation, int]:
+        stage.follower.catch_up()
+        stage.clock.advance(20)
+        return stage.follower.federation.copy(), stage.clock.now_ms()
+
+    forecasts = Forecasts(slowly, stage.clock)
+    made_ms = forecasts.of(first).made_ms
+    (late,) = stage.submit(group, walltime="1h")
+    stage.clock.advance(20 * KEPT_FOR_ITS_COST)
+    told = forecasts.of(late)
+    assert (told.eta, told.made_ms, forecasts.of(first).made_ms) == (None, made_ms, made_ms)
+    stage.clock.advance(1)
+    assert forecasts.of(late).eta is not None
