@@ -11,7 +11,7 @@ whole group is above its share.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,13 +29,18 @@ def guaranteed_own(usage: Usage) -> IntArray:
     return own
 
 
-def protected_runs(runs: Iterable[LiveRun], guaranteed: int) -> frozenset[RunId]:
+def protected_runs(runs: Sequence[LiveRun], guaranteed: int) -> frozenset[RunId]:
     """Which of one group's runs of a GPU class lie wholly inside its ``guaranteed`` GPUs."""
+    if guaranteed <= 0:
+        return frozenset()
     inside, left = [], guaranteed
     for run in sorted(runs, key=lambda each: (each.preemptible, -each.priority, each.started_ms, each.id)):
-        if run.gpus <= left:
+        gpus = run.gpus
+        if gpus <= left:
             inside.append(run.id)
-            left -= run.gpus
+            left -= gpus
+            if not left:
+                break
     return frozenset(inside)
 
 
@@ -82,28 +87,28 @@ class Claim:
         gpus: int,
         *,
         firm: bool,
-        runs: Mapping[int, LiveRun],
+        run_of: Callable[[int], LiveRun],
     ) -> None:
         self._usage, self._shares = usage.copy(), shares
         self._group, self._gpus, self._firm = group, gpus, firm
         self._position = usage.tree.position(group)
-        self._runs = runs
+        self._run_of = run_of
 
     def may_end(self, occupant: Occupant) -> bool:
         """Own runs always, given that only those of lower priority are asked about."""
-        run = self._runs[occupant.run]
+        run = self._run_of(occupant.run)
         if run.group == self._group:
             return True
         return is_above_share(self._usage, self._shares, self._usage.tree.position(run.group), self._position)
 
     def end(self, occupant: Occupant) -> None:
         """Count the run no more."""
-        run = self._runs[occupant.run]
+        run = self._run_of(occupant.run)
         self._usage.release(run.group, run.gpus)
 
     def keep(self, occupant: Occupant) -> None:
         """Count the run again."""
-        run = self._runs[occupant.run]
+        run = self._run_of(occupant.run)
         self._usage.charge(run.group, run.gpus)
 
     def suffices(self) -> bool:

@@ -23,10 +23,7 @@ BoolArray = NDArray[np.bool_]
 
 
 class InTheWay:
-    """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first.
-
-    ``runs`` has them by id.
-    """
+    """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first."""
 
     def __init__(
         self, snapshot: Snapshot, pools: Sequence[SitePool], gpu_class: str, usage: Usage, now_ms: int
@@ -42,19 +39,24 @@ class InTheWay:
             inside |= protected_runs(mine, int(guaranteed[usage.tree.position(group)]))
         young = now_ms - snapshot.preemption.minimum_run_ms
         runs = [run for mine in by_group.values() for run in mine if run.preemptible and run.started_ms <= young]
-        cost = {run.id: _cost(run, now_ms) for run in runs}
-        runs.sort(key=lambda run: (cost[run.id] / run.gpus, run.id))
-        self._runs = runs
+        gpus = [run.gpus for run in runs]
+        costs = [_cost(run, each, now_ms) for run, each in zip(runs, gpus, strict=True)]
+        order = sorted(range(len(runs)), key=lambda at: (costs[at] / gpus[at], runs[at].id))
+        self._runs = runs = [runs[at] for at in order]
+        self._cost = [costs[at] for at in order]
+        self._gpus = np.array([gpus[at] for at in order], np.int64)
         self._number_of = {run.id: number for number, run in enumerate(runs)}
-        self.runs = {int(run.id): run for run in runs}
         number = {(pool.site, pool.gpu_class): at for at, pool in enumerate(pools)}
         self._pool = np.array([number.get((run.site, gpu_class), -1) for run in runs], np.int64)
-        self._position = np.array([usage.tree.position(run.group) for run in runs], np.int64)
-        self._gpus = np.array([run.gpus for run in runs], np.int64)
+        at_group = {group: usage.tree.position(group) for group in by_group}
+        self._position = np.array([at_group[run.group] for run in runs], np.int64)
         self._priority = np.array([run.priority for run in runs], np.int64)
         self._inside = np.array([run.id in inside for run in runs], np.bool_)
         self._stays = np.ones(len(runs), np.bool_)
-        self._cost = [cost[run.id] for run in runs]
+
+    def run(self, number: int) -> LiveRun:
+        """The run with an occupant's number."""
+        return self._runs[self._number_of[RunId(number)]]
 
     def stop(self, run: LiveRun) -> None:
         """A run has been told to go."""
@@ -113,8 +115,8 @@ class _Occupants(Sequence[Occupant]):
         return map(self._make, self._numbers)
 
 
-def _cost(run: LiveRun, now_ms: int) -> int:
-    return lost_work(now_ms - run.started_ms, None, run.checkpoints, run.gpus, run.grace_ms)
+def _cost(run: LiveRun, gpus: int, now_ms: int) -> int:
+    return lost_work(now_ms - run.started_ms, None, run.checkpoints, gpus, run.grace_ms)
 
 
 def _above_their_shares(usage: Usage, shares: FairShares, preemptor: int, top: int) -> BoolArray:

@@ -37,7 +37,7 @@ class Standing:
     """A group and a GPU class under one policy, in GPUs, the subtree included.
 
     ``used`` is the use of now, which no change of a policy changes. ``used_next`` is the use once the next round is applied:
-    with what it starts and holds, without what it stops.
+    with what it starts and holds, without what it stops and what is leaving already.
     """
 
     quota: Quota
@@ -141,8 +141,12 @@ def _starts(snapshot: Snapshot, plan: Plan) -> defaultdict[QuotaKey, Count]:
 
 
 def _next_usages(snapshot: Snapshot, now: Round, plan: Plan, starts: Mapping[QuotaKey, Count]) -> dict[str, Usage]:
-    """Use once the plan is applied. What is redeemed was charged when it was earmarked."""
+    """Use once the plan is applied and what leaves is gone. What is redeemed was charged when it was earmarked."""
     usages = {gpu_class: usage.copy() for gpu_class, usage in now.usages.items()}
+    for gpu_class, use in snapshot.leaving_use.items():
+        for group, gpus in use.items():
+            if gpus and gpu_class in usages:
+                usages[gpu_class].release(group, gpus)
     for (group, gpu_class), count in starts.items():
         usages[gpu_class].charge(group, count.gpus)
     for earmark in plan.earmarks:

@@ -63,6 +63,7 @@ def reclaim(round_: Round, now_ms: int) -> Reclaimed:
     leaving = [
         (round_.usages[gpu_class], group, gpus)
         for gpu_class, use in round_.snapshot.leaving_use.items()
+        if gpu_class in round_.usages  # its last node may be gone
         for group, gpus in use.items()
         if gpus
     ]
@@ -165,7 +166,7 @@ class _Claims:
         given = self._way.gpus_by_pool(numbers, len(self._round.site_pools))
         mine = pools[first[venue] : first[venue + 1]].tolist()
         mine = [pool for pool in mine if int(self._soon_of(pool)[0].sum()) + int(given[pool]) >= asked]
-        claim = Claim(self._usage, self._shares, head.group, asked, firm=head.firm, runs=self._way.runs)
+        claim = Claim(self._usage, self._shares, head.group, asked, firm=head.firm, run_of=self._way.run)
         # Runs in other pools are ended only where quotas, and not nodes, are in the way.
         for with_others in (False,) if claim.suffices() else (False, True):
             choices: list[tuple[Displaced, int]] = []
@@ -183,7 +184,7 @@ class _Claims:
 
     def _hold(self, head: _Head, displaced: Displaced, pool: int) -> None:
         for each in displaced.occupants:
-            run = self._way.runs[each.run]
+            run = self._way.run(each.run)
             cause = StopCause.PREEMPTED if run.group == head.group else StopCause.RECLAIMED
             self._stops.append(Stop(run.id, run.job, cause, head.job, run.grace_ms))
             self._way.stop(run)

@@ -121,6 +121,7 @@ def test_what_would_be_stopped_and_used_is_what_comes_of_it_once_the_quotas_are_
         plan = decide(snapshot, NOW_MS, 0)
         assert_says(side, snapshot, plan)
         applied.apply(snapshot, plan)
+        applied.end_leaving()
         used = used_by_group(applied.federation.snapshot())
         for key, standing in side.standings.items():
             assert standing.used_next == used.get(key, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 from hypothesis import given, settings
 from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, federation_of, pressed
@@ -104,6 +105,20 @@ def test_a_group_that_asks_for_no_more_than_its_guarantee_gets_it_once_the_stopp
             held = sum(run.gpus for run in applied.federation.live_runs.values() if run.group == group)
             mine = {job.id for job in drawn.jobs if job.group == group}
             assert held + len(mine & started) >= int(usage.own[position]) + jobs
+
+
+@given(pressed())
+def test_a_round_goes_on_when_the_last_node_of_what_leaves_is_gone(drawn: Pressed) -> None:
+    applied = Applied(replace(drawn, quotas={}), federation_of(replace(drawn, quotas={})))
+    snapshot = applied.federation.snapshot()
+    applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+    for node in drawn.nodes:
+        applied.federation.remove_node(node.id)
+    nothing = applied.federation.snapshot()
+    plan = decide(nothing, NOW_MS, 0)
+    assert check_plan(nothing, plan) == ()
+    assert set(plan.withdrawn) == set(nothing.earmarks)
+    assert (len(plan.starts), plan.stops, plan.earmarks) == (0, (), ())
 
 
 def below(usage: Usage, position: int, waits: Counter[int]) -> bool:
