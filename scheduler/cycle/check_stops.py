@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
+from quota.admission import Usage
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
-from scheduler.model.ids import NodeId, RunId
+from scheduler.model.ids import GroupId, NodeId, RunId
 
 #: GPUs, CPUs, memory (MiB)
 Amounts = tuple[int, int, int]
@@ -37,9 +38,24 @@ def wrong_earmarks(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
         if not same or tuple((node, workers) for node, _, _, workers in start.gang) != earmark.gang:
             yield f"job {start.job} starts on other nodes than were held"
         _hold(use, ((node, workers) for node, _, _, workers in start.gang), _amounts_of(snapshot, start))
+        if (group := _above_bound_beside_leavers(snapshot, start)) is not None:
+            yield f"job {start.job} starts while what is leaving keeps group {group} above its bound"
         for node in {part[0] for part in start.gang}:
             if not _fits(snapshot, node, use[node]):
                 yield f"job {start.job} has no room on node {node}"
+
+
+def _above_bound_beside_leavers(snapshot: Snapshot, start: Start) -> GroupId | None:
+    tree, capacity = snapshot.tree.of_class(start.gpu_class), snapshot.capacity(start.gpu_class)
+    leaving = Counter(snapshot.leaving_use.get(start.gpu_class, {}))
+    used = Counter(snapshot.own_use.get(start.gpu_class, {})) + leaving
+    usage = Usage(tree, capacity, tree.array({group: gpus for group, gpus in used.items() if gpus}))
+    going = Usage(tree, capacity, tree.array({group: gpus for group, gpus in leaving.items() if gpus})).used
+    for group in snapshot.tree.path(start.group):
+        at = tree.position(group)
+        if going[at] and usage.held()[at] > usage.bound[at]:
+            return GroupId(group)
+    return None
 
 
 def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:

@@ -30,7 +30,7 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     ``seed`` is carried into the plan; no step of this version draws from it.
     """
     round_ = Round(snapshot)
-    redeemed = redeem(snapshot)
+    redeemed = redeem(round_)
     place(round_)
     reclaimed = reclaim(round_, now_ms)
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)

@@ -1,12 +1,19 @@
-"""Jobs for which nodes are held: start those whose nodes have room by now, give up those whose nodes are lost."""
+"""Jobs for which nodes are held: start those whose nodes have room by now, give up those whose nodes are lost.
+
+Quota was charged with the earmark, but runs that make way for quota alone may stand on other nodes: while any of them is
+leaving below a group that holds more than its bound, the job waits for it.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
 
+from quota.admission import Usage
+from quota.tree import IntArray
 from scheduler.cycle.facts import Earmarked
 from scheduler.cycle.plan import GangPart, Start
+from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import JobId, NodeId
 
@@ -22,10 +29,15 @@ class Redemption:
     withdrawn: tuple[JobId, ...]
 
 
-def redeem(snapshot: Snapshot) -> Redemption:
-    """Look at every earmark: by priority, submit time and id. Runs alone are in its way, since earmarks fit together."""
+def redeem(round_: Round) -> Redemption:
+    """Look at every earmark: by priority, submit time and id. Runs alone are in its way, since earmarks fit together.
+
+    Has to come before the round hands anything out.
+    """
+    snapshot = round_.snapshot
     if not snapshot.earmarks:
         return Redemption((), ())
+    leaving = {name: _leaving_below(round_, name) for name in round_.usages}
     use = _use_of_runs(snapshot)
     starts, withdrawn = [], []
     turn = sorted(snapshot.earmarks.values(), key=lambda each: (-each.job.priority, each.job.submitted_ms, each.job.id))
@@ -33,12 +45,32 @@ def redeem(snapshot: Snapshot) -> Redemption:
         if not _stands(snapshot, earmark):
             withdrawn.append(earmark.job.id)
             continue
+        if earmark.gpu_class in leaving and _waits_for_quota(round_, earmark, leaving[earmark.gpu_class]):
+            continue
         held = _held_by(snapshot, earmark)
         if all(_fits(snapshot, node, use[node], amounts) for node, amounts in held.items()):
             for node, amounts in held.items():
                 use[node] = _sum(use[node], amounts)
             starts.append(_start(snapshot, earmark))
     return Redemption(tuple(starts), tuple(withdrawn))
+
+
+def _leaving_below(round_: Round, gpu_class: str) -> IntArray:
+    """By position: GPUs of runs that are leaving, in the whole subtree."""
+    usage, use = round_.usages[gpu_class], round_.snapshot.leaving_use.get(gpu_class, {})
+    return Usage(
+        usage.tree, usage.capacity, usage.tree.array({group: gpus for group, gpus in use.items() if gpus})
+    ).used
+
+
+def _waits_for_quota(round_: Round, earmark: Earmarked, leaving: IntArray) -> bool:
+    usage = round_.usages[earmark.gpu_class]
+    held, at = usage.held(), usage.tree.position(earmark.job.group)
+    while at >= 0:
+        if leaving[at] and held[at] > usage.bound[at]:
+            return True
+        at = int(usage.tree.parent[at])
+    return False
 
 
 def _stands(snapshot: Snapshot, earmark: Earmarked) -> bool:

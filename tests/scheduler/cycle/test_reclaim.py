@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import replace
 
+from federations import node_of, plain_shape, run_of
 from hypothesis import given, settings
 from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, federation_of, pressed
 
 from quota.admission import Admitted, Usage, admit
 from quota.fair_share import fair_share
-from scheduler.cycle.check_plan import check_plan
+from quota.tree import Quota
+from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import WaitingJob
 from scheduler.cycle.plan import Earmark, Plan, Start, StopCause
 from scheduler.cycle.snapshot import Snapshot
-from scheduler.model.ids import NodeId, RunId
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 
 #: Rounds, each after all that was stopped has gone, within which every drawn federation has to come to rest.
 ROUNDS_MAX = 30
@@ -105,6 +108,51 @@ def test_a_group_that_asks_for_no_more_than_its_guarantee_gets_it_once_the_stopp
             held = sum(run.gpus for run in applied.federation.live_runs.values() if run.group == group)
             mine = {job.id for job in drawn.jobs if job.group == group}
             assert held + len(mine & started) >= int(usage.own[position]) + jobs
+
+
+@given(pressed())
+def test_what_runs_stays_within_every_limit_while_others_still_leave(drawn: Pressed) -> None:
+    applied = Applied(drawn, federation_of(drawn))
+    before = running(applied.federation.snapshot())
+    for _ in range(3):
+        snapshot = applied.federation.snapshot()
+        applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+        now = running(applied.federation.snapshot())
+        for (group, _), quota in drawn.quotas.items():
+            if quota.limit is not None:
+                assert now[group] <= max(quota.limit, before[group])
+
+
+def test_a_job_that_others_make_way_for_by_quota_alone_waits_until_they_are_gone() -> None:
+    node = node_of(1, gpus=2)
+    shape = plain_shape(1)
+    run = replace(
+        run_of(1, JobId(1), GroupId(4), shape, SiteId(1), GPU_CLASS, ((NodeId(1), 1),)), started_ms=0, grace_ms=30_000
+    )
+    job = WaitingJob(id=JobId(2), group=GroupId(4), shape=ShapeId(1), priority=100, submitted_ms=0)
+    limit = {(GroupId(4), GPU_CLASS): Quota(limit=1)}
+    given_facts = Pressed(limit, (node,), {ShapeId(1): shape}, (run,), (job,))
+    applied = Applied(given_facts, federation_of(given_facts))
+    first = applied.federation.snapshot()
+    plan = decide(first, NOW_MS, 0)
+    assert ([stop.run for stop in plan.stops], [each.job for each in plan.earmarks]) == ([1], [2])
+    applied.apply(first, plan)
+    beside = applied.federation.snapshot()
+    assert decide(beside, NOW_MS, 0).redeemed == ()
+    redeemed = Start(job.id, job.group, job.shape, SiteId(1), GPU_CLASS, ((NodeId(1), node.name, 0, 1),))
+    early = replace(decide(beside, NOW_MS, 0), redeemed=(redeemed,))
+    assert [each.law for each in check_plan(beside, early)] == [Law.EARMARK]
+    applied.end_leaving()
+    assert decide(applied.federation.snapshot(), NOW_MS, 0).redeemed == (redeemed,)
+
+
+def running(snapshot: Snapshot) -> Counter[int]:
+    """GPUs of all live runs, leaving or not, by group with all below it."""
+    found: Counter[int] = Counter()
+    for run in snapshot.runs.values():
+        for group in snapshot.tree.path(run.group):
+            found[group] += run.gpus
+    return found
 
 
 @given(pressed())
