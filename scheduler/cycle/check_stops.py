@@ -61,6 +61,8 @@ def _above_bound_beside_leavers(snapshot: Snapshot, start: Start) -> GroupId | N
 def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     """Runs that may be ended, each once, for a job that is earmarked in this plan."""
     earmarked = {earmark.job: earmark for earmark in plan.earmarks}
+    for job in sorted(earmarked.keys() - {stop.preemptor for stop in plan.stops}):
+        yield f"nodes are held for job {job}, for which nobody makes way"
     seen: set[RunId] = set()
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)

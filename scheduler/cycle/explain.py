@@ -135,8 +135,7 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
         shut = not takes_work(site)
         missing = max(0, request.workers - round_.board.workers_max(number, request))
         raises = _raises(round_, queue, pool, missing)
-        left = guarantee_left(round_.usages[pool.gpu_class], queue.group)
-        inside = not queue.shape.preemptible and left < request.gpus_in_all
+        inside = not queue.shape.preemptible and _guarantee_left(round_, queue, pool, missing) < request.gpus_in_all
         answer = Counterfactual(
             site=site.name,
             gpu_class=pool.gpu_class,
@@ -152,18 +151,30 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
     return None if best is None else best[1]
 
 
+def _added(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> int:
+    """GPUs that the capacity would gain by ``nodes`` of the gang's kind, and by a shut site that opens."""
+    added = nodes * queue.request.gpus
+    if not takes_work(round_.snapshot.sites[pool.site]):
+        added += max(0, pool.gpus - round_.snapshot.site_use.get((pool.site, pool.gpu_class), 0))
+    return added
+
+
+def _guarantee_left(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> int:
+    """What the group's guarantee would leave: one that was scaled down grows with the capacity."""
+    usage = round_.usages[pool.gpu_class]
+    capacity = min(usage.capacity + _added(round_, queue, pool, nodes), GPUS_MAX)
+    return guarantee_left(Usage(usage.tree, capacity, usage.own), queue.group)
+
+
 def _raises(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> tuple[tuple[str, int], ...]:
     """By how much each bound on the path would have to be higher, when ``nodes`` were added and a shut site open.
 
     Guarantees that were scaled down grow with capacity, and with them the reserves that others keep: then so much more
     capacity is needed, which is asked again until it suffices.
     """
-    usage, snapshot = round_.usages[pool.gpu_class], round_.snapshot
+    usage = round_.usages[pool.gpu_class]
     asked = queue.request.gpus_in_all
-    added = nodes * queue.request.gpus
-    if not takes_work(snapshot.sites[pool.site]):
-        added += max(0, pool.gpus - snapshot.site_use.get((pool.site, pool.gpu_class), 0))
-    known_added = added
+    known_added = added = _added(round_, queue, pool, nodes)
     grows = bool(usage.tree.reserve.any())
     while True:
         trial = Usage(usage.tree, min(usage.capacity + added, GPUS_MAX), usage.own) if grows else usage

@@ -78,6 +78,9 @@ def reclaim(round_: Round, now_ms: int) -> Reclaimed:
                 _Claims(round_, gpu_class, now_ms, stops, earmarks).settle(rows.tolist())
     for usage, group, gpus in leaving:
         usage.charge(group, gpus)
+    for stop in stops:
+        run = round_.snapshot.runs[stop.run]
+        round_.usages[run.gpu_class].charge(run.group, run.gpus)
     return Reclaimed(tuple(stops), tuple(earmarks))
 
 
@@ -175,8 +178,11 @@ class _Claims:
                 if with_others:
                     occupants = (*occupants, *self._way.elsewhere(numbers, pool))
                 found = displace(self._soon_of(pool), head.request, occupants, claim)
-                if found is not None:
-                    choices.append((found, pool))
+                if found is None:
+                    continue
+                if not found.occupants:
+                    return False  # what leaves already is enough: it starts in its turn when that is gone
+                choices.append((found, pool))
             if choices:
                 self._hold(head, *min(choices, key=lambda each: each[0].rank))
                 return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from counterfactuals import lessened, starts_alone
 from federations import Facts, build, contended, facts
 from hypothesis import given
@@ -34,7 +36,12 @@ def test_whoever_a_site_may_serve_hears_what_would_start_it_and_nobody_else(draw
             assert (verdict.counterfactual is not None) == may_be_served(drawn, snapshot, verdict), verdict
 
 
-@given(contended())
+def undisturbed(drawn: Facts) -> Facts:
+    """With runs that nobody may end: a verdict speaks of what stands."""
+    return replace(drawn, runs=tuple(replace(run, preemptible=False) for run in drawn.runs))
+
+
+@given(contended().map(undisturbed))
 def test_what_would_start_a_job_starts_it_and_one_unit_less_does_not(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     plan = decide(snapshot, 0, 0)

@@ -123,6 +123,25 @@ def test_what_runs_stays_within_every_limit_while_others_still_leave(drawn: Pres
                 assert now[group] <= max(quota.limit, before[group])
 
 
+def test_what_leaves_for_one_job_is_held_for_no_other_that_it_would_hold_as_well() -> None:
+    node, gang, single = node_of(1, gpus=2), plain_shape(2), plain_shape(1)
+    run = run_of(1, JobId(1), GroupId(6), gang, SiteId(1), GPU_CLASS, ((NodeId(1), 1),))
+    jobs = tuple(
+        WaitingJob(id=JobId(number), group=GroupId(4), shape=ShapeId(2), priority=0, submitted_ms=0)
+        for number in (2, 3)
+    )
+    guaranteed = {(GroupId(group), GPU_CLASS): Quota(guaranteed=2) for group in (2, 4)}
+    given_facts = Pressed(guaranteed, (node,), {ShapeId(1): gang, ShapeId(2): single}, (run,), jobs)
+    applied = Applied(given_facts, federation_of(given_facts))
+    first = applied.federation.snapshot()
+    plan = decide(first, NOW_MS, 0)
+    assert ([stop.run for stop in plan.stops], [each.job for each in plan.earmarks]) == ([1], [2])
+    applied.apply(first, plan)
+    applied.end_leaving()
+    after = decide(applied.federation.snapshot(), NOW_MS, 0)
+    assert ([each.job for each in after.redeemed], [each.job for each in after.starts]) == ([2], [3])
+
+
 def test_a_job_that_others_make_way_for_by_quota_alone_waits_until_they_are_gone() -> None:
     node = node_of(1, gpus=2)
     shape = plain_shape(1)
