@@ -358,7 +358,9 @@ class Supervisor:
             cause = "exited"
         number = -status if status < 0 else None
         code = 128 + number if number else status
-        self.report.write(phase="ended", ended_ms=now_ms(), exit_code=code, signal=number, cause=cause)
+        # How long it ran is charged: a wall clock that is set anew meanwhile is no part of that.
+        ended_ms = self.report.value["started_ms"] + (boottime_ns() - self.started_ns) // 1_000_000
+        self.report.write(phase="ended", ended_ms=ended_ms, exit_code=code, signal=number, cause=cause)
         if cause == "lease_expired":
             return EXIT_LEASE
         return EXIT_WALLTIME if cause == "walltime" else code

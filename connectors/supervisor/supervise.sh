@@ -128,7 +128,8 @@ everybody KILL
 number=null
 [ "$code" -gt 128 ] && number=$((code - 128))
 [ "$code" -eq 0 ] && [ "$step" -eq 0 ] && [ "$cause" != lease_expired ] && cause=exited
-tell ended "$(now_ms)" "$code" "$number" "\"${cause:-exited}\""
+# How long it ran is charged: a wall clock that is set anew meanwhile is no part of that.
+tell ended $((started + ($(uptime_cs) - began) * 10)) "$code" "$number" "\"${cause:-exited}\""
 case "$cause" in
     lease_expired) exit 69 ;;
     walltime) exit 124 ;;

@@ -19,6 +19,8 @@ from scheduler.store.transaction import EventRow, WriteTransaction
 
 #: What is left of a request that was overtaken: what it tells of single runs is true whenever it comes.
 PARTIAL = {"complete": False, "capacity": None}
+#: How far our own clock may have been set anew while a run lasted; what goes beyond is a site's clock gone wrong.
+CLOCK_OFF_MS_MAX = 7 * 24 * 3_600_000
 _STATE_OF_PHASE = {RunPhase.STARTING: JobState.STARTING, RunPhase.RUNNING: JobState.RUNNING}
 _PHASE_ORDER = {RunPhase.LEASED: 0, RunPhase.STARTING: 1, RunPhase.RUNNING: 2, RunPhase.ENDED: 3}
 #: States of a job whose run goes on: they follow the run's phase.
@@ -143,22 +145,24 @@ def _take_runs(
 
 
 def _bounded(report: RunReport, run: RunRow, now_ms: int) -> RunReport:
-    """The report with times that can be: a run ends after it starts, and neither is still to come by our clock.
+    """The report with times that can be: nothing is still to come by our clock, and no run ends before it starts.
 
-    Within that, times are the agent's own. A clock that was set wrong would else charge hours that never were. What
-    cannot be gives way to what is written down already, so that a report that is repeated says the same.
+    How long a run lasted is the agent's own word, because our clock may be set anew meanwhile; when that was gives way.
+    A run whose length is written down already keeps its times, so that a report that is repeated says the same.
     """
-    started_ms = _possible(report.started_ms, run.started_ms, 0, now_ms)
-    ended_ms = _possible(report.ended_ms, run.ended_ms, started_ms or 0, now_ms)
-    if (started_ms, ended_ms) == (report.started_ms, report.ended_ms):
-        return report
+    started_ms, ended_ms = report.started_ms, report.ended_ms
+    if ended_ms is None:
+        started_ms = started_ms and min(started_ms, now_ms)
+    elif started_ms is None:
+        ended_ms = min(ended_ms, now_ms)
+    else:
+        lasted_ms = min(max(0, ended_ms - started_ms), max(0, now_ms - run.leased_ms) + CLOCK_OFF_MS_MAX)
+        if run.ended_ms is not None and run.started_ms == run.ended_ms - lasted_ms:
+            started_ms, ended_ms = run.started_ms, run.ended_ms
+        else:
+            ended_ms = min(max(started_ms, ended_ms), now_ms)
+            started_ms = ended_ms - lasted_ms
     return report.model_copy(update={"started_ms": started_ms, "ended_ms": ended_ms})
-
-
-def _possible(told_ms: int | None, known_ms: int | None, first_ms: int, now_ms: int) -> int | None:
-    if told_ms is None or first_ms <= told_ms <= now_ms:
-        return told_ms
-    return min(max(told_ms if known_ms is None else known_ms, first_ms), max(first_ms, now_ms))
 
 
 def _end_of(report: RunReport, now_ms: int) -> RunEnd:

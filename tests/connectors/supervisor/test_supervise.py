@@ -16,6 +16,18 @@ from eventually import eventually
 
 FOLDER = Path(__file__).resolve().parents[3] / "connectors" / "supervisor"
 TWINS = {"python": [sys.executable, "-I", str(FOLDER / "supervise.py")], "sh": ["sh", str(FOLDER / "supervise.sh")]}
+#: Every look at the wall clock finds it an hour further.
+HOURS = """
+import runpy, sys, time
+real, hours = time.time_ns, iter(range(99))
+time.time_ns = lambda: real() + next(hours) * 3_600_000_000_000
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+DATE = """#!/bin/sh
+echo >>looks
+echo $(($(command -p date +%s%3N) + $(wc -l <looks) * 3600000))
+"""
 
 
 class Site:
@@ -24,6 +36,16 @@ class Site:
     def __init__(self, folder: Path, twin: str) -> None:
         self.folder = folder
         self._twin = TWINS[twin]
+        self._environment = dict(os.environ)
+
+    def unsettle_the_wall_clock(self) -> None:
+        """From now on the supervisor's wall clock leaps."""
+        *interpreter, script = self._twin
+        self._twin = [*interpreter, "hours.py", script] if "python" in interpreter[0] else self._twin
+        (self.folder / "hours.py").write_text(HOURS, encoding="utf-8")
+        (self.folder / "date").write_text(DATE, encoding="utf-8")
+        (self.folder / "date").chmod(0o700)
+        self._environment["PATH"] = f"{self.folder}:{self._environment['PATH']}"
 
     def control(self, *, lease_seconds: float = 60.0, stop: dict[str, Any] | None = None) -> None:
         """Give a lease from now on, or order a stop."""
@@ -40,7 +62,7 @@ class Site:
     def start_program(self, command: list[str], *options: str) -> subprocess.Popen[bytes]:
         """Supervise a program."""
         files = ["--control", "control.json", "--report", "report.json", "--log", "log"]
-        return subprocess.Popen([*self._twin, *files, *options, "--", *command], cwd=self.folder)
+        return subprocess.Popen([*self._twin, *files, *options, "--", *command], cwd=self.folder, env=self._environment)
 
     def report(self) -> dict[str, Any]:
         """What it wrote last."""
@@ -76,6 +98,13 @@ def test_a_command_s_exit_code_log_and_times_are_told(site: Site) -> None:
     assert (report["phase"], report["exit_code"], report["cause"]) == ("ended", 3, "exited")
     assert 0 <= report["ended_ms"] - report["started_ms"] < 10_000
     assert site.log() == "out\nerr\n"
+
+
+def test_a_wall_clock_that_leaps_changes_nothing_of_how_long_a_command_ran(site: Site) -> None:
+    site.unsettle_the_wall_clock()
+    assert site.start("true").wait(20) == 0
+    report = site.report()
+    assert 0 <= report["ended_ms"] - report["started_ms"] < 10_000
 
 
 def test_a_lease_that_runs_out_ends_the_command_and_its_children(site: Site) -> None:

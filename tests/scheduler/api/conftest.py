@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from live_federation import LiveFederation, Person, live_federation
@@ -23,7 +25,15 @@ class Cast:
 
 @pytest.fixture(scope="package")
 def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
-    with live_federation(tmp_path_factory.mktemp("api")) as federation:
+    """The federation that tests share: each leaves roles and tokens as it found them."""
+    with make_cast(tmp_path_factory.mktemp("api")) as made:
+        yield made
+
+
+@contextmanager
+def make_cast(folder: Path) -> Iterator[Cast]:
+    """A federation with everybody in it."""
+    with live_federation(folder) as federation:
         own, foreign = Cast.own, Cast.foreign
         federation.group(own)
         federation.group(foreign)

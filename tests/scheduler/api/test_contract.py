@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,10 +17,17 @@ from problems import assert_is_a_problem
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 
-from tests.scheduler.api.conftest import Cast
+from tests.scheduler.api.conftest import Cast, make_cast
 
 #: These do not end by themselves, or wait for news: only that they are judged is looked at.
 NEVER_ENDING = re.compile("(/stream|/agent/sync)$")
+
+
+@pytest.fixture(scope="module")
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """A federation of its own: whoever walks through it as an administrator leaves nothing as it was."""
+    with make_cast(tmp_path_factory.mktemp("contract")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("name", ["administrator", "submitter", "operator"])

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scheduler.portal import app as portal
+from scheduler.portal import jobs as portal
 from tests.scheduler.api.conftest import Cast
 
 #: What each list has at least when ``plenty`` is there.

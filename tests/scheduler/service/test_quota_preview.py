@@ -90,13 +90,15 @@ def test_nothing_is_written_and_what_is_left_out_keeps_what_stands(stage: Stage,
 
 
 def test_what_others_do_is_summed_up_for_those_who_may_not_see_them(stage: Stage, administrator: Caller) -> None:
-    stage.agent(gpus=8)
+    agent = stage.agent(gpus=8)
     ids = {
         path: grow(stage, administrator, path) for path in ("one", "one.hall", "one.lab", "two", "two.lab", "two.hall")
     }
     for path in ("one.lab", "one.hall"):
         stage.submit(ids[path], 4)
     assert stage.turn() == 8
+    stage.clock.advance(stage.runtime.settings.minimum_run_seconds)
+    agent.sync()
     stage.submit(ids["two.lab"], 2)
     stage.submit(ids["two.hall"], 1)
     for path, gpus in (("one", 4), ("two", 4)):

@@ -16,6 +16,7 @@ from scheduler.service.caller import Caller
 from scheduler.service.follow import Follower
 from scheduler.service.hearing import over_seconds
 from scheduler.service.loop import SchedulerLoop
+from scheduler.service.run_report import CLOCK_OFF_MS_MAX
 from scheduler.service.sites import declare_lost
 from scheduler.store import events
 from scheduler.store.sites import SiteRow
@@ -244,11 +245,21 @@ def test_a_clock_that_is_hours_ahead_charges_nothing_that_never_was(stage: Stage
     stage.clock.advance(10)
     report = ended(run, stage.clock.now_ms() + wrong_ms - 10_000, stage.clock.now_ms() + wrong_ms)
     agent.sync(report)
-    (charged,) = stage.charged(run.id)
-    assert 0 <= charged <= 10_000
+    assert stage.charged(run.id) == [10_000]
+    assert stage.run(job).ended_ms == stage.clock.now_ms()
     stage.clock.advance(100)
     agent.sync(report)  # told again, much later
-    assert stage.charged(run.id) == [charged]
+    assert stage.charged(run.id) == [10_000]
+
+
+def test_a_run_that_claims_to_have_lasted_for_years_is_charged_for_no_more_than_clocks_may_be_off(stage: Stage) -> None:
+    agent = stage.agent()
+    job = running(stage, agent)
+    run = stage.run(job)
+    stage.clock.advance(10)
+    agent.sync(ended(run, 0, stage.clock.now_ms()))
+    (charged,) = stage.charged(run.id)
+    assert charged == stage.clock.now_ms() - run.leased_ms + CLOCK_OFF_MS_MAX
 
 
 def test_an_end_before_its_start_is_no_time_at_all(stage: Stage) -> None:

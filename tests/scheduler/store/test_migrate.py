@@ -132,7 +132,8 @@ def test_jobs_and_runs_that_lived_before_forecasts_came_are_told_their_walltimes
     database.migrate()
     with database.read() as connection:
         known_jobs = jobs.by_ids(connection, [plain, timed, over, saving, elsewhere])
-        known = list(runs.by_ids(connection, run_ids).values())
+        known_runs = runs.by_ids(connection, run_ids)
+    known = [known_runs[run_id] for run_id in run_ids]
     assert [known_jobs[job].walltime_ms for job in (plain, timed, over)] == [None, 90_000, None]
     assert [run.walltime_ms for run in known] == [None, 90_000, None, None, None]
     assert [run.return_site_id for run in known] == [None, None, None, site.id, None]
