@@ -19,11 +19,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
+from scheduler.cycle.facts import ClassKey, Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop
 from scheduler.cycle.snapshot import Snapshot
-from scheduler.cycle.waiting import ClassKey
 from scheduler.model.ids import JobId, NodeId, RunId
 from scheduler.model.reason import Number, ReasonCode
 
@@ -120,7 +119,7 @@ class _Alone:
 
     def starts(self, job: WaitingJob, now_ms: int) -> bool:
         """Whether the next round would start it on a federation without runs."""
-        key = job.group, job.shape, job.bound_site
+        key = job.key
         if key not in self._known:
             self._empty()
             self._federation.put_waiting([job])

@@ -87,6 +87,8 @@ class ReasonCode(StrEnum):
     NOT_YET_EVALUATED = "NotYetEvaluated"
     HELD_BY_OWNER = "HeldByOwner"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    NOT_LENT_TO = "NotLentTo"  #: enough is free, but offers serve other sectors, data classes or priorities
+    LENT_TOO_SHORT = "LentTooShort"  #: enough is free, but taken back before the job could be done or save its state
     WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
     WAITING_FOR_QUOTA = "WaitingForQuota"
     WAITING_FOR_BORROWING = "WaitingForBorrowing"

@@ -8,10 +8,12 @@ import pytest
 from counterfactuals import apply, starts_alone
 from federations import Facts, build, facts
 from hypothesis import given
+from lendings import NOW_MS, lending_federations
 
 from quota.tree import Quota
 from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
+from scheduler.cycle.federation import Federation
 from scheduler.cycle.oracle import decide_slowly
 from scheduler.cycle.plan import Start
 from scheduler.cycle.snapshot import Snapshot
@@ -30,6 +32,18 @@ def test_the_fast_round_starts_what_the_slow_one_does(drawn: Facts) -> None:
 def test_no_plan_breaks_a_law(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     assert check_plan(snapshot, decide(snapshot, 0, 0)) == ()
+
+
+@given(lending_federations())
+def test_the_fast_round_starts_what_the_slow_one_does_where_nodes_are_lent_on_terms(federation: Federation) -> None:
+    snapshot = federation.snapshot()
+    assert decide(snapshot, NOW_MS, 0).starts == decide_slowly(snapshot)
+
+
+@given(lending_federations())
+def test_no_plan_breaks_a_law_where_nodes_are_lent_on_terms(federation: Federation) -> None:
+    snapshot = federation.snapshot()
+    assert check_plan(snapshot, decide(snapshot, NOW_MS, 0)) == ()
 
 
 @given(facts())
@@ -53,11 +67,11 @@ def test_every_class_that_waits_hears_from_every_site_that_could_have_its_gpus(d
     snapshot = build(drawn).snapshot()
     plan = decide(snapshot, 0, 0)
     started = {start.job for start in plan.starts}
-    told = {(each.group, each.shape, each.bound_site): each for each in plan.verdicts}
+    told = {each.key: each for each in plan.verdicts}
     for waiting in snapshot.waiting:
         if all(turn[2] in started for turn in waiting.turns):
             continue
-        verdict = told[waiting.group, waiting.shape, waiting.bound_site]
+        verdict = told[waiting.key]
         names = snapshot.candidates(snapshot.shapes[waiting.shape])
         considered = {snapshot.sites[site].name for site, name in snapshot.pools if name in names}
         assert {each.site for each in verdict.reason.per_site} == considered

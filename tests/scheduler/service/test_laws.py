@@ -149,7 +149,7 @@ def _comparable(snapshot: Snapshot) -> dict[str, object]:
         "groups": snapshot.groups,
         "runs": dict(sorted(snapshot.runs.items())),
         "earmarks": dict(sorted(snapshot.earmarks.items())),
-        "waiting": sorted((each.group, each.shape, each.bound_site or 0, each.turns) for each in snapshot.waiting),
+        "waiting": {(each.key, each.turns) for each in snapshot.waiting},
         "use": {(name, group): gpus for name, use in snapshot.own_use.items() for group, gpus in use.items() if gpus},
         "site_use": {key: gpus for key, gpus in snapshot.site_use.items() if gpus},
         "free": {key: pool.pool.free_gpus for key, pool in snapshot.pools.items()},
