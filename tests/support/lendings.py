@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from federations import Facts, build, facts, group_facts, run_of
+from federations import OPEN_SITE, Facts, build, facts, group_facts, run_of
 from hypothesis import strategies as st
 
+from quota.tree import Quota
 from scheduler.cycle.facts import LiveRun, PreemptionRules
 from scheduler.cycle.federation import Federation
 from scheduler.model.calendar import Calendar
@@ -61,7 +62,7 @@ def offers(
             notice_seconds=draw(st.sampled_from((None, 0, 3600))),
             minimum_hold_seconds=draw(st.sampled_from((0, 7200))),
             priority_floor=draw(st.sampled_from((None, None, 0, 100))),
-            closes_ms=draw(st.sampled_from((None, None, None, NOW_MS, NOW_MS + HOUR_MS))),
+            closes_ms=draw(st.sampled_from((None, None, NOW_MS, NOW_MS + HOUR_MS))),
         )
         for number in range(1, draw(st.integers(0, 4)) + 1)
     ]
@@ -112,6 +113,11 @@ def reservations(draw: st.DrawFn, nodes: dict[NodeId, tuple[SiteId, str]]) -> li
 def lending_federations(draw: st.DrawFn) -> Federation:
     """A federation whose jobs have walltimes and checkpoints, with a few runs, at sites that lend by offer or not."""
     drawn: Facts = draw(facts())
+    if draw(st.booleans()):  # everything hangs on the terms: one open site of one class, and guarantees for all
+        nodes = [replace(node, site_id=SiteId(1), gpu_class="h100", gpus=4, healthy=True) for node in drawn.nodes]
+        shapes = {at: replace(shape, gpu_classes=("h100",)) for at, shape in drawn.shapes.items()}
+        quotas = {(group, "h100"): Quota(guaranteed=32) for group in (GroupId(1), *SECTORS)}
+        drawn = replace(drawn, sites=(OPEN_SITE,), nodes=tuple(nodes), shapes=shapes, quotas=quotas)
     jobs = tuple(
         replace(
             job,
@@ -126,7 +132,12 @@ def lending_federations(draw: st.DrawFn) -> Federation:
     )
     federation.set_groups([replace(each, sector=SECTORS.get(each.id)) for each in group_facts()], drawn.quotas)
     nodes = {node.id: (node.site_id, node.gpu_class) for node in drawn.nodes}
-    federation.set_lending(draw(offers()), draw(recalls(nodes)), draw(reservations(nodes)))
+    alike = len(drawn.sites) == 1
+    federation.set_lending(
+        draw(offers(classes=("h100",), sites=(1,)) if alike else offers()),
+        draw(recalls(nodes)),
+        draw(reservations(nodes)),
+    )
     federation.lend(NOW_MS)
     return federation
 

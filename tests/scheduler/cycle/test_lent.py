@@ -112,6 +112,13 @@ def test_a_longer_run_keeps_its_node_with_the_offer_that_lasts() -> None:
     assert found[NodeId(1)].until_ms == NOW_MS + 2 * HOUR_MS  # 14:00 in Seoul
 
 
+def test_a_short_run_leaves_the_offer_that_lasts_to_others() -> None:
+    endless, ends = offer_of(1, nodes=1), offer_of(2, nodes=1, calendar=CALENDARS[1])
+    short = replace(GUEST, end_ms=NOW_MS + HOUR_MS)
+    found = lent(NODES[:2], {NodeId(1): [short]}, [endless, ends], [], []).nodes
+    assert [found[NodeId(number)].until_ms for number in (1, 2)] == [NOW_MS + 2 * HOUR_MS, NEVER_MS]
+
+
 def test_a_run_stays_with_an_offer_that_lets_it_in_and_leaves_the_others_free() -> None:
     strict, open_to_all = offer_of(1, nodes=1, sectors=(Sector.PUBLIC,)), offer_of(2, nodes=1)
     found = lent(NODES[:2], {NodeId(1): [GUEST]}, [strict, open_to_all], [], []).nodes
