@@ -107,6 +107,10 @@ class Federation:
         """Know what a shape asks for."""
         self._shapes.put(shape_id, shape)
 
+    def shape(self, shape_id: ShapeId) -> Shape:
+        """A shape that is known."""
+        return self._shapes[shape_id]
+
     def has_shape(self, shape_id: ShapeId) -> bool:
         """Whether the shape is known."""
         return shape_id in self._shapes
@@ -154,6 +158,11 @@ class Federation:
             for (each, _), pool in self._pools.items():
                 if each == site:
                     pool.lend(lent)
+
+    @property
+    def lending_changes_ms(self) -> int:
+        """When sites lend otherwise by the clock alone; ``NEVER_MS`` for never."""
+        return self._lending.changes_ms
 
     @property
     def live_runs(self) -> Mapping[RunId, LiveRun]:

@@ -43,6 +43,11 @@ class Lending:
         """Every terms there were, by number."""
         return tuple(self._numbers)
 
+    @property
+    def changes_ms(self) -> int:
+        """When something opens, closes or is taken back next."""
+        return min(self._due_ms.values(), default=NEVER_MS)
+
     def copy(self) -> Lending:
         """The same, which from now on changes by itself."""
         twin = Lending()

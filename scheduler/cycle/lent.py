@@ -60,6 +60,7 @@ class _Slots:
     left: int
 
     def lets_in(self, guests: Iterable[Guest]) -> bool:
+        """Whether all of them may be on a node of this offer, as if they started now."""
         return all(
             self.terms.lets_in(each.sector, each.data_class)
             and self.terms.serves(each.priority)
