@@ -108,6 +108,7 @@ class ReasonCode(StrEnum):
     # when a waiting job would start, and on what grounds that is known or not
     ETA_NEXT_ROUND = "EtaNextRound"
     ETA_BY_WALLTIMES = "EtaByWalltimes"
+    ETA_BY_LENDING = "EtaByLending"  #: a site lends more from then on
     ETA_BEYOND_FORECAST = "EtaBeyondForecast"
     ETA_WITHOUT_WALLTIME = "EtaWithoutWalltime"  #: runs that end at no known time are in its way
     ETA_NOT_AS_THINGS_ARE = "EtaNotAsThingsAre"  #: it would not start on an empty federation either
