@@ -58,6 +58,7 @@ ALLOWED: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/sites"): ADMINISTRATOR,
     ("GET", "/sites/{name}"): EVERYBODY,
     ("GET", "/sites/{name}/runs"): frozenset({"administrator", "auditor", "operator"}),
+    ("GET", "/sites/{name}/owed"): frozenset({"administrator", "auditor", "operator"}),
     ("POST", "/sites/{name}/{action}"): frozenset({"administrator", "operator"}),
     ("POST", "/sites/{name}/enrolment"): frozenset({"administrator", "operator"}),
     ("POST", "/sites/{name}/operators"): frozenset({"administrator", "operator"}),
