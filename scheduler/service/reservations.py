@@ -48,7 +48,7 @@ class ReservationView:
 
 
 def reserve(
-    transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, asked: ReservationInput, why: str
+    transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, asked: ReservationInput
 ) -> ReservationView | Refusal:
     """Set nodes aside. Administrators and the site's operators. Runs on them are told to go in time for their grace."""
     site = operated_site(transaction, caller, name)
@@ -79,10 +79,9 @@ def reserve(
         "nodes": list(view.nodes),
         "from_ms": row.from_ms,
         "to_ms": row.to_ms,
-        "reason": row.reason,
         "runs": [each.run.id for each in view.departures],
     }
-    transaction.event("reservation.made", actor=caller.person, why=why, site_id=site.id, data=data)
+    transaction.event("reservation.made", actor=caller.person, why=row.reason, site_id=site.id, data=data)
     lending_changed(transaction, runtime)
     return view
 

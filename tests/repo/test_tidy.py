@@ -48,11 +48,6 @@ WAITING = {
     "scheduler.cycle.capacity",
     "scheduler.cycle.stay",
     "scheduler.cycle.step_function",
-    "scheduler.model.calendar",
-    "scheduler.model.offer",
-    "scheduler.model.recall",
-    "scheduler.model.spell",
-    "scheduler.model.wall_time",
 }
 #: Called by libraries that know these names.
 CALLED_BACK = {"on_broken_pipe", "handle_error", "log_message", "do_POST", "do_PUT", "downgrade"}

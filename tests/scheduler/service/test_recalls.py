@@ -229,7 +229,7 @@ def test_reserved_nodes_are_not_recalled(stage: Stage, agent: ScriptedAgent, len
     lender.offer()
     asked = ReservationInput(nodes=("site-1-0", "site-1-1"), reason="new cables")
     made = stage.runtime.database.run(
-        lambda transaction: reserve(transaction, stage.runtime, lender.caller, "site-1", asked, "")
+        lambda transaction: reserve(transaction, stage.runtime, lender.caller, "site-1", asked)
     )
     assert isinstance(made, ReservationView)
     assert lender.refused(3)[1]["lent"] == 2

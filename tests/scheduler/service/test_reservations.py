@@ -42,9 +42,7 @@ def ask(stage: Stage, caller: Caller, **values: Any) -> ReservationView | Refusa
     now_ms = stage.clock.now_ms()
     times = {"from_ms": now_ms + 2 * HOUR_MS, "to_ms": now_ms + 3 * HOUR_MS, "reason": "new cables"}
     asked = ReservationInput(**(times | values))
-    return stage.runtime.database.run(
-        lambda transaction: reserve(transaction, stage.runtime, caller, "site-1", asked, "planned")
-    )
+    return stage.runtime.database.run(lambda transaction: reserve(transaction, stage.runtime, caller, "site-1", asked))
 
 
 def reserved(stage: Stage, caller: Caller, **values: Any) -> ReservationView:
@@ -79,7 +77,7 @@ def test_named_nodes_are_set_aside_and_it_is_written_down_who_did_it_and_why(
     assert made.nodes == ("site-1-1", "site-1-3")
     assert (row, row.created_by, row.reason, row.gpu_class) == (made.row, "minseo", "new cables", None)
     assert (event.actor, event.why, event.site_id, event.data["nodes"]) == (
-        "minseo", "planned", agent.site_id, list(made.nodes),
+        "minseo", "new cables", agent.site_id, list(made.nodes),
     )  # fmt: skip
 
 
