@@ -52,6 +52,10 @@ class ReasonCode(StrEnum):
     OUTPUTS_NOT_FOUND = "OutputsNotFound"
     TOKEN_NOT_FOUND = "TokenNotFound"
     CONTENT_NOT_FOUND = "ContentNotFound"
+    OFFER_NOT_FOUND = "OfferNotFound"
+    RECALL_NOT_FOUND = "RecallNotFound"
+    RESERVATION_NOT_FOUND = "ReservationNotFound"
+    NODE_NOT_FOUND = "NodeNotFound"
     ROUTE_NOT_FOUND = "RouteNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     # conflicts
@@ -83,6 +87,11 @@ class ReasonCode(StrEnum):
     SECTOR_DIFFERS = "SectorDiffers"  #: from the parent's
     TREE_TOO_DEEP = "TreeTooDeep"
     GROUP_CYCLE = "GroupCycle"
+    # refused by what a site lends
+    NOTHING_TO_RECALL = "NothingToRecall"  #: no offer with a notice lends at the deadline
+    FEWER_LENT = "FewerLent"  #: than are recalled
+    RECALL_TOO_SOON = "RecallTooSoon"  #: for the offers' notice and minimum hold
+    FEWER_NODES = "FewerNodes"  #: than should be reserved
     # why a job waits
     NOT_YET_EVALUATED = "NotYetEvaluated"
     HELD_BY_OWNER = "HeldByOwner"

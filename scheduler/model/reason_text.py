@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.model.eta_text import ETA_TEXTS
+from scheduler.model.lending_text import LENDING_TEXTS
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
 from scheduler.model.words import Language, WordKind, word
 
@@ -379,6 +380,7 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}. {message}).",
     ),
     **ETA_TEXTS,
+    **LENDING_TEXTS,
 }
 
 

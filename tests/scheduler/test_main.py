@@ -70,8 +70,8 @@ def test_a_federation_that_is_told_to_end_lets_another_lead_at_once(tmp_path: Pa
                 except httpx.TransportError:
                     return False
 
-            eventually(answers, 30, "the server answers")
-        eventually(lambda: leaders(database), 30, "it leads")
+            eventually(answers, 60, "the server answers")
+        eventually(lambda: leaders(database), 60, "it leads")
         process.send_signal(number)
         assert process.wait(20) == 0
     assert leaders(database) == []
@@ -81,7 +81,7 @@ def test_a_scheduler_alone_that_is_told_to_end_lets_another_lead_at_once(tmp_pat
     database = tmp_path / "dure.sqlite"
     administrator(database)
     with started("scheduler", "--database", f"sqlite:///{database}") as process:
-        eventually(lambda: leaders(database), 30, "it leads")
+        eventually(lambda: leaders(database), 60, "it leads")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert leaders(database) == []
@@ -98,7 +98,7 @@ def test_a_scheduler_alone_answers_monitoring_where_it_is_asked_to(tmp_path: Pat
             except httpx.TransportError:
                 return False
 
-        eventually(leads, 30, "it leads and says so")
+        eventually(leads, 60, "it leads and says so")
         assert "dure_admission_wait_seconds_count" in client.get("/metrics").text
         assert [client.get(path).json()["status"] for path in ("/healthz", "/readyz")] == ["ok", "ready"]
         assert client.get("/api/v1/whoami").status_code == httpx.codes.NOT_FOUND

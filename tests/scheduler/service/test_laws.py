@@ -100,6 +100,13 @@ class Walk:
                 site.sync()
             self.stage.turn()
             self.stage.clock.advance(3)
+            if self._is_settled():
+                return
+
+    def _is_settled(self) -> bool:
+        """Whether every job has its end, and the server has been told of every run's."""
+        told = all(run.forgotten for site in self.sites for run in site.runs.values())
+        return told and all(self.stage.job(job).state == "succeeded" for job in self.jobs)
 
     def alive(self) -> Counter[int]:
         """How many runs of each job are truly alive."""
