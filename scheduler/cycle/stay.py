@@ -17,9 +17,14 @@ from scheduler.model.shape import DataClass
 
 #: Where nothing is known to take a node, and when a run without a walltime ends.
 NEVER_MS = 1 << 62
-_MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
-#: Walltimes up to so long are told apart by so much: five minutes in the first hour, a quarter on the first day, then hours.
-_GRAINS = ((_HOUR_MS, 5 * _MINUTE_MS), (_DAY_MS, 15 * _MINUTE_MS), (NEVER_MS, _HOUR_MS))
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+#: Walltimes up to so long are told apart by so much: by the minute in the first hour, then more coarsely.
+_GRAINS = (
+    (_HOUR_MS, _MINUTE_MS),
+    (6 * _HOUR_MS, 5 * _MINUTE_MS),
+    (24 * _HOUR_MS, 15 * _MINUTE_MS),
+    (NEVER_MS, _HOUR_MS),
+)
 
 
 class Stay(NamedTuple):
