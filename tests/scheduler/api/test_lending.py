@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from live_federation import Person
 
+from scheduler.store import jobs
 from tests.scheduler.api.conftest import Cast
 
 SITE = "lender-1"
@@ -145,6 +146,18 @@ def test_what_is_wrong_is_named_by_its_field_in_both_languages(
     assert error["field"] == field and error["message"]
     assert any("가" <= letter <= "힣" for letter in error["message_ko"])
     assert not any("가" <= letter <= "힣" for letter in error["message"])
+
+
+@pytest.mark.parametrize(("checkpoint", "save_ms"), [({"grace": "90s"}, 90_000), ({}, 60_000), (None, None)])
+def test_what_a_job_needs_to_save_its_state_is_known_from_the_day_it_was_submitted(
+    cast: Cast, checkpoint: dict[str, str] | None, save_ms: int | None
+) -> None:
+    federation = cast.federation
+    job = federation.job(cast.people["manager"], cast.own, ["true"], preemptible=False, checkpoint=checkpoint)
+    with federation.runtime.database.read() as connection:
+        row = jobs.by_id(connection, job)
+    assert row is not None and row.save_ms == save_ms
+    cast.people["manager"].post(f"jobs/{job}/cancel")
 
 
 def test_what_others_lend_is_for_those_who_act_for_the_site(cast: Cast, lender: Person) -> None:

@@ -154,7 +154,7 @@ def test_a_run_that_is_over_by_the_deadline_loses_nothing_and_is_not_told(
     lender.offer()
     group = stage.group()
     started(stage, agent, group, 3, checkpoint={"grace": "1m"})
-    (short,) = started(stage, agent, group, walltime="90m")
+    (short,) = started(stage, agent, group, hours_ago=0.2, walltime="90m")
     made = lender.recalled(1)
     assert (set(made.nodes), made.departures) == (nodes_of(stage, short), ())
 
