@@ -166,6 +166,12 @@ KOREAN: Mapping[str, str] = {
     "Site whose nodes are lent.": "노드를 빌려주는 사이트.",
     "The least priority class that is served.": "받는 작업의 가장 낮은 우선순위 등급.",
     "The lender's own group.": "빌려주는 쪽의 그룹.",
+    "What a group and all below it were charged, by GPU class; work that was destroyed for others is charged to nobody.": (
+        "그룹과 그 아래에 청구된 것을 GPU 종류별로 봅니다. 다른 작업을 위해 사라진 작업분은 누구에게도 청구되지 않습니다."
+    ),
+    "What a site's owner is owed for what was used there, by GPU class.": (
+        "그 사이트에서 쓰인 만큼 소유자가 받을 것을 GPU 종류별로 봅니다."
+    ),
     "What a change of quotas would do to the live queue. Nothing is set; a field that is left out keeps what stands.": (
         "할당량을 바꾸면 지금의 대기열이 어떻게 되는지 보여 줍니다. 아무것도 설정하지 않으며, 빠진 항목은 그대로입니다."
     ),
