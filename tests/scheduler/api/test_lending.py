@@ -25,7 +25,7 @@ RECALL: dict[str, Any] = {"gpu_class": "l40s", "nodes": 1, "by": "2035-01-01T00:
 @pytest.fixture(scope="module")
 def lender(cast: Cast) -> Person:
     """Who operates a site of four nodes that serves nobody who is here."""
-    cast.federation.site(SITE, "4x8:l40s", instant=True, trust_domain="lender")
+    cast.federation.site(SITE, "4x8:l40s", instant=True, isolates_users=False, trust_domain="lender")
     cast.federation.administrator.post(f"sites/{SITE}/operators", {"person": "lender"})
     return cast.federation.person("lender")
 
