@@ -15,6 +15,13 @@ LENDING_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "제공 {offer}이(가) 없거나 볼 수 없습니다. `dure offer list`로 확인하십시오.",
         "There is no offer {offer}, or not for you: see `dure offer list`.",
     ),
+    _C.FIRST_OFFER_ENDS_RUNS: (
+        _K.CONFLICT,
+        "{site}의 첫 제공입니다. 지금 {gpu_class} 노드 {lent}개만 빌려주게 되어 노드 {nodes}개에서 도는 작업이 끝나게 됩니다. "
+        "먼저 `dure site drain {site}`으로 비우거나, 그만큼 지금부터 빌려주십시오.",
+        "It is the first offer of {site} and would lend {lent} nodes of {gpu_class} now and nothing else: what runs on {nodes} "
+        "other nodes would have to end. Empty the site first (`dure site drain {site}`), or lend as many from now on.",
+    ),
     _C.RECALL_NOT_FOUND: (
         _K.NOT_FOUND,
         "회수 {recall}이(가) 없거나 볼 수 없습니다. `dure site recalls 사이트`로 확인하십시오.",

@@ -56,6 +56,7 @@ class ReasonCode(StrEnum):
     RECALL_NOT_FOUND = "RecallNotFound"
     RESERVATION_NOT_FOUND = "ReservationNotFound"
     NODE_NOT_FOUND = "NodeNotFound"
+    FIRST_OFFER_ENDS_RUNS = "FirstOfferEndsRuns"  #: it would leave nodes unlent on which runs go on
     ROUTE_NOT_FOUND = "RouteNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     # conflicts

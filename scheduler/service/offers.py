@@ -50,6 +50,9 @@ def create_offer(
     row = OfferRow(0, site.id, None if group is None else group.id, terms_text(spec), None, transaction.now_ms, "", 0)
     if next(offer_of(row).spells(transaction.now_ms), None) is None:
         return _never_opens()
+    ends = _ends_runs(transaction.connection, row, site.name, transaction.now_ms)
+    if ends is not None:
+        return ends
     row = offers.add(transaction, site_id=row.site_id, group_id=row.group_id, terms=row.terms, created_by=caller.person)
     data = {"offer": row.id, "terms": spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
     transaction.event("offer.created", actor=caller.person, why=why, site_id=site.id, data=data)
@@ -65,6 +68,24 @@ def _lender(directory: Directory, caller: Caller, path: str | None) -> GroupView
     if group is None or not sees(directory, caller, group):
         return refuse(ReasonCode.GROUP_NOT_FOUND, field="group", group=path)
     return group
+
+
+def _ends_runs(connection: Connection, row: OfferRow, site: str, now_ms: int) -> Refusal | None:
+    """Why a site's first offer would end what runs there: without a notice no run is ended."""
+    if offers.of_site(connection, row.site_id):
+        return None
+    offer = offer_of(row)
+    busy: dict[str, set[int]] = {}
+    for run in runs.live_at(connection, row.site_id):
+        busy.setdefault(run.gpu_class, set()).update(part[0] for part in run.gang)
+    opens_ms, _ = next(offer.spells(now_ms))
+    lent = offer.nodes if opens_ms <= now_ms else 0
+    left_out = sum(map(len, busy.values())) - min(lent, len(busy.get(offer.gpu_class, ())))
+    if left_out == 0:
+        return None
+    return refuse(
+        ReasonCode.FIRST_OFFER_ENDS_RUNS, field="nodes", site=site, gpu_class=offer.gpu_class, lent=lent, nodes=left_out
+    )
 
 
 def _never_opens() -> Refusal:

@@ -188,6 +188,24 @@ def test_what_is_lent_without_a_notice_is_lent_until_its_window_ends(
     assert closes_after_ms(stage, operator, endless.row.id) == 0
 
 
+@pytest.mark.parametrize(
+    ("terms", "left_out"),
+    [({"nodes": 1}, 1), ({"calendar": NIGHTS}, 2), ({"gpu_class": "a100"}, 2), ({"nodes": 2}, None)],
+)
+def test_a_first_offer_leaves_no_running_work_outside(
+    stage: Stage, agent: ScriptedAgent, operator: Caller, terms: dict[str, Any], left_out: int | None
+) -> None:
+    stage.submit(stage.group(), 2, gpus_per_worker=8)
+    assert stage.turn() == 2
+    made = offer(stage, operator, **terms)
+    if left_out is None:
+        assert isinstance(made, OfferView)
+        assert isinstance(offer(stage, operator, nodes=1), OfferView), "it is not the first"
+    else:
+        assert code_of(made) is ReasonCode.FIRST_OFFER_ENDS_RUNS
+        assert isinstance(made, Refusal) and made.reasons[0].numbers["nodes"] == left_out
+
+
 def test_an_offer_closes_once(stage: Stage, agent: ScriptedAgent, operator: Caller) -> None:
     made = offered(stage, operator)
     assert made.state is OfferState.OPEN
