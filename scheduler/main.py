@@ -281,6 +281,7 @@ def agent(
             token = enrolment_token_file.read_text(encoding="utf-8").strip()
         clock = SystemClock()
         # The lock comes before the engine, which goes on with the runs of its folder as soon as it is made.
+        state = state.absolute()  # processes of runs stand in folders of their own
         folder = StateDirectory(state)
         engine = _engine(connector, state, nodes or [], nodes_file, ray_dashboard, gpu_class, listen)
         if (why := why_in_reach(connector)) is not None:

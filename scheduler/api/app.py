@@ -23,7 +23,10 @@ from scheduler.api.routes import (
     logs,
     members,
     metrics,
+    offers,
     quotas,
+    recalls,
+    reservations,
     session,
     sites,
     stream,
@@ -38,12 +41,12 @@ from scheduler.service.submit import Judges
 
 API_VERSION = "1"
 
-#: submit and stream stand before jobs: their addresses are more particular.
+#: submit and stream stand before jobs, recalls and reservations before sites: their addresses are more particular.
 _ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
     for module in (
         session, submit, stream, logs, jobs, content, gpus, groups, members, quotas, usage, tokens,
-        gpu_classes, events, sites, agent,
+        gpu_classes, events, offers, recalls, reservations, sites, agent,
     )
 )  # fmt: skip
 

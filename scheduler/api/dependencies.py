@@ -155,7 +155,7 @@ async def perform(
             value = act(transaction)
             if isinstance(value, Refusal):
                 return value
-            return Answer(status=status, body=shape(value).model_dump_json())
+            return Answer(status=status, body=shape(value).model_dump_json(by_alias=True))
 
         return idempotency.once(transaction, key, acted)
 

@@ -395,6 +395,23 @@ class UsagesOut(BaseModel):
     total_credits: str
 
 
+class OwedOut(BaseModel):
+    """What a site's owner is owed for one GPU class."""
+
+    gpu_class: str
+    gpu_seconds: float
+    credits: str
+    runs: int
+
+
+class OwedsOut(BaseModel):
+    """What a site's owner is owed: all that was used there, work that was lost to its group included."""
+
+    site: str
+    items: list[OwedOut]
+    total_credits: str
+
+
 class MemberIn(Input):
     """A role for a person."""
 

@@ -57,6 +57,7 @@ _TEXTS: Mapping[str, str] = {
     "local_time": (
         "time_zone의 현지 시각을 2026-12-24T18:00처럼 시차 없이 쓰거나 날짜를 쓰십시오. {first}년부터 {last}년까지입니다"
     ),
+    "moment": "2026-12-24T18:00:00+09:00처럼 시차를 붙인 시각을 쓰십시오. {first}년부터 {last}년까지입니다",
     "time_zone": "Asia/Seoul, Europe/Berlin, UTC 같은 시간대를 쓰십시오",
     "days": "sat, mon-fri, [mon, wed, fri]처럼 요일을 쓰십시오",
     "no_day": "요일을 하나 이상 쓰십시오. 매일이면 days를 빼십시오",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli import groups, jobs, resources, session, sites
+from scheduler.cli import groups, jobs, offers, recalls, reservations, resources, session, sites, usage
 from scheduler.cli.bilingual import BilingualGroup
 from scheduler.cli.options import CommandAfterDashes
 
@@ -44,9 +44,16 @@ app.command("release")(jobs.release)
 app.command("requeue")(jobs.requeue)
 app.command("pull")(jobs.pull)
 app.command("gpus")(resources.gpus)
+app.command("usage")(usage.usage)
 app.command("events")(resources.events)
 app.add_typer(resources.quota_app, name="quota")
 app.add_typer(groups.group_app, name="group")
 app.add_typer(groups.member_app, name="member")
 app.add_typer(groups.token_app, name="token")
+sites.site_app.command("recall")(recalls.site_recall)
+sites.site_app.command("recalls")(recalls.site_recalls)
+sites.site_app.command("withdraw-recall")(recalls.site_withdraw_recall)
+sites.site_app.command("owed")(usage.site_owed)
 app.add_typer(sites.site_app, name="site")
+app.add_typer(offers.offer_app, name="offer")
+app.add_typer(reservations.reserve_app, name="reserve")

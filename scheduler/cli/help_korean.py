@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 KOREAN: Mapping[str, str] = {
+    "2h from now, or 2026-12-24T18:00; else now.": "지금부터 2h, 또는 2026-12-24T18:00. 없으면 지금.",
+    "A day on which nothing is lent, like 2026-12-24; may be repeated.": (
+        "빌려주지 않는 날. 예: 2026-12-24. 여러 번 쓸 수 있습니다."
+    ),
     "A job file (YAML). Without it: options and -- COMMAND.": "작업 파일(YAML). 없으면 옵션과 -- 뒤의 명령.",
     "A job's log: worker 0 by default.": "작업의 로그. 따로 쓰지 않으면 작업자 0.",
     "A new one-time token for the site's agent; its old credential is revoked when the token is used.": (
@@ -14,28 +18,41 @@ KOREAN: Mapping[str, str] = {
     "A site's agent: enrols once, then takes leases and reports what it observes.": (
         "사이트의 에이전트. 한 번 등록하고, 임대를 받아 실행하며 본 것을 알립니다."
     ),
+    "A site's recalls that are not over, and how many runs still have to go.": (
+        "끝나지 않은 사이트의 회수와, 아직 비켜야 할 실행의 수."
+    ),
+    "A site's reservations that are not over, and how many runs still have to go.": (
+        "끝나지 않은 사이트의 예약과, 아직 비켜야 할 실행의 수."
+    ),
     "A supervisor beside every process.": "모든 프로세스 곁에 감독 프로그램을 둡니다.",
     "Address of a Ray dashboard; else this machine.": "Ray 대시보드의 주소. 없으면 이 컴퓨터에서 합니다.",
     "Address of the federation.": "연합 서버의 주소.",
     "Address to listen on.": "기다릴 주소.",
     "All jobs you may see, not only your own.": "내 것만이 아니라 볼 수 있는 모든 작업.",
     "An earlier run of the job.": "작업의 앞선 실행.",
+    "An offer (YAML or JSON); what options say counts instead.": "제공(YAML이나 JSON). 옵션에 쓴 것이 앞섭니다.",
     "Answer for a silent site that is not supervised: none of its runs is alive any more.": (
         "감독되지 않는 사이트가 응답하지 않을 때, 살아 있는 실행이 없음을 책임지고 선언합니다."
     ),
     "Any of these, in this order.": "이 가운데 하나. 앞의 것부터 봅니다.",
     "As seen by this group.": "이 그룹이 볼 때.",
+    "Ask for lent nodes back: those whose runs lose the least work. Shows which run is told to go when.": (
+        "빌려준 노드를 돌려 달라고 합니다. 잃는 작업이 가장 적은 노드를 고르고, 어느 실행이 언제 중단 신호를 받는지 보여 줍니다."
+    ),
     "At most so many.": "많아야 이만큼.",
     "Baselines beside it: fifo,easy,conservative,sjf.": "함께 견줄 기준: fifo,easy,conservative,sjf.",
     "Bring the schema of a database up to date; every process does so when it starts.": (
         "데이터베이스 스키마를 최신으로 바꿉니다. 모든 프로세스가 시작할 때 스스로 합니다."
     ),
     "C, S or O.": "C, S, O 가운데 하나.",
+    "C, S or O; may be repeated.": "C, S, O 가운데 하나. 여러 번 쓸 수 있습니다.",
     "CPUs a worker.": "작업자마다 CPU 수.",
     "Create a group below its parent: `dure group create research.kaist.vision`.": (
         "상위 그룹 아래에 그룹을 만듭니다: `dure group create research.kaist.vision`."
     ),
+    "Credits owed for a GPU-hour, like 1.25; else the table's.": "GPU-시간당 받을 크레딧. 예: 1.25. 없으면 환산표를 따릅니다.",
     "Data class of its jobs: C, S or O.": "작업의 자료 등급: C, S, O.",
+    "Days on which it is open, like mon-fri or sat.": "여는 요일. 예: mon-fri, sat.",
     "Do not ask.": "묻지 않습니다.",
     "Dure (두레): one federation for a nation's AI compute.": "두레: 한 나라의 AI 컴퓨팅을 묶는 하나의 연합.",
     "Else DURE_ENROLMENT_TOKEN; needed once.": "없으면 DURE_ENROLMENT_TOKEN. 한 번만 필요합니다.",
@@ -44,11 +61,15 @@ KOREAN: Mapping[str, str] = {
     "End of submissions, in seconds.": "제출이 끝나는 때(초).",
     "Ended jobs too.": "끝난 작업도.",
     "Fetch a job's collected outputs.": "모아 둔 작업의 결과물을 받습니다.",
+    "First day.": "첫날.",
     "First second of the trace.": "기록의 첫 초.",
     "Folder for the agent's own files.": "에이전트 자신의 파일을 둘 폴더.",
     "For somebody else (administrators).": "다른 사람의 것(관리자).",
     "Forget the stored token. It stays valid until it expires or is revoked.": (
         "저장된 토큰을 지웁니다. 토큰은 만료되거나 폐기될 때까지 유효합니다."
+    ),
+    "From a recall to its deadline, like 4h; none: no recall.": (
+        "회수를 알린 때부터 기한까지. 예: 4h. none이면 회수하지 않습니다."
     ),
     "GPU class, e.g. h100.": "GPU 종류. 예: h100.",
     "GPUs in all; with --workers they are split.": "모두 합한 GPU 수. --workers가 있으면 나눕니다.",
@@ -58,10 +79,20 @@ KOREAN: Mapping[str, str] = {
     "Go on until the job ends.": "작업이 끝날 때까지 계속합니다.",
     "Group to charge, e.g. research.kaist.vision.": "할당량을 쓸 그룹. 예: research.kaist.vision.",
     "Groups, quotas, offers, order: YAML or JSON.": "그룹, 할당량, 제공, 순서: YAML이나 JSON.",
+    "Have nothing run on nodes for a time; without nodes or class on the whole site. Shows which run is told to go when.": (
+        "한동안 노드에서 아무것도 실행하지 않습니다. "
+        "노드나 종류를 쓰지 않으면 사이트 전체입니다. 어느 실행이 언제 중단 신호를 받는지 보여 줍니다."
+    ),
+    "Have the nodes take work again. Who was told to go goes.": (
+        "노드가 다시 작업을 받습니다. 이미 중단 신호를 받은 실행은 비킵니다."
+    ),
     "How large a job's collected outputs may be, in the group and below.": (
         "그룹과 그 아래에서 작업의 결과물을 얼마까지 모을지 정합니다."
     ),
     "How long a lease lasts without renewal.": "임대가 갱신 없이 이어지는 시간.",
+    "How long a run keeps its nodes at the least, like 30m.": "실행이 적어도 노드를 쓰는 시간. 예: 30m.",
+    "How many nodes.": "노드 수.",
+    "How many of the class: idle ones first.": "그 종류의 노드 수. 비어 있는 것부터 고릅니다.",
     "Install completion for the current shell.": "지금 쓰는 셸에 자동 완성을 설치합니다.",
     "It may begin again elsewhere, without its checkpoint.": "체크포인트 없이 다른 곳에서 처음부터 시작해도 됩니다.",
     "Its weight in what remains.": "남는 몫을 나눌 때의 가중치.",
@@ -70,6 +101,16 @@ KOREAN: Mapping[str, str] = {
     "Jobs of this group and below.": "이 그룹과 그 아래의 작업.",
     "Jobs that wait and run: mine by default.": "기다리고 실행되는 작업. 따로 쓰지 않으면 내 것.",
     "Keep queued jobs out of the rounds.": "대기 중인 작업을 판단에서 뺍니다.",
+    "Last day.": "마지막 날.",
+    "Lend no more by an offer, once its notice and minimum hold are over.": (
+        "통보 기간과 최소 보장 시간이 지나면 제공을 닫습니다."
+    ),
+    "Lend nodes of a site. From its first offer on a site lends only inside offers.": (
+        "사이트의 노드를 빌려줍니다. 첫 제공부터 사이트는 제공 안에서만 빌려줍니다."
+    ),
+    "Lend the nodes of a recall as before. Who was told to go goes.": (
+        "회수를 철회하고 노드를 전처럼 빌려줍니다. 이미 중단 신호를 받은 실행은 비킵니다."
+    ),
     "Length of the scenario.": "시나리오의 길이.",
     "Let held jobs go.": "보류한 작업을 풉니다.",
     "Made-up nation instead: korea.": "기록 대신 지어낸 나라: korea.",
@@ -87,6 +128,7 @@ KOREAN: Mapping[str, str] = {
         "그룹을 다른 상위 그룹 아래로 옮깁니다. 실행 중인 작업은 끝나지 않습니다."
     ),
     "NAME=VALUE for the job.": "작업에 줄 NAME=VALUE.",
+    "Name of a node; may be repeated.": "노드의 이름. 여러 번 쓸 수 있습니다.",
     "Name of the job.": "작업의 이름.",
     "Name of the person.": "사용자의 이름.",
     "Name of the site.": "사이트의 이름.",
@@ -94,10 +136,20 @@ KOREAN: Mapping[str, str] = {
     "New work again, after a cordon, drain or stop.": "cordon, drain, stop 뒤에 새 작업을 다시 받습니다.",
     "No more jobs than this.": "작업은 이만큼까지.",
     "Nodes and groups as JSON.": "노드와 그룹(JSON).",
+    "Nodes of a site set aside for maintenance.": "유지보수를 위해 따로 둔 사이트의 노드.",
+    "Nodes of this GPU class; all without --nodes.": "이 GPU 종류의 노드. --nodes가 없으면 모두.",
     "Nothing new on the site, which is meant to become empty.": "새 작업을 받지 않고 사이트를 비웁니다.",
     "Nothing new on the site; what runs goes on.": "새 작업을 받지 않습니다. 실행 중인 것은 계속됩니다.",
+    "Number of the offer.": "제공의 번호.",
+    "Number of the recall.": "회수의 번호.",
+    "Number of the reservation.": "예약의 번호.",
     "Number of the token.": "토큰의 번호.",
     "Of this group and below.": "이 그룹과 그 아래의.",
+    "Of this site only.": "이 사이트의 것만.",
+    "Offers of the sites that I operate, and how their windows stand.": "내가 운영하는 사이트의 제공과, 지금 열려 있는지.",
+    "Offers: what a site lends, when, to whom and on which terms.": (
+        "제공: 사이트가 무엇을 언제 누구에게 어떤 조건으로 빌려주는지."
+    ),
     "One group.": "그룹 하나.",
     "One job in full, with its runs.": "작업 하나를 실행까지 모두.",
     "One site; its operators also see what runs there: size, group and times.": (
@@ -111,9 +163,28 @@ KOREAN: Mapping[str, str] = {
     "Path of the group.": "그룹의 경로.",
     "Path of the new parent.": "새 상위 그룹의 경로.",
     "A list of quotas (YAML or JSON).": "할당량 목록(YAML 또는 JSON).",
+    "Site whose nodes are lent.": "노드를 빌려주는 사이트.",
+    "The least priority class that is served.": "받는 작업의 가장 낮은 우선순위 등급.",
+    "The lender's own group.": "빌려주는 쪽의 그룹.",
+    "What a group and all below it were charged, by GPU class; work that was destroyed for others is charged to nobody.": (
+        "그룹과 그 아래에 청구된 것을 GPU 종류별로 봅니다. 다른 작업을 위해 사라진 작업분은 누구에게도 청구되지 않습니다."
+    ),
+    "What a site's owner is owed for what was used there, by GPU class.": (
+        "그 사이트에서 쓰인 만큼 소유자가 받을 것을 GPU 종류별로 봅니다."
+    ),
     "What a change of quotas would do to the live queue. Nothing is set; a field that is left out keeps what stands.": (
         "할당량을 바꾸면 지금의 대기열이 어떻게 되는지 보여 줍니다. 아무것도 설정하지 않으며, 빠진 항목은 그대로입니다."
     ),
+    "What for; kept in the record and shown.": "사유. 기록에 남고 함께 보입니다.",
+    "When it closes, like 08:00; not after --from: on the next day.": (
+        "닫는 시각. 예: 08:00. --from보다 뒤가 아니면 다음 날입니다."
+    ),
+    "When it ends; else once it is withdrawn.": "끝나는 때. 없으면 철회할 때까지.",
+    "When it opens on these days, like 19:00.": "그 요일에 여는 시각. 예: 19:00.",
+    "When no run may be left on them: 4h from now, or 2026-12-24T18:00.": (
+        "실행이 하나도 남지 않아야 하는 때. 지금부터 4h, 또는 2026-12-24T18:00."
+    ),
+    "When they are lent again; else once it is withdrawn.": "다시 빌려주는 때. 없으면 철회할 때까지.",
     "When waiting jobs would start, by walltimes.": "대기 작업이 언제 시작될지, 제한 시간으로 추정.",
     "HOST:PORT for /healthz, /readyz and /metrics; else none.": "/healthz, /readyz, /metrics를 내줄 HOST:PORT. 없으면 열지 않음.",
     "Port to listen on.": "기다릴 포트.",
@@ -185,10 +256,14 @@ KOREAN: Mapping[str, str] = {
     "Where to put the outputs.": "결과물을 둘 곳.",
     "Who I am here, and what I may.": "여기서 내가 누구이며 무엇을 할 수 있는지.",
     "Who has a role on a group.": "그룹에 역할이 있는 사람.",
+    "Who is served: public, startup, research, national, partner; may be repeated.": (
+        "받는 부문: public, startup, research, national, partner. 여러 번 쓸 수 있습니다."
+    ),
     "Who operates a site.": "사이트를 운영하는 사람.",
     "Who owns the machines.": "장비의 소유자.",
     "Who runs them; the owner by default.": "장비의 운영자. 없으면 소유자.",
     "Who trusts one another on a shared machine.": "한 컴퓨터를 함께 써도 되는 신뢰 영역.",
+    "Whose clocks these are.": "이 시각들의 시간대.",
     "Why a job waits, with numbers, for every site considered, and what would start it.": (
         "작업이 기다리는 까닭을 사이트마다 수와 함께 말하고, 무엇이 있으면 시작하는지 알립니다."
     ),

@@ -28,6 +28,7 @@ class Law(StrEnum):
     NODE_OVERFULL = "node_overfull"  #: more GPUs, CPUs or memory than are free
     SITE_CLOSED = "site_closed"
     DATA_CLASS = "data_class"
+    LENT = "lent"  #: not lent to such work, or not for as long as it needs
     CHECKPOINT_SITE = "checkpoint_site"
     WRONG_GPU_CLASS = "wrong_gpu_class"
     QUOTA = "quota"  #: a group holds more than its ceiling, or the federation more than there is
@@ -56,6 +57,8 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
     return (
         *_check_places(snapshot, started),
         *_check_places(snapshot, pledged),
+        *_check_lent(snapshot, started),
+        *_check_lent(snapshot, pledged),
         *_check_nodes(snapshot, started),
         *_check_quotas(snapshot, plan, started, pledged),
         *_check_verdicts(snapshot, plan, started, pledged),
@@ -94,11 +97,26 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
         yield Violation(Law.WRONG_GANG, f"job {started.job[number]} has {workers[number]} of {asked} workers")
 
 
+def _check_lent(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
+    """Every node of every gang, where a site lends some to some, or for some time."""
+    pools, table = tuple(snapshot.pools.values()), snapshot.table
+    first = np.zeros(len(pools) + 1, np.int64)
+    np.cumsum([len(pool.node_ids) for pool in pools], out=first[1:])
+    by_terms = np.array([pool.pool.terms is not None for pool in pools] + [False], np.bool_)
+    for part in np.flatnonzero(by_terms[started.pool[started.start_of]] & (started.node >= 0)).tolist():
+        start = int(started.start_of[part])
+        row, pool = int(started.row[start]), int(started.pool[start])
+        jobs = table.turns[:, table.start[row] : table.stop[row]]
+        priority = -int(jobs[0, jobs[2] == started.job[start]][0])
+        if not snapshot.may_use(pools[pool], int(started.node[part] - first[pool]), table.key(row), priority):
+            yield Violation(Law.LENT, f"job {started.job[start]} on node {int(started.node[part])}")
+
+
 def _laws_of_venue(snapshot: Snapshot, venue: int, pool: int) -> Iterator[Law]:
     """What a class of this venue breaks on this pool."""
     if pool < 0:
         return
-    clearance, _ = snapshot.table.venues[venue]
+    clearance = snapshot.table.venues[venue].clearance
     site = snapshot.sites[tuple(snapshot.pools)[pool][0]]
     if not takes_work(site):
         yield Law.SITE_CLOSED
@@ -153,7 +171,7 @@ def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Sta
     soon = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)
-        if run is not None:
+        if run is not None and stop.preemptor is not None:
             soon[run.gpu_class][run.group] -= run.gpus
     rows, pools = (np.concatenate(pair) for pair in ((started.row, pledged.row), (started.pool, pledged.pool)))
     yield from _check_bounds(snapshot, rows, pools, soon)
@@ -196,8 +214,7 @@ def _check_verdicts(snapshot: Snapshot, plan: Plan, started: Started, pledged: S
     if isinstance(plan.verdicts, Verdicts):
         silent = np.setdiff1d(waits_on, plan.verdicts.rows).tolist()
     else:
-        told = {(each.group, each.shape, each.bound_site) for each in plan.verdicts}
+        told = {each.key for each in plan.verdicts}
         silent = [row for row in waits_on.tolist() if table.key(row) not in told]
     for row in silent:
-        group, shape, _ = table.key(row)
-        yield Violation(Law.NO_VERDICT, f"class {group}, {shape}")
+        yield Violation(Law.NO_VERDICT, f"class {table.key(row)}")

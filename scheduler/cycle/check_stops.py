@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from quota.admission import Usage
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import GroupId, NodeId, RunId
 
 #: GPUs, CPUs, memory (MiB)
@@ -63,6 +64,7 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     earmarked = {earmark.job: earmark for earmark in plan.earmarks}
     for job in sorted(earmarked.keys() - {stop.preemptor for stop in plan.stops}):
         yield f"nodes are held for job {job}, for which nobody makes way"
+    yield from _wrong_recalls(snapshot, plan)
     seen: set[RunId] = set()
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)
@@ -70,17 +72,39 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
             yield f"run {stop.run} is not there to be ended"
             continue
         seen.add(stop.run)
+        if stop.grace_ms < run.grace_ms:
+            yield f"run {stop.run} gets {stop.grace_ms} ms of its {run.grace_ms} ms of grace"
+        if stop.cause is StopCause.RECALLED:
+            continue
         if not run.preemptible:
             yield f"run {stop.run} may not be preempted"
         if plan.now_ms - run.started_ms < snapshot.preemption.minimum_run_ms:
             yield f"run {stop.run} has not had its minimum run time"
-        if stop.grace_ms < run.grace_ms:
-            yield f"run {stop.run} gets {stop.grace_ms} ms of its {run.grace_ms} ms of grace"
         earmark = None if stop.preemptor is None else earmarked.get(stop.preemptor)
         if earmark is None:
             yield f"run {stop.run} is ended for nobody"
         else:
             yield from _wrong_cause(snapshot, stop, earmark)
+
+
+def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
+    """Recalled are the runs whose nodes are taken back when their grace is over, or before, and no others."""
+    going = {stop.run for stop in plan.stops if stop.cause is StopCause.RECALLED}
+    back: dict[NodeId, int] = {}
+    for pool in snapshot.pools.values():
+        if pool.pool.until_ms is not None:
+            back.update(zip(pool.node_ids, pool.pool.until_ms.tolist(), strict=True))
+    for run in snapshot.runs.values():
+        until = [back[node] for node, _ in run.gang if node in back and snapshot.nodes[node].healthy]
+        over = run.expected_end_ms
+        taken = any(
+            at_ms < NEVER_MS and at_ms - run.grace_ms <= snapshot.lent_at_ms and (over is None or over > min(until))
+            for at_ms in until
+        )
+        if taken and not run.leaving and run.id not in going:
+            yield f"run {run.id} stays on nodes that are taken back"
+        if run.id in going and not taken:
+            yield f"run {run.id} is ended though its nodes are lent on"
 
 
 def _wrong_cause(snapshot: Snapshot, stop: Stop, earmark: Earmark) -> Iterator[str]:

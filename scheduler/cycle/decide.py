@@ -1,7 +1,8 @@
 """The round: one pure decision in numbered steps.
 
-Jobs for which nodes are held come first; 1. effective capacity, 2. fair shares, 3. order, 4. placement by class, 6. reclaim,
-7. verdicts. Step 5 (reservations) stands between 4 and 6; step 8, ``check_plan``, is made by whoever applies the plan.
+Jobs for which nodes are held come first, and runs whose nodes are about to be taken back are told to go. 1. effective
+capacity, 2. fair shares, 3. order, 4. placement by class, 6. reclaim, 7. verdicts. Step 5 (reservations) stands between 4 and
+6; step 8, ``check_plan``, is made by whoever applies the plan.
 
 A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
 Ties: group order is ``quota.order``, jobs by priority, submit time and id, sites by fewest free GPUs, then name.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from quota.admission import available_all
+from scheduler.cycle.give_back import give_back
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.reclaim import reclaim
 from scheduler.cycle.redeem import redeem
@@ -31,8 +33,9 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     """
     round_ = Round(snapshot)
     redeemed = redeem(round_)
+    given_back = give_back(snapshot)
     place(round_)
-    reclaimed = reclaim(round_, now_ms)
+    reclaimed = reclaim(round_, now_ms, frozenset(stop.run for stop in given_back))
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)
     return Plan(
         starts=starts,
@@ -41,7 +44,7 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
         seed=seed,
         redeemed=redeemed.starts,
         withdrawn=redeemed.withdrawn,
-        stops=reclaimed.stops,
+        stops=(*given_back, *reclaimed.stops),
         earmarks=reclaimed.earmarks,
     )
 
@@ -49,19 +52,20 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
 def place(round_: Round) -> None:
     """Steps 3 and 4: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
     classes = round_.classes
-    failed = np.full(len(round_.snapshot.shapes), -1, np.int64)
+    failed = np.full((2, max(len(round_.snapshot.shapes), int(classes.alike.max(initial=0)) + 1)), -1, np.int64)
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (classes.next < classes.stop))
             rows = rows[_could_start(round_, gpu_class, rows)]
             if not len(rows):
                 continue
-            failed[:] = -1  # what failed on one GPU class may be had on another
+            failed[0] = -1  # what failed on one GPU class may be had on another
             rows = rows[np.argsort(classes.position[rows], kind="stable")]
             hand_out(
                 round_.board.nodes,
                 _quotas(round_, gpu_class),
                 classes,
+                round_.lending,
                 rows,
                 *round_.venue_pools[gpu_class],
                 failed,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from quota.admission import Usage, admit, guarantee_left
 from quota.refusal import Refusal as QuotaRefusal
 from quota.refusal import RefusalCode
@@ -32,9 +34,7 @@ def explain(round_: Round, queue: Queue) -> Verdict:
     wanted = counterfactual(round_, queue)
     starts_now = wanted is not None and not wanted.asks_for_anything
     return Verdict(
-        group=queue.group,
-        shape=queue.shape_id,
-        bound_site=queue.bound_site,
+        key=queue.key,
         reason=Reason(code=ReasonCode.NOT_YET_EVALUATED) if starts_now else _reason(round_, queue, per_site),
         counterfactual=None if starts_now else wanted,
         waiting=queue.waiting,
@@ -71,8 +71,11 @@ def _site_reason(round_: Round, queue: Queue, number: int) -> SiteReason:
 
 def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
     """What is missing on an open site."""
-    pool, free, request = round_.site_pools[number], round_.board.free_gpus(number), queue.request
-    name = round_.snapshot.sites[pool.site].name
+    pool, request = round_.site_pools[number], queue.request
+    usable = round_.usable(number, queue.key, queue.priority)
+    free, name = round_.board.free_gpus(number, usable), round_.snapshot.sites[pool.site].name
+    if free < request.gpus_in_all <= round_.board.free_gpus(number):
+        return _not_lent(round_, queue, number)
     if free < request.gpus_in_all:
         numbers: dict[str, Number] = {"asked": request.gpus_in_all, "free": free, "gpu_class": pool.gpu_class}
         return SiteReason(site=name, code=ReasonCode.WAITING_FOR_CAPACITY, numbers=numbers)
@@ -83,10 +86,30 @@ def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
             "free": free,
             "workers": request.workers,
             "gpus_per_worker": request.gpus,
-            "workers_max": round_.board.workers_max(number, request),
+            "workers_max": round_.board.workers_max(number, request, usable),
             "gpu_class": pool.gpu_class,
         },
     )
+
+
+def _not_lent(round_: Round, queue: Queue, number: int) -> SiteReason:
+    """Enough is free, but not lent to such work, or not for long enough: the site's terms say which."""
+    snapshot, pool = round_.snapshot, round_.site_pools[number]
+    name, shape = snapshot.sites[pool.site].name, queue.shape
+    sector = snapshot.groups[queue.group].sector
+    assert pool.pool.terms is not None and pool.pool.until_ms is not None
+    free = round_.board.free_nodes(number)
+    serving = [
+        each.serves(queue.priority) and (shape.preemptible or each.firm) and each.lets_in(sector, shape.data_class)
+        for each in snapshot.terms
+    ]
+    served = free & np.array(serving, np.bool_)[pool.pool.terms]
+    numbers: dict[str, Number] = {"site": name, "gpu_class": pool.gpu_class}
+    if int(served.sum()):
+        # Law 5 has let nobody in, so that each is taken back some time.
+        numbers["seconds_left"] = (int(pool.pool.until_ms[served].max()) - snapshot.lent_at_ms) // 1000
+        return SiteReason(site=name, code=ReasonCode.LENT_TOO_SHORT, numbers=numbers)
+    return SiteReason(site=name, code=ReasonCode.NOT_LENT_TO, numbers=numbers)
 
 
 def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Reason:
@@ -133,7 +156,8 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
         if queue.bound_site not in (None, site.id) or snapshot.rule_against(clearance, site) is not None:
             continue
         shut = not takes_work(site)
-        missing = max(0, request.workers - round_.board.workers_max(number, request))
+        usable = round_.usable(number, queue.key, queue.priority)
+        missing = max(0, request.workers - round_.board.workers_max(number, request, usable))
         raises = _raises(round_, queue, pool, missing)
         inside = not queue.shape.preemptible and _guarantee_left(round_, queue, pool, missing) < request.gpus_in_all
         answer = Counterfactual(

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from scheduler.cycle.stay import ANY_STAY, Stay
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
+from scheduler.model.offer import Sector
+from scheduler.model.shape import DataClass
+
+
+class ClassKey(NamedTuple):
+    """What jobs of one class have in common, their order apart."""
+
+    group: GroupId
+    shape: ShapeId
+    bound_site: SiteId | None = None
+    stay: Stay = ANY_STAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFacts:
-    """A group, with what it inherits worked out."""
+    """A group, with what it inherits worked out. The federation itself is of no ``sector``."""
 
     id: GroupId
     path: str
     parent: GroupId | None
     trust_domain: str
     public_sector: bool
+    sector: Sector | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingJob:
     """A queued job. ``bound_site`` holds its checkpoint: it starts there or not at all. ``walltime_ms`` is how long a run of
-    it may take; None: for ever."""
+    it may take; None: for ever. ``save_ms`` is how long it needs to save its state; None: it cannot."""
 
     id: JobId
     group: GroupId
@@ -30,6 +44,12 @@ class WaitingJob:
     submitted_ms: int
     bound_site: SiteId | None = None
     walltime_ms: int | None = None
+    save_ms: int | None = None
+
+    @property
+    def key(self) -> ClassKey:
+        """Its class."""
+        return ClassKey(self.group, self.shape, self.bound_site, Stay.of(self.walltime_ms, self.save_ms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +99,7 @@ class LiveRun:
     checkpoints: bool = False
     leaving: bool = False
     returns_as: WaitingJob | None = None
+    data_class: DataClass = DataClass.OPEN
 
     @property
     def gpus(self) -> int:

@@ -6,14 +6,25 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from quota.tree import Group, Quota, QuotaTree
-from scheduler.cycle.facts import DEFAULT_PREEMPTION, Earmarked, GroupFacts, LiveRun, PreemptionRules, WaitingJob
+from scheduler.cycle.facts import (
+    DEFAULT_PREEMPTION,
+    ClassKey,
+    Earmarked,
+    GroupFacts,
+    LiveRun,
+    PreemptionRules,
+    WaitingJob,
+)
+from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.snapshot import Snapshot, clearance_of
-from scheduler.cycle.waiting import ClassKey, Venue
+from scheduler.cycle.waiting import Venue
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, DataClassPolicy
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
+from scheduler.model.offer import Offer
+from scheduler.model.recall import Recall, Reservation
 from scheduler.model.shape import Shape
 from scheduler.model.site import Node, SecurityGrade, Site
 
@@ -46,6 +57,7 @@ class Federation:
             lambda: defaultdict(int)
         )
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
+        self._lending = Lending()
 
     def copy(self) -> Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
@@ -62,6 +74,7 @@ class Federation:
         for gpu_class, use_by_priority in self._displaceable_use.items():
             twin._displaceable_use[gpu_class].update(use_by_priority)
         twin._site_use.update(self._site_use)
+        twin._lending = self._lending.copy()
         return twin
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
@@ -70,6 +83,7 @@ class Federation:
         self._tree = QuotaTree.build(members, {(int(group), name): quota for (group, name), quota in quotas.items()})
         self._groups = {each.id: each for each in groups}
         self._queues.forget_venues()
+        self._lending.forget()
 
     def put_site(self, site: Site) -> None:
         """Know a site, or its new state."""
@@ -80,16 +94,22 @@ class Federation:
         self.remove_node(node.id)
         self._nodes[node.id] = node
         self._pool(node.site_id, node.gpu_class).put(node)
+        self._lending.touch(node.site_id)
 
     def remove_node(self, node_id: NodeId) -> None:
         """Forget a node. Runs on it go on holding what they hold."""
         node = self._nodes.pop(node_id, None)
         if node is not None:
             self._pool(node.site_id, node.gpu_class).remove(node_id)
+            self._lending.touch(node.site_id)
 
     def put_shape(self, shape_id: ShapeId, shape: Shape) -> None:
         """Know what a shape asks for."""
         self._shapes.put(shape_id, shape)
+
+    def shape(self, shape_id: ShapeId) -> Shape:
+        """A shape that is known."""
+        return self._shapes[shape_id]
 
     def has_shape(self, shape_id: ShapeId) -> bool:
         """Whether the shape is known."""
@@ -117,12 +137,32 @@ class Federation:
         self.drop_run(run.id)
         self._runs[run.id] = run
         self._hold(run, 1)
+        self._lending.put_run(run)
 
     def drop_run(self, run_id: RunId) -> None:
         """A run holds nothing any more."""
         run = self._runs.pop(run_id, None)
         if run is not None:
             self._hold(run, -1)
+            self._lending.drop_run(run)
+
+    def set_lending(
+        self, offers: Sequence[Offer], recalls: Sequence[Recall], reservations: Sequence[Reservation]
+    ) -> None:
+        """Replace all offers (closed ones too), recalls and reservations; ``lend`` makes them count."""
+        self._lending.set(offers, recalls, reservations)
+
+    def lend(self, now_ms: int) -> None:
+        """Work out what sites lend at a moment. Snapshots speak of the last such moment."""
+        for site, lent in self._lending.work_out(now_ms, self._nodes.values(), self._groups):
+            for (each, _), pool in self._pools.items():
+                if each == site:
+                    pool.lend(lent)
+
+    @property
+    def lending_changes_ms(self) -> int:
+        """When sites lend otherwise by the clock alone; ``NEVER_MS`` for never."""
+        return self._lending.changes_ms
 
     @property
     def live_runs(self) -> Mapping[RunId, LiveRun]:
@@ -152,11 +192,13 @@ class Federation:
             rules=self._rules,
             earmarks=self._earmarks.copy(),
             preemption=self._preemption,
+            terms=self._lending.terms,
+            lent_at_ms=self._lending.at_ms,
         )
 
     def _venue_of(self, key: ClassKey) -> Venue:
-        group, shape, bound_site = key
-        return clearance_of(self._groups[group], self._shapes[shape]), bound_site
+        group = self._groups[key.group]
+        return Venue(clearance_of(group, self._shapes[key.shape]), group.sector, key.bound_site)
 
     def _pool(self, site: SiteId, gpu_class: str) -> NodePool:
         pool = self._pools.get((site, gpu_class))

@@ -2,9 +2,9 @@
 
 Nobody submits, no node comes or goes, and every run ends when its walltime is over, which is also when a job that the
 forecast starts will end; a run without a walltime never ends. One that is told to make way ends after its grace, and its
-job waits again. Between the instants at which something ends, or a run has had its minimum run time, a round has nothing
-new to decide on, so that those instants are all that is looked at. A job that the forecast starts is taken to want no
-grace and to keep no checkpoint.
+job waits again. Between the instants at which something ends, a run has had its minimum run time, or a site lends otherwise,
+a round has nothing new to decide on, so that those instants are all that is looked at. A job that the forecast starts is
+taken to want no grace and to keep no checkpoint.
 
 A large federation has more such instants than rounds can be afforded. So the first half of a forecast's rounds goes from
 one instant to the next, and the second half takes together what ends within a stretch of time that grows with the
@@ -19,11 +19,11 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
+from scheduler.cycle.facts import ClassKey, Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop
 from scheduler.cycle.snapshot import Snapshot
-from scheduler.cycle.waiting import ClassKey
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import JobId, NodeId, RunId
 from scheduler.model.reason import Number, ReasonCode
 
@@ -95,9 +95,10 @@ class Forecast:
             return Eta(start_ms=None, code=ReasonCode.ETA_TOO_MANY_WAITING, numbers=numbers)
         if job_id in course.starts:
             start_ms, runs = course.starts[job_id]
-            now = start_ms == self.made_ms and not runs
-            code = ReasonCode.ETA_NEXT_ROUND if now else ReasonCode.ETA_BY_WALLTIMES
-            return Eta(start_ms=start_ms, code=code, numbers={} if now else {"runs": runs})
+            if runs:
+                return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_WALLTIMES, numbers={"runs": runs})
+            now = start_ms == self.made_ms
+            return Eta(start_ms=start_ms, code=ReasonCode.ETA_NEXT_ROUND if now else ReasonCode.ETA_BY_LENDING)
         if not self._alone.starts(job, self.made_ms):
             return Eta(start_ms=None, code=ReasonCode.ETA_NOT_AS_THINGS_ARE)
         if course.settled:
@@ -120,10 +121,11 @@ class _Alone:
 
     def starts(self, job: WaitingJob, now_ms: int) -> bool:
         """Whether the next round would start it on a federation without runs."""
-        key = job.group, job.shape, job.bound_site
+        key = job.key
         if key not in self._known:
             self._empty()
             self._federation.put_waiting([job])
+            self._federation.lend(now_ms)
             self._known[key] = len(decide(self._federation.snapshot(), now_ms, 0).starts) > 0
             self._federation.drop_waiting(job.id)
         return self._known[key]
@@ -173,19 +175,27 @@ class _Course:
         """From instant to instant, until all have started, nothing happens any more, or a limit is reached."""
         while self._left and self.steps < self._steps_max:
             self.steps += 1
+            self._federation.lend(self._now_ms)
             self._apply(decide(self._federation.snapshot(), self._now_ms, 0))
             self.until_ms = self._now_ms
-            if not self._events:
+            next_ms = self._next_ms()
+            if next_ms is None:
                 self.settled = True
                 return
-            if self._events[0][0] > self._begin_ms + self._horizon_ms:
+            if next_ms > self._begin_ms + self._horizon_ms:
                 self.until_ms = self._begin_ms + self._horizon_ms
                 return
-            self._happen(max(self._now_ms, self._stretch_end_ms()))
+            self._happen(max(self._now_ms, self._stretch_end_ms(next_ms)))
 
-    def _stretch_end_ms(self) -> int:
+    def _next_ms(self) -> int | None:
+        """When something happens next: a run ends or has had its minimum run time, a site lends otherwise."""
+        lending_ms = self._federation.lending_changes_ms
+        next_ms = min(self._events[0][0] if self._events else NEVER_MS, lending_ms)
+        return None if next_ms >= NEVER_MS else next_ms
+
+    def _stretch_end_ms(self, next_ms: int) -> int:
         """Until when things are taken together: equal ratios of distances, so that the steps left reach the horizon."""
-        next_ms, left = self._events[0][0], self._steps_max - self.steps
+        left = self._steps_max - self.steps
         if self.steps < self._steps_max // 2 or not left:
             return next_ms
         ahead_ms = max(next_ms - self._begin_ms, _MINUTE_MS)
@@ -213,6 +223,8 @@ class _Course:
     def _happen(self, by_ms: int) -> None:
         """Everything that is due by an instant; it is then as late as the last of it."""
         live = self._federation.live_runs
+        if self._federation.lending_changes_ms <= by_ms:
+            self._now_ms = max(self._now_ms, self._federation.lending_changes_ms)
         while self._events and self._events[0][0] <= by_ms:
             at_ms, number = heapq.heappop(self._events)
             self._now_ms = max(self._now_ms, at_ms)

@@ -26,8 +26,15 @@ class InTheWay:
     """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first."""
 
     def __init__(
-        self, snapshot: Snapshot, pools: Sequence[SitePool], gpu_class: str, usage: Usage, now_ms: int
+        self,
+        snapshot: Snapshot,
+        pools: Sequence[SitePool],
+        gpu_class: str,
+        usage: Usage,
+        now_ms: int,
+        going: frozenset[RunId] = frozenset(),
     ) -> None:
+        """``going`` are runs that leave for another reason: nobody ends them."""
         self._usage = usage
         by_group: defaultdict[GroupId, list[LiveRun]] = defaultdict(list)
         for run in snapshot.runs.values():
@@ -38,7 +45,12 @@ class InTheWay:
         for group, mine in by_group.items():
             inside |= protected_runs(mine, int(guaranteed[usage.tree.position(group)]))
         young = now_ms - snapshot.preemption.minimum_run_ms
-        runs = [run for mine in by_group.values() for run in mine if run.preemptible and run.started_ms <= young]
+        runs = [
+            run
+            for mine in by_group.values()
+            for run in mine
+            if run.preemptible and run.started_ms <= young and run.id not in going
+        ]
         gpus = [run.gpus for run in runs]
         costs = [_cost(run, each, now_ms) for run, each in zip(runs, gpus, strict=True)]
         order = sorted(range(len(runs)), key=lambda at: (costs[at] / gpus[at], runs[at].id))

@@ -9,7 +9,7 @@ import numpy as np
 from scheduler.cycle.snapshot import SitePool
 from scheduler.model.ids import NodeId, SiteId
 from scheduler.model.site import Node
-from scheduler.placement.pool import Pool, PoolLayout
+from scheduler.placement.pool import BoolArray, IntArray, Pool, PoolLayout
 
 #: GPUs, CPUs, memory (MiB)
 Amounts = Sequence[int]
@@ -29,6 +29,10 @@ class NodePool:
         self._used = np.zeros((3, 0), np.int64)
         self._leaving = np.zeros((3, 0), np.int64)
         self._shown: SitePool | None = None
+        self._lent: Mapping[NodeId, tuple[int, int]] | None = None
+        self._terms: IntArray | None = None
+        self._until: IntArray | None = None
+        self._well: BoolArray | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -44,6 +48,12 @@ class NodePool:
         """Forget a node."""
         del self._nodes[node_id]
         self._index = self._shown = None
+
+    def lend(self, lent: Mapping[NodeId, tuple[int, int]] | None) -> None:
+        """Lend these nodes alone, on terms by number and until a moment (ms); None: all, to everybody and for ever."""
+        if lent != self._lent:
+            self._lent = lent
+            self._index = self._shown = None
 
     def hold(self, held: Iterable[tuple[NodeId, Amounts]], *, leaving: bool = False) -> None:
         """Runs hold so much more on nodes, or less. Nodes that are not known are somebody else's to count."""
@@ -62,7 +72,8 @@ class NodePool:
         twin = NodePool(self._site, self._gpu_class)
         twin._nodes, twin._index, twin._ids, twin._layout = self._nodes.copy(), self._index, self._ids, self._layout
         twin._totals, twin._used, twin._leaving = self._totals, self._used.copy(), self._leaving.copy()
-        twin._shown = self._shown
+        twin._shown, twin._lent, twin._terms, twin._until = self._shown, self._lent, self._terms, self._until
+        twin._well = self._well
         return twin
 
     def show(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> SitePool:
@@ -71,8 +82,9 @@ class NodePool:
             self._arrange(use, leaving)
         if self._shown is None:
             free, soon = np.maximum(self._totals - np.stack((self._used, self._used - self._leaving)), 0)
-            pool, gpus = Pool(self._layout, free[0], free[1], free[2]), int(self._totals[0].sum())
-            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon)
+            pool = Pool(self._layout, free[0], free[1], free[2], self._terms, self._until)
+            gpus = int(self._totals[0].sum())
+            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon, self._well)
         return self._shown
 
     def _arrange(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> None:
@@ -80,9 +92,19 @@ class NodePool:
         self._ids = tuple(node.id for node in nodes)
         self._index = {node.id: index for index, node in enumerate(nodes)}
         self._layout = PoolLayout.of([node.name for node in nodes], [node.domain for node in nodes])
-        # Nothing is free on a sick node; those that are well count as capacity.
-        totals = [(node.gpus, node.cpus, node.memory_mib) if node.healthy else (0, 0, 0) for node in nodes]
+        # Nothing is free on a node that is sick or not lent; the others count as capacity.
+        lent = [node.healthy and (self._lent is None or node.id in self._lent) for node in nodes]
+        totals = [
+            (node.gpus, node.cpus, node.memory_mib) if is_lent else (0, 0, 0)
+            for node, is_lent in zip(nodes, lent, strict=True)
+        ]
         self._totals = np.array(totals, np.int64).reshape(len(nodes), 3).T
+        well = np.array([node.healthy for node in nodes], np.bool_)
+        self._well = None if well.all() else well
+        self._terms = self._until = None
+        if self._lent is not None:
+            columns = [self._lent.get(node.id, (0, 0)) for node in nodes]
+            self._terms, self._until = np.array(columns, np.int64).reshape(len(nodes), 2).T.copy()
         nothing = (0, 0, 0)
         used, left = ([each.get(node.id, nothing) for node in nodes] for each in (use, leaving))
         self._used = np.array(used, np.int64).reshape(len(nodes), 3).T.copy()

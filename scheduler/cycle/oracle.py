@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from quota.admission import Usage, admit
 from quota.fair_share import fair_share
 from quota.order import turn_key
@@ -71,10 +73,23 @@ def _try(
     sites.sort(key=lambda site: (sum(node.gpus for node, _ in free[site]), snapshot.sites[site].name))
     for level in Request.of(shape).levels():
         for site in sites:
-            gang = _place(free[site], Request.of(shape), level)
+            gang = _place(_for(snapshot, free[site], waiting, job), Request.of(shape), level)
             if gang is not None:
                 return Start(job, waiting.group, waiting.shape, site, gpu_class, gang)
     return None
+
+
+def _for(
+    snapshot: Snapshot, nodes: list[tuple[FreeNode, Node]], waiting: WaitingClass, job: JobId
+) -> list[tuple[FreeNode, Node]]:
+    """The nodes as a job may use them."""
+    priority = next(-turn[0] for turn in waiting.turns if turn[2] == job)
+    found = []
+    for free, node in nodes:
+        pool = snapshot.pools[node.site_id, node.gpu_class]
+        usable = snapshot.may_use(pool, pool.node_ids.index(node.id), waiting.key, priority)
+        found.append((replace(free, usable=usable), node))
+    return found
 
 
 def _may(snapshot: Snapshot, waiting: WaitingClass, shape: Shape, site_id: SiteId) -> bool:
@@ -114,7 +129,8 @@ def _free(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> dict[SiteI
     for node in sorted(snapshot.nodes.values(), key=lambda each: (each.name, each.id)):
         if node.gpu_class != gpu_class or node.site_id not in snapshot.sites:
             continue
-        gpus, cpus, memory_mib = (node.gpus, node.cpus, node.memory_mib) if node.healthy else (0, 0, 0)
+        lent = node.healthy and _is_lent(snapshot, node)
+        gpus, cpus, memory_mib = (node.gpus, node.cpus, node.memory_mib) if lent else (0, 0, 0)
         for run in snapshot.runs.values():
             workers = sum(count for each, count in run.gang if each == node.id)
             gpus -= workers * run.gpus_per_worker
@@ -136,3 +152,8 @@ def _free(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> dict[SiteI
         free = FreeNode(len(members), node.domain, max(gpus, 0), max(cpus, 0), max(memory_mib, 0))
         members.append((free, node))
     return found
+
+
+def _is_lent(snapshot: Snapshot, node: Node) -> bool:
+    pool = snapshot.pools[node.site_id, node.gpu_class]
+    return pool.pool.until_ms is None or int(pool.pool.until_ms[pool.node_ids.index(node.id)]) > 0

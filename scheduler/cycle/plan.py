@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from scheduler.cycle.facts import ClassKey
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.reason import Reason
 
@@ -108,14 +109,27 @@ class Counterfactual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Why jobs of one class, (group, shape, bound site), do not start. ``waiting`` counts them."""
+    """Why jobs of one class do not start. ``waiting`` counts them."""
 
-    group: GroupId
-    shape: ShapeId
-    bound_site: SiteId | None
+    key: ClassKey
     reason: Reason
     counterfactual: Counterfactual | None
     waiting: int
+
+    @property
+    def group(self) -> GroupId:
+        """Whose jobs they are."""
+        return self.key.group
+
+    @property
+    def shape(self) -> ShapeId:
+        """What each asks for."""
+        return self.key.shape
+
+    @property
+    def bound_site(self) -> SiteId | None:
+        """The site that holds their checkpoints."""
+        return self.key.bound_site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

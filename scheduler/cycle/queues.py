@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from scheduler.cycle.facts import WaitingJob
-from scheduler.cycle.waiting import NO_WALLTIME, ClassKey, Venue, WaitingTable
+from scheduler.cycle.facts import ClassKey, WaitingJob
+from scheduler.cycle.stay import Stay
+from scheduler.cycle.waiting import NO_WALLTIME, Venue, WaitingTable
 from scheduler.model.ids import JobId
 from scheduler.placement.pool import IntArray
 
-_GROUP, _SHAPE, _BOUND, _VENUE, _START, _STOP, _ROOM = range(7)
+_GROUP, _SHAPE, _BOUND, _STAY, _VENUE, _START, _STOP, _ROOM = range(8)
 _UNKNOWN = -1
 #: A column of ``WaitingTable.turns``.
 _Column = tuple[int, int, JobId, int]
@@ -29,13 +30,15 @@ class Queues:
         self._rows: dict[ClassKey, int] = {}
         self._row_of: dict[JobId, int] = {}
         self._unused: list[int] = []
-        self._columns = np.zeros((7, 16), np.int64)
+        self._columns = np.zeros((8, 16), np.int64)
         self._live: list[int] = []
         self._added: dict[int, dict[JobId, _Column]] = {}
         self._removed: dict[int, set[JobId]] = {}
         self._turns = np.empty((4, 64), np.int64)
         self._end = 0
         self._venues: dict[Venue, int] = {}
+        self._stays: dict[Stay, int] = {}
+        self._stay_of: list[Stay] = []
         self._shown: WaitingTable | None = None
 
     def __contains__(self, job_id: JobId) -> bool:
@@ -46,7 +49,7 @@ class Queues:
         for job in jobs:
             if job.id in self._row_of:
                 self.drop(job.id)
-            row = self._row((job.group, job.shape, job.bound_site))
+            row = self._row(job.key)
             added = self._added.get(row)
             if added is None:
                 added = self._added[row] = {}
@@ -89,7 +92,8 @@ class Queues:
         twin._columns, twin._turns, twin._end = self._columns.copy(), self._turns.copy(), self._end
         twin._added = {row: added.copy() for row, added in self._added.items()}
         twin._removed = {row: removed.copy() for row, removed in self._removed.items()}
-        twin._venues, twin._shown = self._venues.copy(), self._shown
+        twin._venues, twin._stays, twin._shown = self._venues.copy(), self._stays.copy(), self._shown
+        twin._stay_of = self._stay_of.copy()
         return twin
 
     def table(self, venue_of: Callable[[ClassKey], Venue]) -> WaitingTable:
@@ -109,17 +113,19 @@ class Queues:
             group=columns[_GROUP],
             shape=columns[_SHAPE],
             bound_site=columns[_BOUND],
+            stay=columns[_STAY],
             venue=columns[_VENUE],
             start=columns[_START],
             stop=columns[_STOP],
             turns=self._turns,
             venues=tuple(self._venues),
+            stays=tuple(self._stay_of),
         )
         return self._shown
 
     def _key(self, row: int) -> ClassKey:
-        group, shape, bound = self._columns[:_VENUE, row].tolist()
-        return group, shape, bound or None
+        group, shape, bound, stay = self._columns[:_VENUE, row].tolist()
+        return ClassKey(group, shape, bound or None, self._stay_of[stay])
 
     def _row(self, key: ClassKey) -> int:
         row = self._rows.get(key)
@@ -133,7 +139,10 @@ class Queues:
             if row == self._columns.shape[1]:
                 self._columns = np.concatenate([self._columns, np.zeros_like(self._columns)], axis=1)
         self._rows[key] = row
-        self._columns[:, row] = (key[0], key[1], key[2] or 0, _UNKNOWN, 0, 0, 0)
+        stay = self._stays.setdefault(key.stay, len(self._stays))
+        if stay == len(self._stay_of):
+            self._stay_of.append(key.stay)
+        self._columns[:, row] = (key.group, key.shape, key.bound_site or 0, stay, _UNKNOWN, 0, 0, 0)
         return row
 
     def _forget(self, row: int) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 
 from quota.order import turn_key
 from scheduler.cycle.entitlement import Claim
-from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.facts import ClassKey, LiveRun
 from scheduler.cycle.in_the_way import InTheWay
 from scheduler.cycle.plan import Earmark, GangPart, Stop, StopCause
 from scheduler.cycle.round import Round
-from scheduler.model.ids import GroupId, JobId
+from scheduler.model.ids import GroupId, JobId, RunId
 from scheduler.placement.board import Board
 from scheduler.placement.displace import Displaced, displace
 from scheduler.placement.pool import IntArray, Pool
@@ -45,6 +45,7 @@ class _Head:
     """The first job of a class that waits on, and what it claims."""
 
     row: int
+    key: ClassKey
     job: JobId
     group: GroupId
     position: int
@@ -53,9 +54,10 @@ class _Head:
     request: Request
 
 
-def reclaim(round_: Round, now_ms: int) -> Reclaimed:
+def reclaim(round_: Round, now_ms: int, going: frozenset[RunId] = frozenset()) -> Reclaimed:
     """Go through the heads that are left, the group whose turn it is first, until none can claim anything.
 
+    Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
     Charges and releases the round's usages, and moves its classes on.
     """
     stops: list[Stop] = []
@@ -75,7 +77,7 @@ def reclaim(round_: Round, now_ms: int) -> Reclaimed:
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
             rows = rows[_could_claim(round_, gpu_class, rows)]
             if len(rows):
-                _Claims(round_, gpu_class, now_ms, stops, earmarks).settle(rows.tolist())
+                _Claims(round_, gpu_class, now_ms, going, stops, earmarks).settle(rows.tolist())
     for usage, group, gpus in leaving:
         usage.charge(group, gpus)
     for stop in stops:
@@ -105,10 +107,18 @@ def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> IntArray:
 class _Claims:
     """Claims on one GPU class."""
 
-    def __init__(self, round_: Round, gpu_class: str, now_ms: int, stops: list[Stop], earmarks: list[Earmark]) -> None:
+    def __init__(
+        self,
+        round_: Round,
+        gpu_class: str,
+        now_ms: int,
+        going: frozenset[RunId],
+        stops: list[Stop],
+        earmarks: list[Earmark],
+    ) -> None:
         self._round, self._gpu_class = round_, gpu_class
         self._usage, self._shares = round_.usages[gpu_class], round_.shares[gpu_class]
-        self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms)
+        self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
         self._stops, self._earmarks = stops, earmarks
         self._soon: dict[int, IntArray] = {}
 
@@ -141,17 +151,18 @@ class _Claims:
     def _kind(self, row: int) -> tuple[int, ...]:
         """Heads that are alike in all that decides whether they can claim."""
         classes = self._round.classes
-        columns = (classes.position, classes.shape, classes.venue)
+        columns = (classes.position, classes.alike, classes.venue)
         return (*(int(column[row]) for column in columns), int(classes.minus_priority[classes.next[row]]))
 
     def _head(self, row: int) -> _Head:
         classes, snapshot = self._round.classes, self._round.snapshot
-        group, shape_id, _ = snapshot.table.key(row)
-        shape = snapshot.shapes[shape_id]
+        key = snapshot.table.key(row)
+        shape = snapshot.shapes[key.shape]
         return _Head(
             row=row,
+            key=key,
             job=JobId(int(classes.job[classes.next[row]])),
-            group=group,
+            group=key.group,
             position=int(classes.position[row]),
             priority=-int(classes.minus_priority[classes.next[row]]),
             firm=not shape.preemptible,
@@ -169,6 +180,7 @@ class _Claims:
         given = self._way.gpus_by_pool(numbers, len(self._round.site_pools))
         mine = pools[first[venue] : first[venue + 1]].tolist()
         mine = [pool for pool in mine if int(self._soon_of(pool)[0].sum()) + int(given[pool]) >= asked]
+        usable = {pool: self._round.usable(pool, head.key, head.priority) for pool in mine}
         claim = Claim(self._usage, self._shares, head.group, asked, firm=head.firm, run_of=self._way.run)
         # Runs in other pools are ended only where quotas, and not nodes, are in the way.
         for with_others in (False,) if claim.suffices() else (False, True):
@@ -177,7 +189,7 @@ class _Claims:
                 occupants = self._way.occupants(numbers, pool, self._index[pool])
                 if with_others:
                     occupants = (*occupants, *self._way.elsewhere(numbers, pool))
-                found = displace(self._soon_of(pool), head.request, occupants, claim)
+                found = displace(self._soon_of(pool), head.request, occupants, claim, usable[pool])
                 if found is None:
                     continue
                 if not found.occupants:
@@ -197,7 +209,8 @@ class _Claims:
             self._usage.release(run.group, run.gpus)
             self._give_back(run)
         site_pool, soon, request = self._round.site_pools[pool], self._soon_of(pool), head.request
-        board = Board([Pool(site_pool.pool.layout, *soon)])
+        usable = self._round.usable(pool, head.key, head.priority)
+        board = Board([Pool(site_pool.pool.layout, *(soon if usable is None else soon * usable))])
         placements = (board.place(0, request, level) for level in request.levels())
         placement = next((each for each in placements if each is not None), None)
         assert placement is not None, "the runs that are ended leave room for the gang"
@@ -208,8 +221,7 @@ class _Claims:
             soon[:, node] -= workers * np.array([request.gpus, request.cpus, request.memory_mib])
             rank += workers
         self._usage.charge(head.group, request.gpus_in_all)
-        _, shape, _ = self._round.snapshot.table.key(head.row)
-        earmark = Earmark(head.job, head.group, shape, site_pool.site, self._gpu_class, tuple(parts))
+        earmark = Earmark(head.job, head.group, head.key.shape, site_pool.site, self._gpu_class, tuple(parts))
         self._earmarks.append(earmark)
         self._round.classes.next[head.row] += 1
 

@@ -14,7 +14,7 @@ from quota.tree import IntArray
 from scheduler.cycle.facts import Earmarked
 from scheduler.cycle.plan import GangPart, Start
 from scheduler.cycle.round import Round
-from scheduler.cycle.snapshot import Snapshot, takes_work
+from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
 from scheduler.model.ids import JobId, NodeId
 
 #: GPUs, CPUs, memory (MiB)
@@ -81,9 +81,23 @@ def _stands(snapshot: Snapshot, earmark: Earmarked) -> bool:
     clearance = snapshot.clearance(earmark.job.group, snapshot.shapes[earmark.job.shape])
     if snapshot.rule_against(clearance, site) is not None:
         return False
+    pool = snapshot.pools.get((earmark.site, earmark.gpu_class))
+    if pool is None or not _are_lent(snapshot, pool, earmark):
+        return False
     nothing = (0, 0, 0)
     held = _held_by(snapshot, earmark)
     return all(node in snapshot.nodes and _fits(snapshot, node, nothing, each) for node, each in held.items())
+
+
+def _are_lent(snapshot: Snapshot, pool: SitePool, earmark: Earmarked) -> bool:
+    """Whether the job may still have the nodes for as long as it needs them."""
+    if pool.pool.terms is None:
+        return True
+    index = {node: at for at, node in enumerate(pool.node_ids)}
+    return all(
+        node in index and snapshot.may_use(pool, index[node], earmark.job.key, earmark.job.priority)
+        for node, _ in earmark.gang
+    )
 
 
 def _use_of_runs(snapshot: Snapshot) -> defaultdict[NodeId, Amounts]:

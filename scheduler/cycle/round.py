@@ -11,14 +11,16 @@ import numpy as np
 
 from quota.admission import Usage
 from quota.fair_share import FairShares, fair_share
+from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, MEMORY, WORKERS
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.cycle.waiting import Venue
-from scheduler.model.ids import GroupId, ShapeId, SiteId
+from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import Shape
-from scheduler.placement.arrays import Classes, Starts
+from scheduler.placement.arrays import Classes, Lending, Starts
 from scheduler.placement.board import Board, new_starts
-from scheduler.placement.pool import IntArray
+from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
 
 
@@ -26,14 +28,23 @@ from scheduler.placement.request import Request
 class Queue:
     """A class of jobs that wait on, as verdicts speak of it."""
 
-    group: GroupId
-    shape_id: ShapeId
-    bound_site: SiteId | None
+    key: ClassKey
+    priority: int  #: of its head
     shape: Shape
     request: Request
     candidates: tuple[str, ...]
     pools: Mapping[str, tuple[int, ...]]  #: where it may start now, by GPU class: numbers on the board
     waiting: int
+
+    @property
+    def group(self) -> GroupId:
+        """Whose jobs they are."""
+        return self.key.group
+
+    @property
+    def bound_site(self) -> SiteId | None:
+        """The site that holds their checkpoints."""
+        return self.key.bound_site
 
 
 class Round:
@@ -46,6 +57,7 @@ class Round:
         self.gpu_classes = snapshot.gpu_classes
         self.usages: dict[str, Usage] = {}
         self.shares: dict[str, FairShares] = {}
+        self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
         self._share()
 
     @cached_property
@@ -61,6 +73,7 @@ class Round:
         table, shapes = self.snapshot.table, self.snapshot.shapes
         index = shapes.indices(table.shape)
         columns = shapes.columns[:, index]
+        end, least = self._stays
         return Classes(
             position=self._positions(table.group),
             next=table.start.copy(),
@@ -76,7 +89,56 @@ class Round:
             minus_priority=table.turns[0],
             submitted=table.turns[1],
             job=table.turns[2],
+            alike=index if len(table.stays) < 2 else _numbered(index, table.stay),
+            end=end[table.stay],
+            least=least[table.stay],
         )
+
+    @cached_property
+    def lending(self) -> Lending:
+        """The terms on which nodes are lent, as the compiled loop takes them."""
+        snapshot = self.snapshot
+        terms, venues = snapshot.terms, snapshot.table.venues
+        lets = [[each.lets_in(venue.sector, venue.clearance.data_class) for each in terms] for venue in venues]
+        lowest = np.iinfo(np.int64).min
+        return Lending(
+            now=snapshot.lent_at_ms,
+            lets=np.array(lets, np.bool_).reshape(len(venues), len(terms)),
+            floor=np.array(
+                [lowest if each.priority_floor is None else each.priority_floor for each in terms], np.int64
+            ),
+            hold=np.array([each.hold_ms for each in terms], np.int64),
+            firm_terms=np.array([each.firm for each in terms], np.bool_),
+        )
+
+    def usable(self, number: int, key: ClassKey, priority: int) -> BoolArray | None:
+        """The nodes of a pool that are well and lent to jobs of a class for as long as they need them; None: all of them.
+
+        ``Snapshot.may_use`` says the same of one node.
+        """
+        pool = self.site_pools[number]
+        if pool.pool.terms is None or pool.pool.until_ms is None:
+            return pool.well
+        kept = (number, key, priority)
+        if kept not in self._usable:
+            found = self._lent_for(pool.pool.terms, pool.pool.until_ms, key, priority)
+            self._usable[kept] = found if pool.well is None else found & pool.well
+        return self._usable[kept]
+
+    def _lent_for(self, terms: IntArray, until: IntArray, key: ClassKey, priority: int) -> BoolArray:
+        snapshot, shape, now_ms = self.snapshot, self.snapshot.shapes[key.shape], self.snapshot.lent_at_ms
+        sector = snapshot.groups[key.group].sector
+        lets = [
+            each.lets_in(sector, shape.data_class) and each.serves(priority) and (shape.preemptible or each.firm)
+            for each in snapshot.terms
+        ]
+        end_ms = NEVER_MS if key.stay.walltime_ms is None else now_ms + key.stay.walltime_ms
+        lasts = until >= np.int64(end_ms)
+        if shape.preemptible and key.stay.save_ms is not None:
+            least_ms = key.stay.save_ms + snapshot.preemption.minimum_run_ms
+            lasts |= until - now_ms >= np.maximum(self.lending.hold, least_ms)[terms]
+        found: BoolArray = np.array(lets, np.bool_)[terms] & lasts
+        return found
 
     @cached_property
     def choices(self) -> IntArray:
@@ -105,26 +167,24 @@ class Round:
 
     def open_pools(self, venue: Venue) -> dict[str, tuple[int, ...]]:
         """Where jobs of a venue may start now, by GPU class; pools by site name."""
-        clearance, bound_site = venue
-        snapshot = self.snapshot
+        snapshot, bound_site = self.snapshot, venue.bound_site
         found: defaultdict[str, list[int]] = defaultdict(list)
         for number, pool in self._pools_by_name:
             site = snapshot.sites[pool.site]
             if bound_site not in (None, pool.site) or not takes_work(site):
                 continue
-            if snapshot.rule_against(clearance, site) is None:
+            if snapshot.rule_against(venue.clearance, site) is None:
                 found[pool.gpu_class].append(number)
         return {gpu_class: tuple(pools) for gpu_class, pools in found.items()}
 
     def queue(self, row: int) -> Queue:
         """A row as verdicts speak of it."""
         snapshot, table = self.snapshot, self.snapshot.table
-        group, shape_id, bound_site = table.key(row)
-        shape = snapshot.shapes[shape_id]
+        key = table.key(row)
+        shape = snapshot.shapes[key.shape]
         return Queue(
-            group=group,
-            shape_id=shape_id,
-            bound_site=bound_site,
+            key=key,
+            priority=-int(self.classes.minus_priority[self.classes.next[row]]),
             shape=shape,
             request=Request.of(shape),
             candidates=snapshot.candidates(shape),
@@ -136,6 +196,15 @@ class Round:
     def _pools_by_name(self) -> Sequence[tuple[int, SitePool]]:
         sites = self.snapshot.sites
         return sorted(enumerate(self.site_pools), key=lambda each: sites[each[1].site].name)
+
+    @cached_property
+    def _stays(self) -> tuple[IntArray, IntArray]:
+        """By number of the stay: when such a gang is over, and for how long it has to be left where it can save its state."""
+        snapshot = self.snapshot
+        stays, run_ms = snapshot.table.stays, snapshot.preemption.minimum_run_ms
+        end = [NEVER_MS if each.walltime_ms is None else snapshot.lent_at_ms + each.walltime_ms for each in stays]
+        least = [-1 if each.save_ms is None else each.save_ms + run_ms for each in stays]
+        return np.array(end, np.int64), np.array(least, np.int64)
 
     @cached_property
     def _workers_max(self) -> int:
@@ -168,3 +237,9 @@ class Round:
             )
             self.usages[gpu_class] = Usage(tree, capacity, own)
             self.shares[gpu_class] = fair_share(tree, own + asked.astype(np.int64), capacity)
+
+
+def _numbered(one: IntArray, other: IntArray) -> IntArray:
+    """The same number for the same pair."""
+    found: IntArray = np.unique(np.stack((one, other)), axis=1, return_inverse=True)[1].ravel().astype(np.int64)
+    return found

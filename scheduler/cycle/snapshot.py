@@ -6,19 +6,21 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 from quota.tree import QuotaTree
-from scheduler.cycle.facts import DEFAULT_PREEMPTION, Earmarked, GroupFacts, LiveRun, PreemptionRules
+from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.shape_table import ShapeTable
-from scheduler.cycle.waiting import WaitingClass, WaitingTable
+from scheduler.cycle.stay import PLAIN, Terms, may_stay
+from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
 from scheduler.model.shape import Shape
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
-from scheduler.placement.pool import IntArray, Pool
+from scheduler.placement.pool import BoolArray, IntArray, Pool
 
 
 @dataclass(frozen=True, slots=True)
 class SitePool:
-    """Nodes of one class at one site: what is free on them, and their ids in the pool's order.
+    """Nodes of one class at one site: what is free on them, and their ids in the pool's order. Those that the site does not
+    lend now have nothing free.
 
     ``soon`` (amount, node) is what will be free of GPUs, CPUs and memory (MiB) once the runs that are leaving are gone.
     """
@@ -27,8 +29,9 @@ class SitePool:
     gpu_class: str
     node_ids: tuple[NodeId, ...]
     pool: Pool
-    gpus: int  #: of healthy nodes, free or not
+    gpus: int  #: of healthy nodes that are lent, free or not
     soon: IntArray
+    well: BoolArray | None = None  #: which nodes are healthy; None: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,9 @@ class Snapshot:
     displaceable_use: Mapping[str, Mapping[tuple[GroupId, int], int]] = field(default_factory=dict)
     earmarks: Mapping[JobId, Earmarked] = field(default_factory=dict)
     preemption: PreemptionRules = DEFAULT_PREEMPTION
+    #: the terms on which nodes are lent, by number, as of a moment
+    terms: tuple[Terms, ...] = (PLAIN,)
+    lent_at_ms: int = 0
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
 
@@ -75,9 +81,30 @@ class Snapshot:
         """The classes a shape may run on, in its order of preference; without one, those that sites have, by name."""
         return shape.gpu_classes or self.offered_classes
 
+    def venue(self, key: ClassKey) -> Venue:
+        """Who may serve a class."""
+        group = self.groups[key.group]
+        return Venue(clearance_of(group, self.shapes[key.shape]), group.sector, key.bound_site)
+
     def clearance(self, group: GroupId, shape: Shape) -> Clearance:
         """Whose data a job of ``group`` carries."""
         return clearance_of(self.groups[group], shape)
+
+    def may_use(self, pool: SitePool, at: int, key: ClassKey, priority: int) -> bool:
+        """Whether a node of a pool, by index, is lent to jobs of a class with such a priority for as long as they need it."""
+        if pool.pool.terms is None or pool.pool.until_ms is None:
+            return True
+        shape, terms = self.shapes[key.shape], self.terms[int(pool.pool.terms[at])]
+        if not terms.lets_in(self.groups[key.group].sector, shape.data_class) or not terms.serves(priority):
+            return False
+        return may_stay(
+            terms,
+            int(pool.pool.until_ms[at]),
+            key.stay,
+            preemptible=shape.preemptible,
+            now_ms=self.lent_at_ms,
+            minimum_run_ms=self.preemption.minimum_run_ms,
+        )
 
     def rule_against(self, clearance: Clearance, site: Site) -> str | None:
         """The rule by which ``site`` may not serve ``clearance``; None where it may."""

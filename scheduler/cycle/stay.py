@@ -1,137 +1,93 @@
-"""Law 5 where a run would start: may it stay on these nodes as long as it needs them?
+"""Law 5 where a run would start: may it stay on a node as long as it needs it, and does the node's lender let it in?
 
-* A run that can neither finish nor checkpoint before a known drop is not placed there.
-* One that can checkpoint is placed before a drop only when it has the offers' minimum hold and the time to save its state.
+* A run that can neither finish nor checkpoint before its node is taken back is not placed there.
+* One that can checkpoint is placed before that only when it has the offer's minimum hold, and its minimum run time with
+  the time to save its state.
 * Non-preemptible work starts on firm nodes only: no notice of a recall, no window that ends, and nothing else that is
   known to take them before the run is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import NamedTuple
 
-from scheduler.cycle.capacity import Drop, EffectiveCapacity
-from scheduler.cycle.step_function import StepFunction
+from scheduler.model.offer import Offer, Sector
+from scheduler.model.shape import DataClass
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stay:
-    """What a run asks for: ``nodes`` nodes from ``now_ms`` until before ``end_ms`` (None: nobody knows).
-
-    The caller chooses which end counts. For a run that is not preemptible only the walltime's will do, since a
-    prediction kills nothing. ``checkpoint_ms`` is how long it takes to save its state; None: it cannot.
-    """
-
-    nodes: int
-    now_ms: int
-    end_ms: int | None
-    checkpoint_ms: int | None
-    preemptible: bool
+#: Where nothing is known to take a node, and when a run without a walltime ends.
+NEVER_MS = 1 << 62
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+#: Walltimes up to so long are told apart by so much: by the minute in the first hour, then more coarsely.
+_GRAINS = (
+    (_HOUR_MS, _MINUTE_MS),
+    (6 * _HOUR_MS, 5 * _MINUTE_MS),
+    (24 * _HOUR_MS, 15 * _MINUTE_MS),
+    (NEVER_MS, _HOUR_MS),
+)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Room:
-    """What others leave of a capacity: ``free`` of its nodes, and ``firm`` of its firm ones, less non-preemptible runs.
+class Stay(NamedTuple):
+    """How long jobs of a class want a node. ``walltime_ms`` None: for ever. ``save_ms``: to save their state; None: cannot."""
 
-    Which others count is the caller's choice: those that have to stay. It may be negative.
-    """
+    walltime_ms: int | None = None
+    save_ms: int | None = None
 
-    free: StepFunction
-    firm: StepFunction
+    @staticmethod
+    def of(walltime_ms: int | None, save_ms: int | None) -> Stay:
+        """With the walltime rounded up, so that jobs of about the same length are one class."""
+        if walltime_ms is None:
+            return Stay(None, save_ms)
+        grain_ms = next(grain for below, grain in _GRAINS if walltime_ms <= below)
+        return Stay(-(-walltime_ms // grain_ms) * grain_ms, save_ms)
 
 
-class BlockedCause(StrEnum):
-    """Why a run may not start on nodes."""
-
-    NOT_FREE = "not_free"  #: too few nodes now
-    NOT_FIRM = "not_firm"  #: not preemptible, and too few nodes are without recall and window now
-    DROP_BEFORE_END = "drop_before_end"  #: it can neither finish nor checkpoint before
-    DROP_TOO_SOON = "drop_too_soon"  #: it could checkpoint, but has less than the hold and the time to save
+#: Of a job that stays for ever and cannot save its state.
+ANY_STAY = Stay()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blocked:
-    """The answer "no". ``free`` nodes are there now, ``free_after`` from ``at_ms`` on, ``needed`` were asked for.
+class Terms:
+    """On which terms a node is lent. Empty sets let everybody in; ``priority_floor`` is the least priority served."""
 
-    ``least_ms`` is how long the run would have had to be left its nodes, where that decides. ``drop`` is the site's
-    drop at that moment; None where other work takes the nodes then.
-    """
+    sectors: frozenset[Sector] = frozenset()
+    data_classes: frozenset[DataClass] = frozenset()
+    priority_floor: int | None = None
+    hold_ms: int = 0
+    firm: bool = True
 
-    cause: BlockedCause
-    needed: int
-    free: int
-    free_after: int
-    now_ms: int
-    at_ms: int
-    least_ms: int | None = None
-    drop: Drop | None = None
+    @staticmethod
+    def of(offer: Offer, *, endless: bool) -> Terms:
+        """An offer's; ``endless``: its window never ends."""
+        return Terms(
+            sectors=frozenset(offer.sectors),
+            data_classes=frozenset(offer.data_classes),
+            priority_floor=offer.priority_floor,
+            hold_ms=offer.minimum_hold_seconds * 1000,
+            firm=endless and offer.notice_seconds is None,
+        )
 
-    @property
-    def numbers(self) -> Mapping[str, int | str | None]:
-        """What a verdict tells of it."""
-        return {
-            "needed": self.needed,
-            "free": self.free,
-            "free_after": self.free_after,
-            "at_ms": self.at_ms,
-            "seconds_left": (self.at_ms - self.now_ms) // 1000,
-            "seconds_least": None if self.least_ms is None else -(-self.least_ms // 1000),
-            "cause": None if self.drop is None else str(self.drop.cause),
-        }
+    def lets_in(self, sector: Sector | None, data_class: DataClass) -> bool:
+        """Whether work of a sector with data of a class is served, its priority apart."""
+        served = not self.sectors or sector in self.sectors
+        return served and (not self.data_classes or data_class in self.data_classes)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stays:
-    """The answer "yes". ``leaves_ms`` is when it has to have saved its state and gone; None: it ends before any drop."""
-
-    leaves_ms: int | None
+    def serves(self, priority: int) -> bool:
+        """Whether work of a priority is."""
+        return self.priority_floor is None or priority >= self.priority_floor
 
 
-def may_run(capacity: EffectiveCapacity, stay: Stay, room: Room | None = None) -> Stays | Blocked:
-    """Whether law 5 lets the run start now. Without ``room`` the nodes are taken to be empty."""
-    room = room or Room(capacity.nodes, capacity.firm)
-    if room.free.at(stay.now_ms) < stay.nodes:
-        return _blocked(capacity, stay, room.free, BlockedCause.NOT_FREE, stay.now_ms)
-    if not stay.preemptible:
-        if room.firm.at(stay.now_ms) < stay.nodes:
-            return _blocked(capacity, stay, room.firm, BlockedCause.NOT_FIRM, stay.now_ms)
-        at_ms = _first_drop(stay, room.firm)
-        if at_ms is not None:
-            return _blocked(capacity, stay, room.firm, BlockedCause.DROP_BEFORE_END, at_ms)
-    at_ms = _first_drop(stay, room.free)
-    if at_ms is None:
-        return Stays(leaves_ms=None)
-    if not stay.preemptible or stay.checkpoint_ms is None:
-        return _blocked(capacity, stay, room.free, BlockedCause.DROP_BEFORE_END, at_ms)
-    least_ms = max(stay.checkpoint_ms, capacity.minimum_hold_ms(stay.now_ms))
-    if at_ms - stay.now_ms < least_ms:
-        return _blocked(capacity, stay, room.free, BlockedCause.DROP_TOO_SOON, at_ms, least_ms)
-    return Stays(leaves_ms=at_ms)
+#: A node at a site that lends all it has, as its owner's default.
+PLAIN = Terms()
 
 
-def _first_drop(stay: Stay, nodes: StepFunction) -> int | None:
-    """When the run would lose its nodes before its end."""
-    at_ms = nodes.first_below(stay.nodes, stay.now_ms)
-    return None if at_ms is None or (stay.end_ms is not None and stay.end_ms <= at_ms) else at_ms
-
-
-def _blocked(
-    capacity: EffectiveCapacity,
-    stay: Stay,
-    nodes: StepFunction,
-    cause: BlockedCause,
-    at_ms: int,
-    least_ms: int | None = None,
-) -> Blocked:
-    return Blocked(
-        cause=cause,
-        needed=stay.nodes,
-        free=nodes.at(stay.now_ms),
-        free_after=nodes.at(at_ms),
-        now_ms=stay.now_ms,
-        at_ms=at_ms,
-        least_ms=least_ms,
-        drop=capacity.drop_at(at_ms),
-    )
+def may_stay(terms: Terms, until_ms: int, stay: Stay, *, preemptible: bool, now_ms: int, minimum_run_ms: int) -> bool:
+    """Whether law 5 lets a run of such a stay start at ``now_ms`` on a node that is lent until before ``until_ms``."""
+    end_ms = NEVER_MS if stay.walltime_ms is None else now_ms + stay.walltime_ms
+    if not preemptible and not terms.firm:
+        return False
+    if end_ms <= until_ms:
+        return True
+    if not preemptible or stay.save_ms is None:
+        return False
+    return until_ms - now_ms >= max(stay.save_ms + minimum_run_ms, terms.hold_ms)

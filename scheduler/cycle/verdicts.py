@@ -9,21 +9,26 @@ from typing import overload
 import numpy as np
 
 from scheduler.cycle.explain import explain
+from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.round import Round
-from scheduler.cycle.waiting import ClassKey
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.reason import ReasonCode
 from scheduler.placement.pool import IntArray
 
 
 class Verdicts(Sequence[Verdict]):
-    """One verdict a class, by group, shape and bound site. A million waiting jobs cost a round nothing until one asks."""
+    """One verdict a class, by group, shape, bound site and stay. A million waiting jobs cost a round nothing until one asks."""
 
     def __init__(self, round_: Round) -> None:
         self._round = round_
         table, classes = round_.snapshot.table, round_.classes
         rows = np.flatnonzero(classes.next < classes.stop)
-        self._rows = rows[np.lexsort((table.bound_site[rows], table.shape[rows], table.group[rows]))]
+        walltimes = np.array([each.walltime_ms or NEVER_MS for each in table.stays], np.int64)
+        saves = np.array([-1 if each.save_ms is None else each.save_ms for each in table.stays], np.int64)
+        stay = table.stay[rows]
+        order = (saves[stay], walltimes[stay], table.bound_site[rows], table.shape[rows], table.group[rows])
+        self._rows = rows[np.lexsort(order)]
 
     def __len__(self) -> int:
         return len(self._rows)

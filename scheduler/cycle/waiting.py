@@ -4,32 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.facts import ClassKey, WaitingJob
+from scheduler.cycle.stay import Stay
 from scheduler.model.data_class import Clearance
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
+from scheduler.model.offer import Sector
 from scheduler.placement.pool import IntArray
 
 #: A waiting job as its class orders it: (-priority, submitted, id).
 Turn = tuple[int, int, JobId]
-#: (group, shape, bound site or None)
-ClassKey = tuple[GroupId, ShapeId, SiteId | None]
-#: Who may serve a class: whose data it carries, and the site that holds its checkpoint.
-Venue = tuple[Clearance, SiteId | None]
 #: Stands in ``WaitingTable.turns`` where a job has no walltime.
 NO_WALLTIME = -1
 
 
+class Venue(NamedTuple):
+    """Who may serve a class: whose data it carries, of which sector, and the site that holds its checkpoint."""
+
+    clearance: Clearance
+    sector: Sector | None
+    bound_site: SiteId | None
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingClass:
-    """Jobs of one group and shape that may start at the same sites, the first in front."""
+    """Jobs of one group and shape that may start at the same sites and stay as long, the first in front."""
 
-    group: GroupId
-    shape: ShapeId
-    bound_site: SiteId | None
+    key: ClassKey
     turns: tuple[Turn, ...]
+
+    @property
+    def group(self) -> GroupId:
+        """Whose jobs they are."""
+        return self.key.group
+
+    @property
+    def shape(self) -> ShapeId:
+        """What each asks for."""
+        return self.key.shape
+
+    @property
+    def bound_site(self) -> SiteId | None:
+        """The site that holds their checkpoints."""
+        return self.key.bound_site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,17 +58,19 @@ class WaitingTable:
 
     ``start`` and ``stop`` bound a class's jobs in ``turns``, (4, job): minus priority, submitted, id, walltime (ms, or
     ``NO_WALLTIME``); sorted inside a class.
-    ``bound_site`` is 0 where there is none; ``venue`` counts in ``venues``.
+    ``bound_site`` is 0 where there is none; ``stay`` counts in ``stays``, ``venue`` in ``venues``.
     """
 
     group: IntArray
     shape: IntArray
     bound_site: IntArray
+    stay: IntArray
     venue: IntArray
     start: IntArray
     stop: IntArray
     turns: IntArray
     venues: tuple[Venue, ...]
+    stays: tuple[Stay, ...]
 
     @property
     def rows(self) -> IntArray:
@@ -56,9 +78,14 @@ class WaitingTable:
         return np.flatnonzero(self.start < self.stop)
 
     def key(self, row: int) -> ClassKey:
-        """Group, shape and bound site of a row."""
+        """What the jobs of a row have in common."""
         bound = int(self.bound_site[row])
-        return GroupId(int(self.group[row])), ShapeId(int(self.shape[row])), SiteId(bound) if bound else None
+        return ClassKey(
+            GroupId(int(self.group[row])),
+            ShapeId(int(self.shape[row])),
+            SiteId(bound) if bound else None,
+            self.stays[int(self.stay[row])],
+        )
 
     def head(self, row: int, number: int = 0) -> Turn:
         """The first job of a class, or the one ``number`` behind it."""
@@ -68,7 +95,7 @@ class WaitingTable:
     def class_at(self, row: int) -> WaitingClass:
         """A row as an object, with all its jobs."""
         columns = self.turns[:3, self.start[row] : self.stop[row]].tolist()
-        return WaitingClass(*self.key(row), turns=tuple((a, b, JobId(c)) for a, b, c in zip(*columns, strict=True)))
+        return WaitingClass(self.key(row), turns=tuple((a, b, JobId(c)) for a, b, c in zip(*columns, strict=True)))
 
     def classes(self) -> Iterator[WaitingClass]:
         """Every class in which jobs wait."""
@@ -77,7 +104,7 @@ class WaitingTable:
     def jobs(self) -> Iterator[WaitingJob]:
         """Every waiting job as a fact."""
         for row in self.rows.tolist():
-            group, shape, bound_site = self.key(row)
+            group, shape, bound_site, stay = self.key(row)
             for turn in self.turns[:, self.start[row] : self.stop[row]].T.tolist():
                 minus_priority, submitted_ms, job, walltime_ms = turn
                 yield WaitingJob(
@@ -88,28 +115,32 @@ class WaitingTable:
                     submitted_ms=submitted_ms,
                     bound_site=bound_site,
                     walltime_ms=None if walltime_ms == NO_WALLTIME else walltime_ms,
+                    save_ms=stay.save_ms,
                 )
 
     def row_of(self, key: ClassKey) -> int | None:
         """The row of a class in which jobs wait."""
-        group, shape, bound = key
-        same = (self.group == group) & (self.shape == shape) & (self.bound_site == (bound or 0))
+        if key.stay not in self.stays:
+            return None
+        same = (self.group == key.group) & (self.shape == key.shape) & (self.bound_site == (key.bound_site or 0))
+        same &= self.stay == self.stays.index(key.stay)
         found = np.flatnonzero(same & (self.start < self.stop))
         return int(found[0]) if len(found) else None
 
-    def adding(self, key: ClassKey, clearance: Clearance, turn: Turn) -> WaitingTable:
+    def adding(self, key: ClassKey, venue: Venue, turn: Turn) -> WaitingTable:
         """The table with a class of one more job, in the last row."""
-        group, shape, bound = key
-        venue, count = (clearance, bound), self.turns.shape[1]
-        known = venue in self.venues
+        count = self.turns.shape[1]
+        venues = self.venues if venue in self.venues else (*self.venues, venue)
+        stays = self.stays if key.stay in self.stays else (*self.stays, key.stay)
         values = {
-            "group": group,
-            "shape": shape,
-            "bound_site": bound or 0,
-            "venue": self.venues.index(venue) if known else len(self.venues),
+            "group": key.group,
+            "shape": key.shape,
+            "bound_site": key.bound_site or 0,
+            "stay": stays.index(key.stay),
+            "venue": venues.index(venue),
             "start": count,
             "stop": count + 1,
         }
         columns = {name: np.append(getattr(self, name), value) for name, value in values.items()}
         turns = np.concatenate([self.turns, np.array([(*turn, NO_WALLTIME)], np.int64).T], axis=1)
-        return replace(self, turns=turns, venues=self.venues if known else (*self.venues, venue), **columns)
+        return replace(self, turns=turns, venues=venues, stays=stays, **columns)

@@ -15,6 +15,11 @@ ETA_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "추정: 다음 라운드에서 시작합니다.",
         "An estimate: it starts in the next round.",
     ),
+    _C.ETA_BY_LENDING: (
+        _K.WAITING,
+        "추정: 그때부터 사이트가 노드를 더 빌려주며, 새 작업이 들어오지 않는다고 가정합니다.",
+        "An estimate: from then on a site lends more nodes, if nothing new comes.",
+    ),
     _C.ETA_BY_WALLTIMES: (
         _K.WAITING,
         "추정: 그 전에 끝나는 실행 {runs}개의 walltime에 따른 것이며, 새 작업이 들어오지 않는다고 가정합니다.",

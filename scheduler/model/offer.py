@@ -48,6 +48,21 @@ class OfferState(StrEnum):
     CLOSED = "closed"
 
 
+class LendingAction(StrEnum):
+    """What ends an offer, and what ends a recall or a reservation."""
+
+    CLOSE = "close"
+    WITHDRAW = "withdraw"
+
+
+class LendingEnd(StrEnum):
+    """How offers, recalls and reservations stand that nobody can end any more, or not again."""
+
+    CLOSING = "closing"  #: closed, and its notice is not over
+    WITHDRAWN = "withdrawn"
+    OVER = "over"  #: by its own time
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Borrower:
     """Who would run on lent nodes: all that an offer looks at. ``groups`` are the group and those above it."""

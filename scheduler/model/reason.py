@@ -52,6 +52,11 @@ class ReasonCode(StrEnum):
     OUTPUTS_NOT_FOUND = "OutputsNotFound"
     TOKEN_NOT_FOUND = "TokenNotFound"
     CONTENT_NOT_FOUND = "ContentNotFound"
+    OFFER_NOT_FOUND = "OfferNotFound"
+    RECALL_NOT_FOUND = "RecallNotFound"
+    RESERVATION_NOT_FOUND = "ReservationNotFound"
+    NODE_NOT_FOUND = "NodeNotFound"
+    FIRST_OFFER_ENDS_RUNS = "FirstOfferEndsRuns"  #: it would leave nodes unlent on which runs go on
     ROUTE_NOT_FOUND = "RouteNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     # conflicts
@@ -83,10 +88,17 @@ class ReasonCode(StrEnum):
     SECTOR_DIFFERS = "SectorDiffers"  #: from the parent's
     TREE_TOO_DEEP = "TreeTooDeep"
     GROUP_CYCLE = "GroupCycle"
+    # refused by what a site lends
+    NOTHING_TO_RECALL = "NothingToRecall"  #: no offer with a notice lends at the deadline
+    FEWER_LENT = "FewerLent"  #: than are recalled
+    RECALL_TOO_SOON = "RecallTooSoon"  #: for the offers' notice and minimum hold
+    FEWER_NODES = "FewerNodes"  #: than should be reserved
     # why a job waits
     NOT_YET_EVALUATED = "NotYetEvaluated"
     HELD_BY_OWNER = "HeldByOwner"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    NOT_LENT_TO = "NotLentTo"  #: enough is free, but offers serve other sectors, data classes or priorities
+    LENT_TOO_SHORT = "LentTooShort"  #: enough is free, but taken back before the job could be done or save its state
     WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
     WAITING_FOR_QUOTA = "WaitingForQuota"
     WAITING_FOR_BORROWING = "WaitingForBorrowing"
@@ -106,6 +118,7 @@ class ReasonCode(StrEnum):
     # when a waiting job would start, and on what grounds that is known or not
     ETA_NEXT_ROUND = "EtaNextRound"
     ETA_BY_WALLTIMES = "EtaByWalltimes"
+    ETA_BY_LENDING = "EtaByLending"  #: a site lends more from then on
     ETA_BEYOND_FORECAST = "EtaBeyondForecast"
     ETA_WITHOUT_WALLTIME = "EtaWithoutWalltime"  #: runs that end at no known time are in its way
     ETA_NOT_AS_THINGS_ARE = "EtaNotAsThingsAre"  #: it would not start on an empty federation either

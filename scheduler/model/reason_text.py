@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.model.eta_text import ETA_TEXTS
+from scheduler.model.lending_text import LENDING_TEXTS
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
 from scheduler.model.words import Language, WordKind, word
 
@@ -262,6 +263,19 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "GPU {asked}장이 필요한데 {free}장이 비어 있습니다.",
         "It needs {asked} GPUs and {free} are free.",
     ),
+    _C.NOT_LENT_TO: (
+        _K.WAITING,
+        "{site}의 {gpu_class}은(는) 비어 있지만, 이 작업의 부문·데이터 등급·우선순위 또는 선점 불가 작업에는 빌려주지 않습니다.",
+        "{site} has {gpu_class} free, but does not lend it to this job's sector, data class or priority, or not to work "
+        "that cannot be preempted.",
+    ),
+    _C.LENT_TOO_SHORT: (
+        _K.WAITING,
+        "{site}의 {gpu_class}은(는) 비어 있지만 앞으로 {seconds_left}초 동안만 빌려줍니다. "
+        "그 안에 끝나는 walltime이나 체크포인트를 적으면 시작할 수 있습니다.",
+        "{site} has {gpu_class} free, but lends it for another {seconds_left} s only: a walltime that ends before, or a "
+        "checkpoint, lets the job start.",
+    ),
     _C.WAITING_FOR_NODES: (
         _K.WAITING,
         "빈 GPU는 {free}장이지만 작업자 {workers}개(각 {gpus_per_worker}장)를 한 번에 놓을 자리가 없습니다. "
@@ -366,6 +380,7 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}. {message}).",
     ),
     **ETA_TEXTS,
+    **LENDING_TEXTS,
 }
 
 

@@ -10,7 +10,7 @@ from scheduler.model.ids import GroupId, NodeId, SiteId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """A lender asks for ``nodes`` of what is lent of a class. From ``by_ms`` on no run is left on them.
+    """A lender asks for ``nodes`` of what is lent of a class. From ``by_ms`` on no run is left on them, ``node_ids``.
 
     ``until_ms`` is when they are lent again; None: when the recall is withdrawn.
     """
@@ -21,6 +21,7 @@ class Recall:
     by_ms: int
     asked_ms: int
     until_ms: int | None = None
+    node_ids: frozenset[NodeId] = frozenset()
 
     def __post_init__(self) -> None:
         """Raise InvariantBroken for what is no recall."""

@@ -43,6 +43,11 @@ WORDS: Mapping[WordKind, Words] = {
         "cordoned": ("신규 중단", "cordoned"),
         "draining": ("비우는 중", "draining"),
         "stopped": ("정지", "stopped"),
+        "open": ("열림", "open"),
+        "closing": ("닫는 중", "closing"),
+        "closed": ("닫힘", "closed"),
+        "withdrawn": ("철회됨", "withdrawn"),
+        "over": ("기간 끝남", "over"),
     },
     WordKind.CAUSE: {
         "exited": ("명령 종료", "the command ended"),
@@ -68,6 +73,8 @@ WORDS: Mapping[WordKind, Words] = {
         "hold": ("보류", "hold"),
         "release": ("보류 해제", "release"),
         "requeue": ("다시 대기열로", "requeue"),
+        "close": ("닫기", "close"),
+        "withdraw": ("철회", "withdraw"),
     },
     WordKind.RULE: {
         "csap": ("CSAP 등급", "the CSAP grade"),

@@ -13,7 +13,8 @@ class Nodes(NamedTuple):
 
     ``first`` (pool + 1) is where a pool's nodes begin. ``count`` and ``hint`` are (pool, free GPUs). ``domain`` is
     (level, node): numbers that run over levels, pools, and a pool's domains by name; ``domains_of`` (level, pool + 1) is
-    where a pool's begin, ``members`` holds each domain's nodes from ``member_first`` (domain + 1) on.
+    where a pool's begin, ``members`` holds each domain's nodes from ``member_first`` (domain + 1) on. ``terms`` numbers
+    the terms on which a node is lent, ``until`` (ms) is when it is taken back; in a ``plain`` pool everybody has all for ever.
     """
 
     first: Any
@@ -28,6 +29,39 @@ class Nodes(NamedTuple):
     member_first: Any
     members: Any
     domain_free: Any
+    terms: Any
+    until: Any
+    plain: Any
+
+
+class Need(NamedTuple):
+    """What one gang needs of its nodes besides room; see ``cycle.stay``, which says the same for one node.
+
+    ``lets``, ``floor``, ``hold`` and ``firm_terms`` are by number of the terms: whether they let its group and data in, the
+    least priority, the hold (ms), and whether they suit ``firm`` work. ``end`` is when the gang is over, ``least`` for how long
+    it has to be left where it can save its state, -1 where it cannot (ms). Without ``checks`` it takes any node.
+    """
+
+    checks: Any
+    firm: Any
+    priority: Any
+    now: Any
+    end: Any
+    least: Any
+    lets: Any
+    floor: Any
+    hold: Any
+    firm_terms: Any
+
+
+class Lending(NamedTuple):
+    """The parts of ``Need`` that a round's gangs have in common; ``lets`` is (venue, terms)."""
+
+    now: Any
+    lets: Any
+    floor: Any
+    hold: Any
+    firm_terms: Any
 
 
 class Quotas(NamedTuple):
@@ -48,7 +82,8 @@ class Classes(NamedTuple):
     """Classes of waiting jobs by row. ``next`` is the first job of each that has not started; it is moved on.
 
     Jobs stand in (minus priority, submitted, id), sorted inside a class from ``next`` to ``stop``. ``level`` is the preferred
-    one, ``firm`` work cannot be preempted, ``venue`` names the pools where it may start, ``shape`` equal requests.
+    one, ``firm`` work cannot be preempted, ``venue`` names the pools where it may start, ``shape`` equal requests, ``alike``
+    requests that are equal in how long they stay, too. ``end`` and ``least`` are as in ``Need``.
     """
 
     position: Any
@@ -65,6 +100,9 @@ class Classes(NamedTuple):
     minus_priority: Any
     submitted: Any
     job: Any
+    alike: Any
+    end: Any
+    least: Any
 
 
 class Starts(NamedTuple):

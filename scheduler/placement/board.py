@@ -16,8 +16,8 @@ import numpy as np
 
 from scheduler.model.shape import Topology
 from scheduler.placement import kernel
-from scheduler.placement.arrays import DOMAIN_LEVELS, HALL, LEAF, NODE, SITE, SPINE, Nodes, Starts
-from scheduler.placement.pool import IntArray, Pool
+from scheduler.placement.arrays import DOMAIN_LEVELS, HALL, LEAF, NODE, SITE, SPINE, Need, Nodes, Starts
+from scheduler.placement.pool import BoolArray, IntArray, Pool
 from scheduler.placement.request import Placement, Request
 
 LEVEL_NUMBERS = {
@@ -37,30 +37,38 @@ class Board:
         self.pools = tuple(pools)
         self.nodes = _nodes_of(self.pools)
 
-    def free_gpus(self, pool: int) -> int:
-        """Free GPUs of a pool."""
-        return int(self.nodes.pool_free[pool])
+    def free_gpus(self, pool: int, usable: BoolArray | None = None) -> int:
+        """Free GPUs of a pool, on its ``usable`` nodes (None: all)."""
+        if usable is None:
+            return int(self.nodes.pool_free[pool])
+        return int(self.nodes.gpus[self.nodes.first[pool] : self.nodes.first[pool + 1]][usable].sum())
+
+    def free_nodes(self, pool: int) -> BoolArray:
+        """Which nodes of a pool have a free GPU."""
+        free: BoolArray = self.nodes.gpus[self.nodes.first[pool] : self.nodes.first[pool + 1]] > 0
+        return free
 
     def free_of(self, pool: int, index: int) -> tuple[int, int, int]:
         """Free GPUs, CPUs and memory (MiB) of one node, by its index in the pool."""
         at = int(self.nodes.first[pool]) + index
         return int(self.nodes.gpus[at]), int(self.nodes.cpus[at]), int(self.nodes.memory[at])
 
-    def workers_max(self, pool: int, request: Request) -> int:
-        """How many workers like the request's would fit in a pool now."""
+    def workers_max(self, pool: int, request: Request, usable: BoolArray | None = None) -> int:
+        """How many workers like the request's would fit in a pool now, on its ``usable`` nodes (None: all)."""
         here = slice(self.nodes.first[pool], self.nodes.first[pool + 1])
         room = self.nodes.gpus[here] // request.gpus
         if request.cpus:
             room = np.minimum(room, self.nodes.cpus[here] // request.cpus)
         if request.memory_mib:
             room = np.minimum(room, self.nodes.memory[here] // request.memory_mib)
-        return int(np.maximum(room, 0).sum())
+        room = np.maximum(room, 0)
+        return int(room.sum() if usable is None else room[usable].sum())
 
     def place(self, pool: int, request: Request, level: Topology) -> Placement | None:
         """Find nodes of a pool for the gang inside one domain of ``level``, or None. Takes nothing."""
         found = new_starts(1, request.workers)
         asked = (request.workers, request.gpus, request.cpus, request.memory_mib)
-        parts = kernel.place(self.nodes, pool, LEVEL_NUMBERS[level], *asked, found)
+        parts = kernel.place(self.nodes, pool, LEVEL_NUMBERS[level], *asked, ANYTHING, found)
         if parts == 0:
             return None
         indices = found.node[:parts] - self.nodes.first[pool]
@@ -72,6 +80,21 @@ class Board:
             node = int(self.nodes.first[pool]) + index
             amounts = (workers * request.gpus, workers * request.cpus, workers * request.memory_mib)
             kernel.take(self.nodes, pool, node, *amounts)
+
+
+#: The need of a gang that takes any node.
+ANYTHING = Need(
+    checks=False,
+    firm=False,
+    priority=0,
+    now=0,
+    end=0,
+    least=-1,
+    lets=np.ones(1, np.bool_),
+    floor=np.zeros(1, np.int64),
+    hold=np.zeros(1, np.int64),
+    firm_terms=np.ones(1, np.bool_),
+)
 
 
 def new_starts(starts_max: int, parts_max: int) -> Starts:
@@ -109,6 +132,9 @@ def _nodes_of(pools: Sequence[Pool]) -> Nodes:
         member_first=_firsts(sizes.tolist()),
         members=members,
         domain_free=free.astype(np.int64),
+        terms=_joined([_given(pool.terms, pool) for pool in pools]),
+        until=_joined([_given(pool.until_ms, pool) for pool in pools]),
+        plain=np.array([pool.terms is None for pool in pools], np.bool_),
     )
 
 
@@ -116,6 +142,11 @@ def _firsts(sizes: Sequence[int]) -> IntArray:
     firsts = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=firsts[1:])
     return firsts
+
+
+def _given(column: IntArray | None, pool: Pool) -> IntArray:
+    """A column of a pool; where it has none nobody reads it."""
+    return np.zeros(len(pool.layout), np.int64) if column is None else column
 
 
 def _joined(arrays: Sequence[IntArray], shape: tuple[int, ...] = (0,)) -> IntArray:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from scheduler.placement.occupancy import NEVER, Occupancy
-from scheduler.placement.pool import IntArray
+from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
 from scheduler.placement.victims import cheapest_nodes
 
@@ -74,13 +74,19 @@ class Displaced:
         return self.cost, len(self.occupants)
 
 
-def displace(free: IntArray, request: Request, occupants: Sequence[Occupant], consent: Consent) -> Displaced | None:
+def displace(
+    free: IntArray,
+    request: Request,
+    occupants: Sequence[Occupant],
+    consent: Consent,
+    usable: BoolArray | None = None,
+) -> Displaced | None:
     """Choose whom to end so that ``request`` fits; None where that cannot be had.
 
     ``free`` (amount, node) is free GPUs, CPUs and memory of a pool's nodes. ``occupants`` are those that might be ended, the
-    first to go in front. ``consent`` is left as it was found.
+    first to go in front. ``consent`` is left as it was found. The gang goes to ``usable`` nodes alone (None: to any).
     """
-    room = _Room(free, request, consent)
+    room = _Room(free, request, consent, usable)
     ended: list[Occupant] = []
     for each in occupants:
         if room.fits:
@@ -95,7 +101,7 @@ def displace(free: IntArray, request: Request, occupants: Sequence[Occupant], co
     for each in ended:
         room.keep(each)
     if found is not None and found.cost and len(occupants) <= EXACT_RUNS_MAX:
-        exact = _exact(free, request, occupants)
+        exact = _exact(free, request, occupants, usable)
         if exact is not None and exact.rank < found.rank and room.takes(exact, occupants):
             return exact
     return found
@@ -104,11 +110,14 @@ def displace(free: IntArray, request: Request, occupants: Sequence[Occupant], co
 class _Room:
     """Workers of a gang that a pool has room for, as runs end."""
 
-    def __init__(self, free: IntArray, request: Request, consent: Consent) -> None:
+    def __init__(self, free: IntArray, request: Request, consent: Consent, usable: BoolArray | None) -> None:
         self._free, self._workers, self._consent = free.copy(), request.workers, consent
         self._asked = np.array([request.gpus, request.cpus, request.memory_mib])
         self._counted = self._asked > 0
         self._room = (self._free[self._counted] // self._asked[self._counted, None]).min(axis=0)
+        self._usable = usable
+        if usable is not None:
+            self._room *= usable
         self._sum = int(self._room.sum())
 
     @property
@@ -155,12 +164,16 @@ class _Room:
     def _change(self, occupant: Occupant, sign: int) -> None:
         for node, workers in occupant.parts:
             self._free[:, node] += sign * workers * np.array(occupant.amounts)
+            if self._usable is not None and not self._usable[node]:
+                continue
             room = int((self._free[self._counted, node] // self._asked[self._counted]).min())
             self._sum += room - int(self._room[node])
             self._room[node] = room
 
 
-def _exact(free: IntArray, request: Request, occupants: Sequence[Occupant]) -> Displaced | None:
+def _exact(
+    free: IntArray, request: Request, occupants: Sequence[Occupant], usable: BoolArray | None
+) -> Displaced | None:
     """The cheapest choice for workers that take whole nodes, by quotas unseen; None where they do not."""
     held = np.zeros(free.shape[1], np.int64)
     entries = [(number, node, workers) for number, each in enumerate(occupants) for node, workers in each.parts]
@@ -169,8 +182,9 @@ def _exact(free: IntArray, request: Request, occupants: Sequence[Occupant]) -> D
     total = free[0] + held
     if not len(total) or int(total.max()) != request.gpus:
         return None
-    # A node that keeps something that may not go, or is smaller, has no room for a worker whatever ends.
-    stuck = np.flatnonzero(total < request.gpus).tolist()
+    # A node that keeps something that may not go, is smaller or not usable, has no room for a worker whatever ends.
+    short = total < request.gpus if usable is None else (total < request.gpus) | ~usable
+    stuck = np.flatnonzero(short).tolist()
     rows = [*entries, *((len(occupants), node, 1) for node in stuck)]
     run, place, many = np.array(rows, np.int64).reshape(-1, 3).T
     nothing = np.zeros(len(occupants) + 1, np.int64)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from quota.compiled import compiled
-from scheduler.placement.arrays import DOMAIN_LEVELS, LEAF, NODE, SITE, Classes, Nodes, Quotas, Starts
+from scheduler.placement.arrays import DOMAIN_LEVELS, LEAF, NODE, SITE, Classes, Lending, Need, Nodes, Quotas, Starts
 
 
 @compiled
@@ -30,8 +30,20 @@ def room_on(nodes: Nodes, node: int, gpus: int, cpus: int, memory: int) -> int:
 
 
 @compiled
-def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int) -> int:
+def may_use(nodes: Nodes, node: int, need: Need) -> bool:
+    """Whether a node is lent to such a gang for long enough: ``cycle.stay`` for one node."""
+    terms, until = nodes.terms[node], nodes.until[node]
+    if not need.lets[terms] or need.priority < need.floor[terms] or (need.firm and not need.firm_terms[terms]):
+        return False
+    if need.end <= until:
+        return True
+    return bool(not need.firm and need.least >= 0 and until - need.now >= max(need.least, need.hold[terms]))
+
+
+@compiled
+def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int, need: Need) -> int:
     """The node with the fewest free GPUs that holds so much, ties by name; -1 for none."""
+    checks = need.checks and not nodes.plain[pool]
     for free in range(gpus, nodes.count.shape[1]):
         if nodes.count[pool, free] == 0:
             continue
@@ -42,7 +54,7 @@ def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int) -> int
             if not seen:
                 nodes.hint[pool, free] = node
                 seen = True
-            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory:
+            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory and (not checks or may_use(nodes, node, need)):
                 return node
             left -= 1
             if left == 0:
@@ -51,7 +63,9 @@ def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int) -> int
 
 
 @compiled
-def fill(nodes: Nodes, among: Any, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
+def fill(
+    nodes: Nodes, pool: int, among: Any, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
+) -> int:
     """Spread a gang over as few of ``among`` (indices, ascending) as can be; answer the parts, 0 where it does not fit.
 
     Most room first, ties by fewer free GPUs, then name; the last part goes to the fewest free GPUs that hold it.
@@ -59,9 +73,10 @@ def fill(nodes: Nodes, among: Any, workers: int, gpus: int, cpus: int, memory: i
     useful = np.empty(len(among), np.int64)
     rooms = np.empty(len(among), np.int64)
     found, most, in_all = 0, 0, 0
+    checks = need.checks and not nodes.plain[pool]
     for node in among:
         room = room_on(nodes, node, gpus, cpus, memory)
-        if room > 0:
+        if room > 0 and (not checks or may_use(nodes, node, need)):
             useful[found], rooms[found] = node, room
             found += 1
             most = max(most, room)
@@ -96,8 +111,11 @@ def fill(nodes: Nodes, among: Any, workers: int, gpus: int, cpus: int, memory: i
 
 
 @compiled
-def fill_singly(nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
+def fill_singly(
+    nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
+) -> int:
     """``fill`` a whole pool where no node has room for two: fewest free GPUs first, then by name."""
+    checks = need.checks and not nodes.plain[pool]
     at, parts = starts.size[1], 0
     for free in range(gpus, nodes.count.shape[1]):
         if nodes.count[pool, free] == 0:
@@ -110,7 +128,7 @@ def fill_singly(nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, mem
                 nodes.hint[pool, free] = node
                 seen = True
             left -= 1
-            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory:
+            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory and (not checks or may_use(nodes, node, need)):
                 starts.node[at + parts], starts.workers[at + parts] = node, 1
                 parts += 1
                 if parts == workers:
@@ -122,7 +140,7 @@ def fill_singly(nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, mem
 
 @compiled
 def fill_domain(
-    nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts
+    nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
 ) -> int:
     """``fill`` the domain of a level with the fewest free GPUs that holds the gang, ties by name."""
     lowest, highest = nodes.domains_of[level - LEAF, pool], nodes.domains_of[level - LEAF, pool + 1]
@@ -138,19 +156,21 @@ def fill_domain(
         if best < 0:
             return 0
         members = nodes.members[nodes.member_first[best] : nodes.member_first[best + 1]]
-        parts = fill(nodes, members, workers, gpus, cpus, memory, starts)
+        parts = fill(nodes, pool, members, workers, gpus, cpus, memory, need, starts)
         if parts > 0:
             return parts
         tried_free, tried = nodes.domain_free[best], best
 
 
 @compiled
-def place(nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, starts: Starts) -> int:
+def place(
+    nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
+) -> int:
     """Find nodes in one domain of ``level``: parts behind those in ``starts``, whose number is answered; 0 for none."""
     if nodes.pool_free[pool] < workers * gpus:
         return 0
     if workers == 1 or level == NODE:
-        node = best_node(nodes, pool, workers * gpus, workers * cpus, workers * memory)
+        node = best_node(nodes, pool, workers * gpus, workers * cpus, workers * memory, need)
         if node < 0:
             return 0
         starts.node[starts.size[1]], starts.workers[starts.size[1]] = node, workers
@@ -163,11 +183,11 @@ def place(nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: in
     if room < workers:
         return 0
     if level != SITE:
-        return fill_domain(nodes, pool, level, workers, gpus, cpus, memory, starts)
+        return fill_domain(nodes, pool, level, workers, gpus, cpus, memory, need, starts)
     if widest < 2 * gpus:
-        return fill_singly(nodes, pool, workers, gpus, cpus, memory, starts)
+        return fill_singly(nodes, pool, workers, gpus, cpus, memory, need, starts)
     among = np.arange(nodes.first[pool], nodes.first[pool + 1])
-    return fill(nodes, among, workers, gpus, cpus, memory, starts)
+    return fill(nodes, pool, among, workers, gpus, cpus, memory, need, starts)
 
 
 @compiled
@@ -268,19 +288,33 @@ def sink_group(keys: list[tuple[int, float, int, int]], heap: Any, size: int, at
 
 @compiled
 def start_head(
-    nodes: Nodes, quotas: Quotas, classes: Classes, row: int, pools: Any, failed: Any, starts: Starts
+    nodes: Nodes, quotas: Quotas, classes: Classes, lending: Lending, row: int, pools: Any, failed: Any, starts: Starts
 ) -> bool:
     """Start the first job of a class where quota and nodes allow it, at the tightest level that any pool has.
 
     ``pools`` are those of its venue by site name; of pools that hold it the one with the fewest free GPUs is taken.
-    ``failed`` keeps, by shape, the venue where it was tried in vain: a round only takes, so what failed stays failed.
+    ``failed`` (2, alike) keeps the venue and the priority with which such a gang was tried in vain: a round only takes, so
+    what failed stays failed, and a lower priority is let in nowhere else.
     """
     position, workers, gpus = classes.position[row], classes.workers[row], classes.gpus[row]
     cpus, memory, asked = classes.cpus[row], classes.memory[row], workers * gpus
     if classes.firm[row] and asked > quotas.guaranteed[position] - quotas.used[position]:
         return False
-    if asked > available(quotas, position) or failed[classes.shape[row]] == classes.venue[row]:
+    alike, venue, priority = classes.alike[row], classes.venue[row], -classes.minus_priority[classes.next[row]]
+    if asked > available(quotas, position) or (failed[0, alike] == venue and priority <= failed[1, alike]):
         return False
+    need = Need(
+        True,
+        classes.firm[row] != 0,
+        priority,
+        lending.now,
+        classes.end[row],
+        classes.least[row],
+        lending.lets[venue],
+        lending.floor,
+        lending.hold,
+        lending.firm_terms,
+    )
     order = np.empty(len(pools), np.int64)
     found = 0
     for pool in pools:
@@ -294,7 +328,7 @@ def start_head(
             found += 1
     for level in range(classes.level[row], SITE + 1):
         for pool in order[:found]:
-            parts = place(nodes, pool, level, workers, gpus, cpus, memory, starts)
+            parts = place(nodes, pool, level, workers, gpus, cpus, memory, need, starts)
             if parts == 0:
                 continue
             begin, end = starts.size[0], starts.size[1]
@@ -307,7 +341,7 @@ def start_head(
             starts.size[0], starts.size[1] = begin + 1, end + parts
             classes.next[row] += 1
             return True
-    failed[classes.shape[row]] = classes.venue[row]
+    failed[0, alike], failed[1, alike] = venue, priority
     return False
 
 
@@ -316,6 +350,7 @@ def hand_out(
     nodes: Nodes,
     quotas: Quotas,
     classes: Classes,
+    lending: Lending,
     rows: Any,
     venue_first: Any,
     venue_pools: Any,
@@ -358,7 +393,7 @@ def hand_out(
         row = heap_rows[first]
         venue = classes.venue[row]
         pools = venue_pools[venue_first[venue] : venue_first[venue + 1]]
-        started = start_head(nodes, quotas, classes, row, pools, failed, starts)
+        started = start_head(nodes, quotas, classes, lending, row, pools, failed, starts)
         if not started or classes.next[row] == classes.stop[row]:
             sizes[group] -= 1
             heap_rows[first] = heap_rows[first + sizes[group]]

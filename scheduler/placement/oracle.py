@@ -11,18 +11,19 @@ from scheduler.placement.request import LEVELS, Placement, Request
 
 @dataclass(slots=True)
 class FreeNode:
-    """What is free on a node; ``index`` is its rank by name."""
+    """What is free on a node; ``index`` is its rank by name. One that is not ``usable`` takes no worker."""
 
     index: int
     domain: tuple[str, ...]
     gpus: int
     cpus: int
     memory_mib: int
+    usable: bool = True
 
     def room(self, request: Request) -> int:
         """How many workers fit."""
         workers = 0
-        while (
+        while self.usable and (
             (workers + 1) * request.gpus <= self.gpus
             and (workers + 1) * request.cpus <= self.cpus
             and (workers + 1) * request.memory_mib <= self.memory_mib

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scheduler.placement.arrays import DOMAIN_LEVELS
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,12 +35,18 @@ class PoolLayout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
-    """A layout with what is free by node: GPUs, CPUs, memory (MiB), each (node,). Never changed once made."""
+    """A layout with what is free by node: GPUs, CPUs, memory (MiB), each (node,). Never changed once made.
+
+    ``terms`` numbers the terms on which each node is lent, ``until_ms`` is when it is taken back; both are None where
+    everybody has all of them for ever.
+    """
 
     layout: PoolLayout
     gpus: IntArray
     cpus: IntArray
     memory_mib: IntArray
+    terms: IntArray | None = None
+    until_ms: IntArray | None = None
 
     @property
     def free_gpus(self) -> int:

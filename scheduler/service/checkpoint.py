@@ -15,6 +15,11 @@ def checkpoint_of(job: JobRow) -> CheckpointSpec | None:
     return JobSpec.model_validate_json(job.spec).checkpoint if '"checkpoint"' in job.spec else None
 
 
+def save_ms_of(checkpoint: CheckpointSpec | None) -> int | None:
+    """What a job needs to save its state when it is told to stop: its grace; None where it keeps no checkpoint."""
+    return None if checkpoint is None else checkpoint.grace_seconds * 1000
+
+
 def bound_after(job: JobRow, site_id: int, checkpoint: CheckpointSpec | None) -> int | None:
     """Where a job is bound to once a run at ``site_id`` has begun: one that keeps its checkpoint at the site goes back there."""
     return site_id if checkpoint is not None and checkpoint.directory == "auto" else job.bound_site_id

@@ -11,7 +11,7 @@ from scheduler.model.ids import JobId, RunId
 from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import SiteState
 from scheduler.service.earmark import Held
-from scheduler.service.follow import newest_tree_change
+from scheduler.service.follow import newest_rules_change
 from scheduler.store import jobs, runs, sites
 from scheduler.store.jobs import JobRow
 from scheduler.store.runs import RunRow
@@ -64,15 +64,15 @@ def clearings_of(plan: Plan, stops_max: int = STOPS_A_TRANSACTION) -> Iterator[l
 
 
 def commit_clearings(
-    transaction: WriteTransaction, clearings: Sequence[Clearing], tree_change: int | None = None
+    transaction: WriteTransaction, clearings: Sequence[Clearing], rules_change: int | None = None
 ) -> Cleared:
     """Hold nodes for jobs that still wait, and tell the runs in their way to stop.
 
     A job that waits no more has nobody stopped for it. A run that is gone or going anyway is left alone: the nodes will
-    be free. ``tree_change`` as in ``commit_starts``.
+    be free. ``rules_change`` as in ``commit_starts``.
     """
     _ = transaction.change
-    if tree_change is not None and tree_change != newest_tree_change(transaction.connection):
+    if rules_change is not None and rules_change != newest_rules_change(transaction.connection):
         return Cleared()
     stops = [stop for each in clearings for stop in each.stops]
     wanted = {each.preemptor for each in clearings if each.preemptor is not None} | {stop.job for stop in stops}

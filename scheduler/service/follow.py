@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -14,16 +15,22 @@ from scheduler.cycle.federation import Federation
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.job_state import YIELDED_CAUSES, EndCause, JobState, RunPhase
+from scheduler.model.offer import Sector
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
 from scheduler.service.earmark import Held
 from scheduler.service.hearing import Hearing
+from scheduler.service.lending import offer_of, recall_of, reservation_of
 from scheduler.service.retries import Retries
+from scheduler.store import offers as offer_rows
 from scheduler.store import quotas as quota_rows
+from scheduler.store import recalls as recall_rows
+from scheduler.store import reservations as reservation_rows
 from scheduler.store import shapes as shape_rows
 from scheduler.store import sites as site_rows
 from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
+from scheduler.store.offers import lending_change
 from scheduler.store.rows import chunks
 from scheduler.store.sites import SiteRow
 from scheduler.store.tables import groups, jobs, nodes, quotas, runs
@@ -39,6 +46,7 @@ _JOB_COLUMNS = (
     jobs.c.not_before_ms,
     jobs.c.earmark,
     jobs.c.walltime_ms,
+    jobs.c.save_ms,
 )
 #: Causes of a stop after which the job waits again.
 _RETURNS_AFTER = YIELDED_CAUSES | {None, EndCause.REQUEUED}
@@ -64,6 +72,7 @@ def facts_of(group: GroupView) -> GroupFacts:
         parent=None if group.row.parent_id is None else GroupId(group.row.parent_id),
         trust_domain=group.trust_domain,
         public_sector=group.public_sector,
+        sector=None if group.row.sector is None else Sector(group.row.sector),
     )
 
 
@@ -73,6 +82,11 @@ def newest_tree_change(connection: Connection) -> int:
         select(func.max(groups.c.change), func.coalesce(select(func.max(quotas.c.change)).scalar_subquery(), 0))
     ).one()
     return max(newest[0] or 0, newest[1] or 0)
+
+
+def newest_rules_change(connection: Connection) -> int:
+    """The newest change of what a round goes by whatever waits and runs: groups, quotas, and what sites lend."""
+    return max(newest_tree_change(connection), lending_change(connection))
 
 
 class Follower:
@@ -86,6 +100,7 @@ class Follower:
         preemption: PreemptionRules = DEFAULT_PREEMPTION,
     ) -> None:
         self._database = database
+        self._clock = clock
         self.hearing = Hearing(clock)
         self.federation = Federation(policy, preemption)
         self._retries = Retries(clock)
@@ -94,6 +109,7 @@ class Follower:
         self.version = 0
         #: the newest change of groups and quotas that the federation knows of
         self.tree_change = -1
+        self._lending_change = 0
         self._nodes_change = 0
         self._jobs_change = 0
         self._runs_change = 0
@@ -107,6 +123,13 @@ class Follower:
             self._follow_nodes(connection)
             self._follow_runs(connection)
             self._follow_jobs(connection)
+            self._follow_lending(connection)
+        self.federation.lend(self._clock.now_ms())
+
+    @property
+    def rules_change(self) -> int:
+        """``newest_rules_change`` as far as the federation knows of it."""
+        return max(self.tree_change, self._lending_change)
 
     def _follow_tree(self, connection: Connection) -> None:
         change = newest_tree_change(connection)
@@ -138,6 +161,18 @@ class Follower:
             if known is None or known.change != row.change:
                 self.version += 1
 
+    def _follow_lending(self, connection: Connection) -> None:
+        change = lending_change(connection)
+        if change == self._lending_change:
+            return
+        self.federation.set_lending(
+            [offer_of(row) for row in offer_rows.every(connection)],
+            [recall_of(row) for row in recall_rows.every(connection)],
+            [reservation_of(row) for row in reservation_rows.every(connection)],
+        )
+        self._lending_change = change
+        self.version += 1
+
     def _follow_nodes(self, connection: Connection) -> None:
         while True:
             page = changed_since(connection, nodes, self._nodes_change)
@@ -165,7 +200,7 @@ class Follower:
                 if row.phase == _ENDED:
                     self.federation.drop_run(RunId(row.id))
                 else:
-                    self.federation.put_run(_run(row))
+                    self.federation.put_run(self._run(row))
             self._runs_change = page.change
             if not page.more:
                 return
@@ -203,6 +238,12 @@ class Follower:
         for row in rows:
             if row.earmark is not None:
                 self.federation.put_earmark(Held.read(row.earmark).earmarked(_waiting(row)))
+
+    def _run(self, row: Any) -> LiveRun:
+        run = _run(row)
+        if row.shape_id is None:
+            return run
+        return replace(run, data_class=self.federation.shape(ShapeId(row.shape_id)).data_class)
 
     def _learn_shapes(self, connection: Connection, wanted: set[ShapeId]) -> None:
         unknown = sorted(each for each in wanted if not self.federation.has_shape(each))
@@ -273,6 +314,7 @@ def _returning(row: Any) -> WaitingJob | None:
         submitted_ms=row.submitted_ms,
         bound_site=None if row.return_site_id is None else SiteId(row.return_site_id),
         walltime_ms=row.walltime_ms,
+        save_ms=row.grace_ms if row.checkpoints else None,
     )
 
 
@@ -285,4 +327,5 @@ def _waiting(row: Any) -> WaitingJob:
         submitted_ms=row.submitted_ms,
         bound_site=None if row.bound_site_id is None else SiteId(row.bound_site_id),
         walltime_ms=row.walltime_ms,
+        save_ms=row.save_ms,
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from scheduler.cycle.waiting import ClassKey
+from scheduler.cycle.facts import ClassKey
+from scheduler.cycle.stay import Stay
 from scheduler.model.ids import GroupId, ShapeId, SiteId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import TERMINAL_STATES, EndCause, JobState, RunPhase
@@ -117,7 +118,8 @@ def _view(
 def class_of(row: JobRow) -> ClassKey:
     """The class with which a waiting job waits."""
     bound = None if row.bound_site_id is None else SiteId(row.bound_site_id)
-    return GroupId(row.group_id), ShapeId(row.shape_id), bound
+    stay = Stay.of(row.walltime_ms, row.save_ms)
+    return ClassKey(GroupId(row.group_id), ShapeId(row.shape_id), bound, stay)
 
 
 def reason_of(row: JobRow, site: str | None, told: Told | None) -> Reason | None:

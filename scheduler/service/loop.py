@@ -129,7 +129,7 @@ class SchedulerLoop:
             violations = check_plan(snapshot, plan)
             if violations:
                 raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")
-            return self._commit(snapshot, plan, fence, follower.tree_change)
+            return self._commit(snapshot, plan, fence, follower.rules_change)
 
     def _reconcile(self, follower: Follower, fence: Fence) -> bool:
         """Look at silent sites and at those that came back. Whether anything changed."""
@@ -154,9 +154,9 @@ class SchedulerLoop:
             runtime.database.run(lambda each: forget_old_answers(each, seconds), fence)
         return bool(changed)
 
-    def _commit(self, snapshot: Snapshot, plan: Plan, fence: Fence, tree_change: int) -> int:
+    def _commit(self, snapshot: Snapshot, plan: Plan, fence: Fence, rules_change: int) -> int:
         """What is given up first, so that no node is held twice; then what is held anew, and what starts."""
-        done = self._commit_earmarks(plan, fence, tree_change)
+        done = self._commit_earmarks(plan, fence, rules_change)
         started = 0
         for starts, redeemed in ((plan.redeemed, True), (plan.starts, False)):
             for first in range(0, len(starts), STARTS_A_TRANSACTION):
@@ -164,7 +164,7 @@ class SchedulerLoop:
                     commit_starts,
                     starts=starts[first : first + STARTS_A_TRANSACTION],
                     shapes=snapshot.shapes,
-                    tree_change=tree_change,
+                    rules_change=rules_change,
                     redeemed=redeemed,
                 )
                 started += self._runtime.database.run(commit, fence)
@@ -172,12 +172,12 @@ class SchedulerLoop:
         STARTS.inc(started)
         return done + started
 
-    def _commit_earmarks(self, plan: Plan, fence: Fence, tree_change: int) -> int:
+    def _commit_earmarks(self, plan: Plan, fence: Fence, rules_change: int) -> int:
         database, done = self._runtime.database, 0
         if plan.withdrawn:
             done += database.run(partial(withdraw_earmarks, job_ids=plan.withdrawn), fence)
         for part in clearings_of(plan):
-            cleared = database.run(partial(commit_clearings, clearings=part, tree_change=tree_change), fence)
+            cleared = database.run(partial(commit_clearings, clearings=part, rules_change=rules_change), fence)
             EARMARKS.inc(cleared.earmarks)
             for cause, stops in cleared.stops.items():
                 STOPS.labels(cause).inc(stops)

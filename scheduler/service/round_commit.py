@@ -14,7 +14,7 @@ from scheduler.model.shape import Shape
 from scheduler.model.site import SiteState
 from scheduler.service.checkpoint import GRACE_SECONDS, bound_after, checkpoint_of
 from scheduler.service.earmark import Held
-from scheduler.service.follow import newest_tree_change
+from scheduler.service.follow import newest_rules_change
 from scheduler.store import jobs, runs, sites
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
@@ -35,7 +35,7 @@ def commit_starts(
     transaction: WriteTransaction,
     starts: Sequence[Start],
     shapes: Mapping[ShapeId, Shape],
-    tree_change: int | None = None,
+    rules_change: int | None = None,
     *,
     redeemed: bool = False,
 ) -> int:
@@ -44,11 +44,11 @@ def commit_starts(
     ``redeemed``: the starts are on nodes that are held for their jobs, and need those very earmarks to be in the record;
     other starts need that there is none.
 
-    ``tree_change`` is the newest change of groups and quotas that the round knew of: after another one nothing is
+    ``rules_change`` is the newest change of groups, quotas and lending that the round knew of: after another one nothing is
     leased, since what was decided may break it; the next round decides anew.
     """
     _ = transaction.change
-    if tree_change is not None and tree_change != newest_tree_change(transaction.connection):
+    if rules_change is not None and rules_change != newest_rules_change(transaction.connection):
         return 0
     known = jobs.by_ids(transaction.connection, [start.job for start in starts])
     active = {row.id for row in sites.every(transaction.connection) if row.state == SiteState.ACTIVE.value}

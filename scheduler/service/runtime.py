@@ -45,3 +45,9 @@ def access_changed(transaction: WriteTransaction, runtime: Runtime) -> None:
     transaction.on_commit(runtime.callers.forget)
     transaction.on_commit(runtime.directories.forget)
     transaction.after_commit(ACCESS_TOPIC)
+
+
+def lending_changed(transaction: WriteTransaction, runtime: Runtime) -> None:
+    """Have rounds and requests learn what sites lend once ``transaction`` is durable."""
+    transaction.on_commit(runtime.world.forget)
+    transaction.after_commit("scheduler")

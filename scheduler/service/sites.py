@@ -136,11 +136,11 @@ def renew_enrolment(
     The credential in use holds until the token is used. Runs of the old agent are not its successor's: they end by
     their leases, or are stopped where the new one finds them.
     """
-    row = _operated(transaction, caller, name)
+    row = operated_site(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
     if not why.strip():
-        return _without_reason()
+        return without_reason()
     nonce = secrets.token_urlsafe(16)
     expires_ms = transaction.now_ms + runtime.settings.enrolment_lifetime_seconds * 1000
     hashed = hash_of(enrolment_token(presented, nonce))
@@ -166,14 +166,22 @@ def show_site(runtime: Runtime, caller: Caller, name: str) -> SiteView | Refusal
         return _view(runtime, connection, caller, row, snapshot)
 
 
+def inspected_site(connection: Connection, caller: Caller, name: str, field: str = "name") -> SiteRow | Refusal:
+    """The site called ``name``, for those who may inspect it."""
+    row = sites.by_name(connection, name)
+    if row is None:
+        return refuse(ReasonCode.SITE_NOT_FOUND, field=field, site=name)
+    if not inspects(caller, row.id):
+        return refuse(ReasonCode.FORBIDDEN, needed="operator", where=name)
+    return row
+
+
 def site_runs(runtime: Runtime, caller: Caller, name: str, after_id: int, limit: int) -> list[SiteRun] | Refusal:
     """Live runs on a site, oldest first, after a run's id; for those who may inspect it."""
     with runtime.database.read() as connection:
-        row = sites.by_name(connection, name)
-        if row is None:
-            return refuse(ReasonCode.SITE_NOT_FOUND, field="name", site=name)
-        if not inspects(caller, row.id):
-            return refuse(ReasonCode.FORBIDDEN, needed="operator", where=name)
+        row = inspected_site(connection, caller, name)
+        if isinstance(row, Refusal):
+            return row
         live = [run for run in runs.live_at(connection, row.id) if run.id > after_id][:limit]
     directory = runtime.directories.newest()
     return [SiteRun(run=run, group=_path(directory, run.group_id)) for run in live]
@@ -228,11 +236,12 @@ def _data_classes(runtime: Runtime, row: SiteRow) -> tuple[str, ...]:
     )
 
 
-def _operated(transaction: WriteTransaction, caller: Caller, name: str) -> SiteRow | Refusal:
+def operated_site(transaction: WriteTransaction, caller: Caller, name: str, field: str = "name") -> SiteRow | Refusal:
+    """The site called ``name`` as it is now, for those who act for it; nobody else writes until the commit."""
     _ = transaction.change
     row = sites.by_name(transaction.connection, name)
     if row is None:
-        return refuse(ReasonCode.SITE_NOT_FOUND, field="name", site=name)
+        return refuse(ReasonCode.SITE_NOT_FOUND, field=field, site=name)
     if not operates(caller, row.id):
         return refuse(ReasonCode.FORBIDDEN, needed="operator", where=name)
     return row
@@ -242,11 +251,11 @@ def set_site_state(
     transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, state: SiteState, why: str
 ) -> SiteRow | Refusal:
     """Cordon, drain, resume or stop. Stopping ends every run of Dure's there at once; the jobs queue again."""
-    row = _operated(transaction, caller, name)
+    row = operated_site(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
     if state is not SiteState.ACTIVE and not why.strip():
-        return _without_reason()
+        return without_reason()
     sites.change(transaction, row.id, state=state.value, state_reason=why)
     stopped = 0
     if state is SiteState.STOPPED:
@@ -284,11 +293,12 @@ def set_site_state(
     return replace(row, state=state.value, state_reason=why)
 
 
-def _without_reason() -> Refusal:
+def without_reason(field: str = "why") -> Refusal:
+    """The answer to who gives no reason for what touches others."""
     problem = "say why: those whose jobs it touches will ask"
     return refuse(
         ReasonCode.INVALID_FIELD,
-        field="why",
+        field=field,
         problem=problem,
         problem_ko="사유를 쓰십시오. 영향을 받는 사람들이 묻습니다",
     )
@@ -298,11 +308,11 @@ def declare_lost(
     transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, why: str
 ) -> SiteRow | Refusal:
     """The operator answers for a silent site that is not supervised: none of its runs is alive any more."""
-    row = _operated(transaction, caller, name)
+    row = operated_site(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
     if not why.strip():
-        return _without_reason()
+        return without_reason()
     if _is_reachable(runtime.world.snapshot(), row):
         return refuse(ReasonCode.STATE_CONFLICT, state="reachable", action="declare-lost")
     if row.supervised:
@@ -328,7 +338,7 @@ def change_operator(
     transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, person: str, why: str, *, add: bool
 ) -> SiteRow | Refusal:
     """Make a person an operator of the site, or take the role away. Administrators and the site's operators."""
-    row = _operated(transaction, caller, name)
+    row = operated_site(transaction, caller, name)
     if isinstance(row, Refusal):
         return row
     if add:

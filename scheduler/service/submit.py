@@ -16,6 +16,7 @@ from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.model.shape import Shape
 from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
+from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.directory import Directory, GroupView
 from scheduler.service.runtime import Runtime
 from scheduler.store import content, idempotency
@@ -134,6 +135,7 @@ async def submit(
             retries=each.spec.retries,
             submitted_ms=now_ms,
             walltime_ms=None if each.spec.walltime is None else each.spec.walltime * 1000,
+            save_ms=save_ms_of(each.spec.checkpoint),
         )
         for each in jobs
     ]

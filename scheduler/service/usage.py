@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,9 +13,10 @@ from scheduler.model.reason import Refusal
 from scheduler.service.access import group_for, require_administrator
 from scheduler.service.caller import Caller, Role
 from scheduler.service.runtime import Runtime
+from scheduler.service.sites import inspected_site
 from scheduler.store import gpu_classes
 from scheduler.store.gpu_classes import GpuClass
-from scheduler.store.ledger import CONSUMER, LOST
+from scheduler.store.ledger import CONSUMER, LOST, PROVIDER
 from scheduler.store.rows import chunks
 from scheduler.store.tables import ledger
 from scheduler.store.transaction import WriteTransaction
@@ -96,6 +97,40 @@ def show_usage(runtime: Runtime, caller: Caller, path: str) -> list[ClassCharge]
             gpu_milliseconds_lost=lost[name],
         )
         for name in sorted(runs)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassOwed:
+    """What a site's owner is owed for one GPU class, work that was lost included. ``credits`` None: a rate lacks."""
+
+    gpu_class: str
+    gpu_milliseconds: int
+    credits: Fraction | None
+    runs: int
+
+
+def show_owed(runtime: Runtime, caller: Caller, name: str) -> list[ClassOwed] | Refusal:
+    """What was used at a site, by GPU class, at the rates of the exchange table; for those who may inspect it."""
+    used: Counter[str] = Counter()
+    credits_: dict[str, Fraction | None] = {}
+    runs: defaultdict[str, set[int]] = defaultdict(set)
+    with runtime.database.read() as connection:
+        site = inspected_site(connection, caller, name)
+        if isinstance(site, Refusal):
+            return site
+        table = exchange_table(connection)
+        columns = (ledger.c.run_id, ledger.c.gpu_class, ledger.c.gpu_milliseconds, ledger.c.start_ms, ledger.c.end_ms)
+        own = (ledger.c.account_kind == PROVIDER) & (ledger.c.account_id == site.id)
+        for run_id, gpu_class, amount, start_ms, end_ms in connection.execute(select(*columns).where(own)):
+            runs[gpu_class].add(run_id)
+            used[gpu_class] -= amount
+            worth = table.credits(gpu_class, -amount, start_ms, end_ms) if amount else Fraction(0)
+            known = credits_.get(gpu_class, Fraction(0))
+            credits_[gpu_class] = None if worth is None or known is None else known + worth
+    return [
+        ClassOwed(gpu_class=each, gpu_milliseconds=used[each], credits=credits_[each], runs=len(runs[each]))
+        for each in sorted(runs)
     ]
 
 

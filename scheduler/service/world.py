@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.clock import Clock
-from scheduler.cycle.facts import DEFAULT_PREEMPTION, PreemptionRules
+from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, PreemptionRules
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.verdicts import Verdicts
-from scheduler.cycle.waiting import ClassKey
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.reason import ReasonCode
 from scheduler.service.follow import Follower

@@ -44,6 +44,7 @@ class JobRow:
     outputs: str | None
     earmark: dict[str, Any] | None
     walltime_ms: int | None
+    save_ms: int | None
     change: int
 
 

@@ -20,13 +20,13 @@ from scheduler.store.transaction import EventRow, WriteTransaction
 _COLUMNS = (
     "id", "group_id", "person_id", "name", "state", "shape_id", "gpus", "priority", "spec", "submitted_ms",
     "retries", "change", "epoch", "cancel_requested", "requeue_requested", "failures",
-    "infrastructure_failures", "walltime_ms",
+    "infrastructure_failures", "walltime_ms", "save_ms",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job before it has an id. ``spec`` is the job file as JSON text."""
+    """A job before it has an id. ``spec`` is the job file as JSON text. ``save_ms``: what it needs to save its state."""
 
     group_id: int
     person_id: int
@@ -38,6 +38,7 @@ class NewJob:
     retries: int
     submitted_ms: int
     walltime_ms: int | None = None
+    save_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class Submitter:
                 rows.append((
                     id_, job.group_id, job.person_id, job.name, job.state, shape_id,
                     shape.workers * shape.gpus_per_worker, job.priority, job.spec, job.submitted_ms,
-                    job.retries, change, 0, False, False, 0, 0, job.walltime_ms,
+                    job.retries, change, 0, False, False, 0, 0, job.walltime_ms, job.save_ms,
                 ))  # fmt: skip
                 data = '{"state":"' + job.state + '"}'
                 happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))

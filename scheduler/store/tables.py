@@ -183,6 +183,51 @@ nodes = Table(
     UniqueConstraint("site_id", "name"),
 )
 
+offers = Table(
+    "offers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("site_id", Id, ForeignKey("sites.id"), nullable=False, index=True),
+    Column("group_id", Id, ForeignKey("groups.id"), nullable=True),  # the lender's own
+    Column("terms", Text, nullable=False),  # offer.OfferSpec as JSON
+    Column("closes_ms", BigInteger, nullable=True),  # from then on it lends nothing
+    Column("created_ms", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
+recalls = Table(
+    "recalls",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("site_id", Id, ForeignKey("sites.id"), nullable=False, index=True),
+    Column("gpu_class", String(31), nullable=False),
+    Column("nodes", Integer, nullable=False),
+    Column("node_ids", JSON, nullable=False),  # chosen when it was asked for
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("by_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=True),  # lent again from then on; NULL: when it is withdrawn
+    Column("withdrawn_ms", BigInteger, nullable=True),
+    Column("created_by", String(128), nullable=False),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("site_id", Id, ForeignKey("sites.id"), nullable=False, index=True),
+    Column("gpu_class", String(31), nullable=True),  # NULL: nodes were named, whatever their class
+    Column("node_ids", JSON, nullable=False),
+    Column("from_ms", BigInteger, nullable=False),
+    Column("to_ms", BigInteger, nullable=True),  # NULL: until it is withdrawn
+    Column("reason", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("withdrawn_ms", BigInteger, nullable=True),
+    Column("created_by", String(128), nullable=False),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+
 shapes = Table(
     "shapes",
     metadata,
@@ -221,6 +266,7 @@ jobs = Table(
     Column("outputs", String(71), nullable=True),  # digest of the collected archive
     Column("earmark", JSON(none_as_null=True), nullable=True),  # nodes held for it: service.earmark.Held
     Column("walltime_ms", BigInteger, nullable=True),  # a run of it is ended after so long
+    Column("save_ms", BigInteger, nullable=True),  # what it needs to save its state; NULL: it begins anew
     Column("change", BigInteger, nullable=False),
     Index("ix_jobs_change", "change"),
     Index("ix_jobs_group_id_state", "group_id", "state"),

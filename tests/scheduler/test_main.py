@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from eventually import eventually
+from live_federation import live_federation
 from real_redis import free_port
 from run_orders import lease, run_order
 from typer.testing import CliRunner
@@ -70,8 +72,8 @@ def test_a_federation_that_is_told_to_end_lets_another_lead_at_once(tmp_path: Pa
                 except httpx.TransportError:
                     return False
 
-            eventually(answers, 30, "the server answers")
-        eventually(lambda: leaders(database), 30, "it leads")
+            eventually(answers, 60, "the server answers")
+        eventually(lambda: leaders(database), 60, "it leads")
         process.send_signal(number)
         assert process.wait(20) == 0
     assert leaders(database) == []
@@ -81,7 +83,7 @@ def test_a_scheduler_alone_that_is_told_to_end_lets_another_lead_at_once(tmp_pat
     database = tmp_path / "dure.sqlite"
     administrator(database)
     with started("scheduler", "--database", f"sqlite:///{database}") as process:
-        eventually(lambda: leaders(database), 30, "it leads")
+        eventually(lambda: leaders(database), 60, "it leads")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert leaders(database) == []
@@ -98,7 +100,7 @@ def test_a_scheduler_alone_answers_monitoring_where_it_is_asked_to(tmp_path: Pat
             except httpx.TransportError:
                 return False
 
-        eventually(leads, 30, "it leads and says so")
+        eventually(leads, 60, "it leads and says so")
         assert "dure_admission_wait_seconds_count" in client.get("/metrics").text
         assert [client.get(path).json()["status"] for path in ("/healthz", "/readyz")] == ["ok", "ready"]
         assert client.get("/api/v1/whoami").status_code == httpx.codes.NOT_FOUND
@@ -137,6 +139,23 @@ def test_an_agent_whose_jobs_can_read_its_credential_says_so(tmp_path: Path) -> 
     command += ["--state", str(tmp_path / "agent")]  # without a token it ends at once
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "jobs can read this agent's credential" in ended.stdout + ended.stderr
+
+
+def test_an_agent_s_folder_may_be_named_as_seen_from_where_it_is_started(tmp_path: Path) -> None:
+    with live_federation(tmp_path) as federation:
+        federation.group("research")
+        body = {"name": "site-1", "owner": "o", "operator": "o", "facility": "f", "isolates_users": True}
+        token = federation.administrator.post("sites", body)["enrolment_token"]
+        command = [*DURE, "agent", "--server", federation.server, "--connector", "local", "--nodes", "1x1:h100"]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "DURE_ENROLMENT_TOKEN": token}
+        with subprocess.Popen([*command, "--state", "agent"], cwd=tmp_path, env=environment) as agent:
+            try:
+                eventually(lambda: federation.administrator.get("sites/site-1")["nodes"] == 1, 60, "the site reports")
+                job = federation.job(federation.administrator, "research", ["true"])
+                ended = federation.wait(federation.administrator, job, "succeeded", "failed")
+                assert (ended["state"], len(ended["runs"])) == ("succeeded", 1)
+            finally:
+                agent.terminate()
 
 
 def refused(*words: str) -> tuple[int, str]:

@@ -75,8 +75,7 @@ def starts_alone(drawn: Facts, snapshot: Snapshot, plan: Plan, verdict: Verdict,
     )
     federation = build(changed)
     apply(federation, snapshot, plan)
-    turn = next(each for each in snapshot.waiting if each.group == verdict.group and each.shape == verdict.shape
-                and each.bound_site == verdict.bound_site).turns  # fmt: skip
+    turn = next(each for each in snapshot.waiting if each.key == verdict.key).turns  # fmt: skip
     started = {start.job for start in plan.starts}
     head = next(job for _, _, job in turn if job not in started)
     federation.put_waiting([job for job in drawn.jobs if job.id == head])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from quota.tree import Quota
-from scheduler.cycle.facts import GroupFacts, LiveRun, WaitingJob
+from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.shape import DataClass, Shape, Topology
@@ -233,9 +233,9 @@ def plain_shape(gpus: int, *, workers: int = 1, preemptible: bool = True) -> Sha
     )
 
 
-def build(given: Facts, *, backwards: bool = False) -> Federation:
+def build(given: Facts, preemption: PreemptionRules = DEFAULT_PREEMPTION, *, backwards: bool = False) -> Federation:
     """The federation of some facts, told in one order or the other."""
-    federation = Federation()
+    federation = Federation(preemption=preemption)
     step = -1 if backwards else 1
     federation.set_groups(group_facts()[::step], given.quotas)
     for site in given.sites[::step]:

@@ -26,6 +26,7 @@ from scheduler.model.wire import (
 )
 from scheduler.service.agent_sync import AgentSync
 from scheduler.service.caller import Caller
+from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.follow import Follower
 from scheduler.service.loop import LEADERSHIP, SchedulerLoop
 from scheduler.service.runtime import Runtime
@@ -172,6 +173,7 @@ class Stage:
             retries=parsed.retries,
             submitted_ms=self.clock.now_ms(),
             walltime_ms=None if parsed.walltime is None else parsed.walltime * 1000,
+            save_ms=save_ms_of(parsed.checkpoint),
         )
         submission = Submission(
             key=None,

@@ -32,11 +32,13 @@ from scheduler.api.schemas import (
 from scheduler.cycle.dry_run import dry_run
 from scheduler.cycle.plan import Start
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.stay import Stay
 from scheduler.model.ids import GroupId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import JobState
 from scheduler.model.reason import Reason, ReasonCode, Refusal, refuse
 from scheduler.service.caller import Caller
+from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.runtime import Runtime
 from scheduler.service.submit import Admissible, Judges, answered_before, submit
 from scheduler.service.time_text import time_text
@@ -167,7 +169,9 @@ def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
     snapshot = runtime.world.snapshot()
     now_ms = runtime.clock.now_ms()
     group = GroupId(job.group.id)
-    answer = dry_run(snapshot, group, job.shape, priority=job.spec.priority, bound_site=None, now_ms=now_ms)
+    spec = job.spec
+    stay = Stay.of(None if spec.walltime is None else spec.walltime * 1000, save_ms_of(spec.checkpoint))
+    answer = dry_run(snapshot, group, job.shape, priority=spec.priority, bound_site=None, now_ms=now_ms, stay=stay)
     if isinstance(answer, Start):
         return DryRunOut(
             would_start=True,

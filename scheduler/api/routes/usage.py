@@ -1,4 +1,4 @@
-"""What groups were charged."""
+"""What groups were charged, and what lenders are owed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from fastapi import APIRouter
 
 from scheduler.api.dependencies import Reading, RuntimeHere
 from scheduler.api.problem import answered
-from scheduler.api.schemas import GroupPath, UsageOut, UsagesOut
-from scheduler.service.usage import credit_text, show_usage
+from scheduler.api.schemas import GroupPath, OwedOut, OwedsOut, Slug, UsageOut, UsagesOut
+from scheduler.service.usage import credit_text, show_owed, show_usage
 
 router = APIRouter(tags=["usage"])
 
@@ -30,6 +30,26 @@ def show_group_usage(group: GroupPath, runtime: RuntimeHere, caller: Reading) ->
                 runs=each.runs,
             )
             for each in charges
+        ],
+        total_credits=credit_text(total),
+    )
+
+
+@router.get("/sites/{name}/owed")
+def show_site_owed(name: Slug, runtime: RuntimeHere, caller: Reading) -> OwedsOut:
+    """What a site's owner is owed, by GPU class, at the rates of the exchange table."""
+    owed = answered(show_owed(runtime, caller, name))
+    total = sum((each.credits or Fraction(0) for each in owed), Fraction(0))
+    return OwedsOut(
+        site=name,
+        items=[
+            OwedOut(
+                gpu_class=each.gpu_class,
+                gpu_seconds=each.gpu_milliseconds / 1000,
+                credits="-" if each.credits is None else credit_text(each.credits),
+                runs=each.runs,
+            )
+            for each in owed
         ],
         total_credits=credit_text(total),
     )

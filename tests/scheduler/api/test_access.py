@@ -58,10 +58,20 @@ ALLOWED: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/sites"): ADMINISTRATOR,
     ("GET", "/sites/{name}"): EVERYBODY,
     ("GET", "/sites/{name}/runs"): frozenset({"administrator", "auditor", "operator"}),
+    ("GET", "/sites/{name}/owed"): frozenset({"administrator", "auditor", "operator"}),
     ("POST", "/sites/{name}/{action}"): frozenset({"administrator", "operator"}),
     ("POST", "/sites/{name}/enrolment"): frozenset({"administrator", "operator"}),
     ("POST", "/sites/{name}/operators"): frozenset({"administrator", "operator"}),
     ("DELETE", "/sites/{name}/operators/{person}"): frozenset({"administrator", "operator"}),
+    ("GET", "/offers"): EVERYBODY,
+    ("POST", "/offers"): frozenset({"administrator", "operator"}),
+    ("POST", "/offers/{offer}/close"): WRITERS,
+    ("GET", "/sites/{name}/recalls"): frozenset({"administrator", "auditor", "operator"}),
+    ("POST", "/sites/{name}/recalls"): frozenset({"administrator", "operator"}),
+    ("POST", "/recalls/{recall}/withdraw"): WRITERS,
+    ("GET", "/sites/{name}/reservations"): frozenset({"administrator", "auditor", "operator"}),
+    ("POST", "/sites/{name}/reservations"): frozenset({"administrator", "operator"}),
+    ("POST", "/reservations/{reservation}/withdraw"): WRITERS,
     ("HEAD", "/content/{digest}"): WRITERS,
     ("GET", "/content/{digest}"): WRITERS,
     ("PUT", "/content/{digest}"): WRITERS,
@@ -87,6 +97,9 @@ def body_of(path: str, group: str) -> dict[str, Any] | None:
         "/tokens": {"name": "test", "scopes": ["read"]},
         "/sites": {"name": "site-9", "owner": "o", "operator": "o", "facility": "f"},
         "/sites/{name}/operators": {"person": "operator"},
+        "/offers": {"site": "site-1", "gpu_class": "h1000", "nodes": 1, "notice": "1h"},
+        "/sites/{name}/recalls": {"gpu_class": "h100", "nodes": 1, "by": "2190-01-01T00:00:00Z"},
+        "/sites/{name}/reservations": {"nodes": ["nowhere"], "reason": "new cables"},
     }
     return bodies.get(path, {})
 
@@ -101,6 +114,9 @@ def ask(cast: Cast, who: str, method: str, path: str, *, foreign: bool) -> httpx
         action="resume",
         person="viewer",
         token=1_000_000,
+        offer=1_000_000,
+        recall=1_000_000,
+        reservation=1_000_000,
         digest=DIGEST,
     )
     query = "?role=auditor" if path.endswith("/members/{person}") else ""
@@ -141,7 +157,16 @@ def test_a_foreign_group_and_its_jobs_do_not_exist(cast: Cast, who: str, method:
 def test_nobody_gets_in_without_a_token(cast: Cast, method: str, path: str) -> None:
     stranger = cast.federation.person_of("dure_unknown")
     filled = re.sub(r"\{digest\}", DIGEST, path).format(
-        job=1, group=cast.own, gpu_class="h100", name="site-1", action="resume", person="viewer", token=1
+        job=1,
+        group=cast.own,
+        gpu_class="h100",
+        name="site-1",
+        action="resume",
+        person="viewer",
+        token=1,
+        offer=1,
+        recall=1,
+        reservation=1,
     )
     answer = stranger.ask(method, filled.lstrip("/"), headers={"Idempotency-Key": "x", "If-None-Match": "*"})
     assert answer.status_code in (400, 401)

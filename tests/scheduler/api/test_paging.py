@@ -26,6 +26,8 @@ LISTS: dict[str, Callable[[Any], Any]] = {
     "tokens": lambda item: item["id"],
     "sites": lambda item: item["name"],
     "sites/paged-1/runs": lambda item: item["run"],
+    "sites/paged-1/reservations": lambda item: item["id"],
+    "offers?site=unused-0": lambda item: item["id"],
 }
 
 
@@ -49,6 +51,9 @@ def plenty(cast: Cast) -> dict[str, str]:
         assert administrator.ask("PUT", "gpu-classes/b200", json=body).status_code == 200
         running = federation.job(administrator, "research.paged", ["sleep", "600"], gpu_classes=["b200"])
         federation.wait(administrator, running, "running")
+    for _ in range(ITEMS):
+        administrator.post("sites/paged-1/reservations", {"from": "2190-01-01T00:00:00Z", "reason": "new cables"})
+        administrator.post("offers", {"site": "unused-0", "gpu_class": "b200", "nodes": 1, "notice": "1h"})
     for action in ("hold", "release", "hold", "release"):
         administrator.post(f"jobs/{waiting(cast)}/{action}")
     return {"job": str(waiting(cast))}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from counterfactuals import apply, starts_alone
-from federations import Facts, build, facts
+from federations import OPEN_SITE, Facts, build, facts, node_of, plain_shape
 from hypothesis import given
+from lendings import HOUR_MS, NOW_MS, lending_federations, offer_of
 
 from quota.tree import Quota
 from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.federation import Federation
 from scheduler.cycle.oracle import decide_slowly
 from scheduler.cycle.plan import Start
 from scheduler.cycle.snapshot import Snapshot
@@ -30,6 +34,18 @@ def test_the_fast_round_starts_what_the_slow_one_does(drawn: Facts) -> None:
 def test_no_plan_breaks_a_law(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     assert check_plan(snapshot, decide(snapshot, 0, 0)) == ()
+
+
+@given(lending_federations())
+def test_the_fast_round_starts_what_the_slow_one_does_where_nodes_are_lent_on_terms(federation: Federation) -> None:
+    snapshot = federation.snapshot()
+    assert decide(snapshot, NOW_MS, 0).starts == decide_slowly(snapshot)
+
+
+@given(lending_federations())
+def test_no_plan_breaks_a_law_where_nodes_are_lent_on_terms(federation: Federation) -> None:
+    snapshot = federation.snapshot()
+    assert check_plan(snapshot, decide(snapshot, NOW_MS, 0)) == ()
 
 
 @given(facts())
@@ -53,11 +69,11 @@ def test_every_class_that_waits_hears_from_every_site_that_could_have_its_gpus(d
     snapshot = build(drawn).snapshot()
     plan = decide(snapshot, 0, 0)
     started = {start.job for start in plan.starts}
-    told = {(each.group, each.shape, each.bound_site): each for each in plan.verdicts}
+    told = {each.key: each for each in plan.verdicts}
     for waiting in snapshot.waiting:
         if all(turn[2] in started for turn in waiting.turns):
             continue
-        verdict = told[waiting.group, waiting.shape, waiting.bound_site]
+        verdict = told[waiting.key]
         names = snapshot.candidates(snapshot.shapes[waiting.shape])
         considered = {snapshot.sites[site].name for site, name in snapshot.pools if name in names}
         assert {each.site for each in verdict.reason.per_site} == considered
@@ -106,8 +122,6 @@ def small() -> Facts:
         domain=(),
         healthy=True,
     )
-    from scheduler.cycle.facts import WaitingJob
-
     jobs = tuple(
         WaitingJob(id=JobId(number), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0)
         for number in (1, 2)
@@ -187,3 +201,30 @@ def test_a_class_that_waits_without_a_verdict_is_found(small: Facts) -> None:
     snapshot = build(replace(small, nodes=())).snapshot()
     plan = replace(decide(snapshot, 0, 0), verdicts=())
     assert [violation.law for violation in check_plan(snapshot, plan)] == [Law.NO_VERDICT]
+
+
+def lent_to(jobs: tuple[WaitingJob, ...], **terms: Any) -> set[JobId]:
+    """Which of the jobs start on four nodes of an open site that lends them on some terms."""
+    nodes = tuple(node_of(number, 8) for number in range(1, 5))
+    federation = build(Facts({}, (OPEN_SITE,), nodes, {ShapeId(8): plain_shape(8)}, jobs))
+    federation.set_lending([offer_of(**terms)], [], [])
+    federation.lend(NOW_MS)
+    snapshot = federation.snapshot()
+    plan = decide(snapshot, NOW_MS, 0)
+    assert check_plan(snapshot, plan) == () and plan.starts == decide_slowly(snapshot)
+    return {start.job for start in plan.starts}
+
+
+def job_of(number: int, group: int = 4, **values: Any) -> WaitingJob:
+    given: dict[str, Any] = {"group": GroupId(group), "shape": ShapeId(8), "priority": 0, "submitted_ms": 0}
+    return WaitingJob(id=JobId(number), **(given | values))
+
+
+def test_what_saves_its_state_starts_where_it_has_the_hold_and_nowhere_else() -> None:
+    saver, closes_ms = job_of(1, save_ms=60_000), NOW_MS + HOUR_MS
+    assert lent_to((saver,), closes_ms=closes_ms, minimum_hold_seconds=3600) == {1}
+    assert lent_to((saver,), closes_ms=closes_ms, minimum_hold_seconds=3601) == set()
+
+
+def test_a_job_that_is_below_the_floor_keeps_no_other_of_its_kind_out() -> None:
+    assert lent_to((job_of(1, 2, priority=-100), job_of(2, 4)), priority_floor=0) == {2}

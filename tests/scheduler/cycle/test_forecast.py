@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from federations import OPEN_SITE, Facts, build, node_of, plain_shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lendings import HOUR_MS, offer_of
 from pressed import NOW_MS, Pressed, federation_of
 from timed import TICK_MS, Replay, timed
 
@@ -13,11 +15,14 @@ from quota.tree import Quota
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import LiveRun, WaitingJob
 from scheduler.cycle.forecast import Forecast, ForecastLimits
+from scheduler.model.calendar import Calendar
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.reason import ReasonCode
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Node
 
+#: A day in November, noon UTC.
+NOON_MS = 1_793_620_800_000
 UNKNOWN = {
     ReasonCode.ETA_BEYOND_FORECAST,
     ReasonCode.ETA_WITHOUT_WALLTIME,
@@ -138,6 +143,22 @@ def test_a_job_waits_for_those_ahead_of_it_as_well_as_for_runs() -> None:
     facts = _one_node(_run(1, NOW_MS + 10), _run(2, NOW_MS + 30), jobs=(_job(11, 2), _job(12, 2)))
     assert _eta(facts, 11) == (NOW_MS + 30, ReasonCode.ETA_BY_WALLTIMES, {"runs": 2})
     assert _eta(facts, 12) == (NOW_MS + 30 + 5_000, ReasonCode.ETA_BY_WALLTIMES, {"runs": 3})
+
+
+def test_a_window_that_opens_is_when_a_job_starts_and_one_that_is_too_short_for_it_is_none() -> None:
+    night = Calendar.model_validate({"time_zone": "UTC", "windows": [{"from": "20:00", "to": "08:00"}]})
+    opens_ms = NOON_MS + 8 * HOUR_MS
+    expected = ((12 * HOUR_MS, (opens_ms, ReasonCode.ETA_BY_LENDING)), (None, (None, ReasonCode.ETA_NOT_AS_THINGS_ARE)))
+    for walltime_ms, told in expected:
+        job = WaitingJob(
+            id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, walltime_ms=walltime_ms
+        )
+        federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 8),), {ShapeId(1): plain_shape(8)}, (job,)))
+        federation.set_lending([offer_of(calendar=night)], [], [])
+        federation.lend(NOON_MS)
+        eta = Forecast(federation, NOON_MS).of(job.id)
+        assert eta is not None
+        assert (eta.start_ms, eta.code) == told
 
 
 def test_a_run_that_should_be_over_is_taken_to_end_now() -> None:

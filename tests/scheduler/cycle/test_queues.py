@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.facts import ClassKey, WaitingJob
 from scheduler.cycle.queues import Queues
-from scheduler.cycle.waiting import ClassKey, Venue, WaitingClass, WaitingTable
+from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
 from scheduler.model.shape import DataClass
@@ -21,6 +21,8 @@ JOBS = st.builds(
     priority=st.sampled_from((0, 0, 100)),
     submitted_ms=st.integers(0, 5),
     bound_site=st.sampled_from((None, None, SiteId(3))),
+    walltime_ms=st.sampled_from((None, 60_000, 600_000)),
+    save_ms=st.sampled_from((None, 10_000)),
 )
 STEPS = st.lists(
     st.one_of(
@@ -35,9 +37,9 @@ STEPS = st.lists(
 
 
 def venue_of(key: ClassKey) -> Venue:
-    group, _, bound_site = key
+    group, _, bound_site, _ = key
     clearance = Clearance(data_class=DataClass.OPEN, public_sector=False, trust_domain=f"domain-{group}")
-    return clearance, bound_site
+    return Venue(clearance, None, bound_site)
 
 
 def classes(table: WaitingTable) -> set[WaitingClass]:
@@ -46,17 +48,11 @@ def classes(table: WaitingTable) -> set[WaitingClass]:
 
 def plainly(jobs: dict[JobId, WaitingJob]) -> set[WaitingClass]:
     """What a table of ``jobs`` has to say."""
-    keys = {(job.group, job.shape, job.bound_site) for job in jobs.values()}
+    keys = {job.key for job in jobs.values()}
     return {
         WaitingClass(
-            *key,
-            turns=tuple(
-                sorted(
-                    (-job.priority, job.submitted_ms, job.id)
-                    for job in jobs.values()
-                    if (job.group, job.shape, job.bound_site) == key
-                )
-            ),
+            key,
+            turns=tuple(sorted((-job.priority, job.submitted_ms, job.id) for job in jobs.values() if job.key == key)),
         )
         for key in keys
     }

@@ -12,6 +12,7 @@ import scheduler
 from scheduler.cycle.plan import StopCause
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, why_not_served
 from scheduler.model.job_state import EndCause, JobState, RunPhase
+from scheduler.model.offer import LendingAction, LendingEnd, OfferState
 from scheduler.model.reason import ReasonCode
 from scheduler.model.reason_text import sentence
 from scheduler.model.shape import DataClass
@@ -45,9 +46,9 @@ def events_of_jobs() -> set[str]:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (WordKind.STATE, {*JobState, *RunPhase, *SiteState}),
+        (WordKind.STATE, {*JobState, *RunPhase, *SiteState, *OfferState, *LendingEnd}),
         (WordKind.CAUSE, {*EndCause, *StopCause}),
-        (WordKind.ACTION, {*JobAction}),
+        (WordKind.ACTION, {*JobAction, *LendingAction}),
         (WordKind.RULE, rules()),
         (WordKind.EVENT, events_of_jobs()),
         (WordKind.ACTOR, {"scheduler", "agent"}),

@@ -244,7 +244,7 @@ def test_nothing_is_stopped_by_quotas_that_were_changed_since_the_decision(stage
         )
     )  # fmt: skip
     plan = plan_of(stop_of(stage.run(victim), claimant), earmark_on(stage.job(claimant), stage.run(victim)))
-    assert commit(stage, plan, stage.follower.tree_change).count == 0
+    assert commit(stage, plan, stage.follower.rules_change).count == 0
     assert (stage.run(victim).stop_cause, stage.job(claimant).earmark) == (None, None)
 
 

@@ -100,6 +100,13 @@ class Walk:
                 site.sync()
             self.stage.turn()
             self.stage.clock.advance(3)
+            if self._is_settled():
+                return
+
+    def _is_settled(self) -> bool:
+        """Whether every job has its end, and the server has been told of every run's."""
+        told = all(run.forgotten for site in self.sites for run in site.runs.values())
+        return told and all(self.stage.job(job).state == "succeeded" for job in self.jobs)
 
     def alive(self) -> Counter[int]:
         """How many runs of each job are truly alive."""
@@ -149,7 +156,7 @@ def _comparable(snapshot: Snapshot) -> dict[str, object]:
         "groups": snapshot.groups,
         "runs": dict(sorted(snapshot.runs.items())),
         "earmarks": dict(sorted(snapshot.earmarks.items())),
-        "waiting": sorted((each.group, each.shape, each.bound_site or 0, each.turns) for each in snapshot.waiting),
+        "waiting": {(each.key, each.turns) for each in snapshot.waiting},
         "use": {(name, group): gpus for name, use in snapshot.own_use.items() for group, gpus in use.items() if gpus},
         "site_use": {key: gpus for key, gpus in snapshot.site_use.items() if gpus},
         "free": {key: pool.pool.free_gpus for key, pool in snapshot.pools.items()},

@@ -99,7 +99,7 @@ def test_nothing_is_leased_by_quotas_that_were_changed_since_the_decision(stage:
     group = stage.group()
     (job,) = stage.submit(group)
     stage.follower.catch_up()
-    snapshot, known = stage.follower.federation.snapshot(), stage.follower.tree_change
+    snapshot, known = stage.follower.federation.snapshot(), stage.follower.rules_change
     starts = decide(snapshot, 0, 0).starts
     stage.runtime.database.run(
         lambda transaction: quotas.put(

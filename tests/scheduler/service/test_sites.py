@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from callers import code_of, somebody
 from runtime import ScriptedAgent, Stage, ended, ids_of, node, runs_now
 
 from scheduler.model.job_state import EndCause
@@ -22,25 +23,11 @@ from scheduler.store import events, memberships
 from scheduler.store.sites import SiteRow
 
 
-def somebody(administrator: Caller, *, sites: frozenset[int] = frozenset(), auditor: bool = False) -> Caller:
-    """A person who is no administrator."""
-    return Caller(
-        person_id=99, person="minseo", token=administrator.token, roles={}, sites=sites, administrator=False,
-        auditor=auditor,
-    )  # fmt: skip
-
-
 def set_state(stage: Stage, caller: Caller, state: SiteState, site: str = "site-1") -> SiteRow | Refusal:
     """Cordon, drain, resume or stop."""
     return stage.runtime.database.run(
         lambda transaction: set_site_state(transaction, stage.runtime, caller, site, state, "maintenance")
     )
-
-
-def code_of(answer: object) -> ReasonCode:
-    """Why something is refused."""
-    assert isinstance(answer, Refusal), answer
-    return answer.reasons[0].code
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -10,10 +12,11 @@ from runtime import ScriptedAgent, Stage, ended, runs_now
 
 from scheduler.cycle.plan import StopCause
 from scheduler.model.job_state import EndCause, RunPhase
+from scheduler.model.reason import Refusal
 from scheduler.model.wire import RunReport
 from scheduler.service.caller import Caller
 from scheduler.service.jobs import JobAction, act_on_job
-from scheduler.service.usage import ClassCharge, show_usage
+from scheduler.service.usage import ClassCharge, ClassOwed, show_owed, show_usage
 from scheduler.store import ledger
 
 SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "60s"}
@@ -141,6 +144,19 @@ def test_usage_tells_what_a_group_lost_and_was_not_charged_for(
     end(stage, agent, job, EndCause.RECLAIMED)
     charges = show_usage(stage.runtime, administrator, "research")
     assert charges == [ClassCharge(gpu_class="h100", gpu_milliseconds=0, credits=0, runs=1, gpu_milliseconds_lost=USED)]
+
+
+def test_a_lender_is_owed_what_was_used_lost_work_included(
+    stage: Stage, agent: ScriptedAgent, administrator: Caller
+) -> None:
+    job = stopped(stage, agent)
+    end(stage, agent, job, EndCause.RECLAIMED)
+    # A GPU-hour of what has no other rate is worth one credit.
+    assert show_owed(stage.runtime, administrator, "site-1") == [
+        ClassOwed(gpu_class="h100", gpu_milliseconds=USED, credits=Fraction(USED, 3_600_000), runs=1)
+    ]
+    nobody = replace(administrator, administrator=False, auditor=False)
+    assert isinstance(show_owed(stage.runtime, nobody, "site-1"), Refusal)
 
 
 def test_an_agent_of_the_older_protocol_is_told_of_a_requeue_and_its_word_is_understood(

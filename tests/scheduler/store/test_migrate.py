@@ -141,3 +141,21 @@ def test_jobs_and_runs_that_lived_before_forecasts_came_are_told_their_walltimes
         (None, None) if job == over else (known_jobs[job].shape_id, known_jobs[job].submitted_ms)
         for job in (plain, timed, over, saving, elsewhere)
     ]
+
+
+def test_jobs_that_waited_before_offers_came_are_told_what_they_need_to_save_their_state(database: Database) -> None:
+    plain, saving, hasty, over = add_jobs(database, add_person(database), 4)
+    with database.write() as transaction:
+        jobs.change(transaction, saving, spec='{"checkpoint":{}}')
+        jobs.change(transaction, hasty, spec='{"checkpoint":{"grace":5}}')
+        jobs.change(transaction, over, spec='{"checkpoint":{}}', state="succeeded")
+    with database.write() as transaction:
+        config = configuration()
+        config.attributes["connection"] = transaction.connection
+        command.downgrade(config, "0007")
+    database.migrate()
+    with database.read() as connection:
+        known = jobs.by_ids(connection, [plain, saving, hasty, over])
+    assert [known[job].save_ms for job in (plain, saving, hasty, over)] == [
+        None, CheckpointSpec().grace_seconds * 1000, 5_000, None,
+    ]  # fmt: skip

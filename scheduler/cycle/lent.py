@@ -1,0 +1,189 @@
+"""Step 1 of the round: which nodes a site lends now, on whose terms, and until when each is left to its borrowers.
+
+Offers count nodes and do not name them, so nodes are given to offers anew whenever something changes. First come nodes under
+a recall that is due, which are lent to nobody but are a part of what was offered; then nodes that runs hold, those that few
+offers let in before others, and longer runs before shorter; then the free ones by name. A node that is held goes to an offer
+that lets its runs in and lasts as long as they need, the one that ends first of these, else to the one that lasts longest.
+So the number of nodes lent is ``capacity.effective_capacity``'s, and no offer lends more than it says.
+
+A node is left to its borrowers until its offer's window ends, its recall is due or its reservation begins, whichever is first;
+what another offer opens then does not count. A site without offers lends all it has, as its owner's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms
+from scheduler.model.ids import NodeId
+from scheduler.model.offer import Offer, Sector
+from scheduler.model.recall import Recall, Reservation
+from scheduler.model.shape import DataClass
+from scheduler.model.site import Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A run on a node, as offers look at it. ``end_ms`` is ``NEVER_MS`` where nobody can tell."""
+
+    sector: Sector | None
+    data_class: DataClass
+    priority: int
+    preemptible: bool
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lent:
+    """One node's terms, and when it is taken back (ms, ``NEVER_MS`` for never)."""
+
+    terms: Terms
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LentNodes:
+    """What a site lends of its nodes; the others lend nothing. It stays so until ``changes_ms`` if nothing else changes."""
+
+    nodes: Mapping[NodeId, Lent]
+    changes_ms: int
+
+
+@dataclass(slots=True)
+class _Slots:
+    """An offer whose window is open: what is left of its nodes."""
+
+    offer: Offer
+    terms: Terms
+    until_ms: int
+    left: int
+
+    def lets_in(self, guests: Iterable[Guest]) -> bool:
+        """Whether all of them may be on a node of this offer, as if they started now."""
+        return all(
+            self.terms.lets_in(each.sector, each.data_class)
+            and self.terms.serves(each.priority)
+            and (each.preemptible or self.terms.firm)
+            for each in guests
+        )
+
+
+def lend(
+    nodes: Collection[Node],
+    guests: Mapping[NodeId, Sequence[Guest]],
+    offers: Collection[Offer],
+    recalls: Collection[Recall],
+    reservations: Collection[Reservation],
+    now_ms: int,
+) -> LentNodes:
+    """What one site lends of ``nodes``. All offers, recalls and reservations are the site's own, closed offers included."""
+    changes = _Changes(now_ms)
+    taken = {node: changes.take_back(node, recalls, reservations) for node in {each.id for each in nodes}}
+    found: dict[NodeId, Lent] = {}
+    for gpu_class in sorted({each.gpu_class for each in nodes}):
+        mine = sorted(
+            (each for each in nodes if each.gpu_class == gpu_class and each.healthy),
+            key=lambda each: (each.name, each.id),
+        )
+        kept = [each for each in mine if not taken[each.id].reserved]
+        if not offers:
+            free = [each for each in kept if not taken[each.id].recalled]
+            found |= {each.id: Lent(terms=PLAIN, until_ms=taken[each.id].until_ms) for each in free}
+            continue
+        slots = [
+            each for each in map(changes.open_now, offers) if each is not None and each.offer.gpu_class == gpu_class
+        ]
+        found |= _given(kept, guests, taken, slots)
+    return LentNodes(nodes=found, changes_ms=changes.next_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What recalls and reservations make of one node: taken already, or to be taken at ``until_ms``."""
+
+    recalled: bool
+    reserved: bool
+    until_ms: int
+
+
+class _Changes:
+    """Reads what goes by the clock, and notes the first moment at which it goes otherwise."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self.next_ms = NEVER_MS
+
+    def open_now(self, offer: Offer) -> _Slots | None:
+        """The offer's nodes while its window is open."""
+        spell = next(offer.spells(self._now_ms), None)
+        if spell is None:
+            return None
+        start_ms, end_ms = spell
+        self._note(start_ms)
+        self._note(end_ms)
+        if start_ms > self._now_ms:
+            return None
+        terms = Terms.of(offer, endless=end_ms is None)
+        return _Slots(offer, terms, NEVER_MS if end_ms is None else end_ms, offer.nodes)
+
+    def take_back(self, node: NodeId, recalls: Iterable[Recall], reservations: Iterable[Reservation]) -> _Taken:
+        """What is known to take a node."""
+        until_ms, recalled, reserved = NEVER_MS, False, False
+        for recall in recalls:
+            if node in recall.node_ids:
+                until_ms, due = self._span(recall.by_ms, recall.until_ms, until_ms)
+                recalled |= due
+        for reservation in reservations:
+            if node in reservation.node_ids:
+                until_ms, due = self._span(reservation.from_ms, reservation.to_ms, until_ms)
+                reserved |= due
+        return _Taken(recalled=recalled, reserved=reserved, until_ms=until_ms)
+
+    def _span(self, from_ms: int, to_ms: int | None, until_ms: int) -> tuple[int, bool]:
+        self._note(from_ms)
+        self._note(to_ms)
+        over = to_ms is not None and to_ms <= self._now_ms
+        due = from_ms <= self._now_ms and not over
+        return (until_ms if over or due else min(until_ms, from_ms)), due
+
+    def _note(self, at_ms: int | None) -> None:
+        if at_ms is not None and at_ms > self._now_ms:
+            self.next_ms = min(self.next_ms, at_ms)
+
+
+def _given(
+    nodes: Sequence[Node],
+    guests: Mapping[NodeId, Sequence[Guest]],
+    taken: Mapping[NodeId, _Taken],
+    slots: Sequence[_Slots],
+) -> dict[NodeId, Lent]:
+    """Give nodes of one class to offers."""
+    slots = sorted(slots, key=lambda each: (-each.until_ms, each.offer.id))
+    for node in nodes:
+        if taken[node.id].recalled:
+            recallable = [each for each in slots if each.left and each.offer.notice_seconds is not None]
+            for each in (recallable or [each for each in slots if each.left])[:1]:
+                each.left -= 1
+    held = [
+        (sum(each.lets_in(guests[node.id]) for each in slots), -max(each.end_ms for each in guests[node.id]), at)
+        for at, node in enumerate(nodes)
+        if guests.get(node.id) and not taken[node.id].recalled
+    ]
+    found: dict[NodeId, Lent] = {}
+
+    def give(node: Node, among: Sequence[_Slots], end_ms: int) -> None:
+        if among:
+            lasting = [each for each in among if each.until_ms >= end_ms]
+            chosen = lasting[-1] if lasting else among[0]
+            chosen.left -= 1
+            until_ms = min(chosen.until_ms, taken[node.id].until_ms)
+            found[node.id] = Lent(terms=chosen.terms, until_ms=until_ms)
+
+    for _, minus_end_ms, at in sorted(held):
+        left = [each for each in slots if each.left]
+        give(nodes[at], [each for each in left if each.lets_in(guests[nodes[at].id])] or left, -minus_end_ms)
+    for node in nodes:
+        if not guests.get(node.id) and not taken[node.id].recalled:
+            give(node, [each for each in slots if each.left][:1], 0)
+    return found

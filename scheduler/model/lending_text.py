@@ -1,0 +1,66 @@
+"""The sentences of refusals about offers, recalls and reservations, Korean and English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scheduler.model.reason import ReasonCode, ReasonKind
+
+_C, _K = ReasonCode, ReasonKind
+
+#: code: (kind, Korean, English); see ``reason_text.TEXTS``
+LENDING_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
+    _C.OFFER_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "제공 {offer}이(가) 없거나 볼 수 없습니다. `dure offer list`로 확인하십시오.",
+        "There is no offer {offer}, or not for you: see `dure offer list`.",
+    ),
+    _C.FIRST_OFFER_ENDS_RUNS: (
+        _K.CONFLICT,
+        "{site}의 첫 제공입니다. 지금 {gpu_class} 노드 {lent}개만 빌려주게 되어 노드 {nodes}개에서 도는 작업이 끝나게 됩니다. "
+        "먼저 `dure site drain {site}`으로 비우거나, 그만큼 지금부터 빌려주십시오.",
+        "It is the first offer of {site} and would lend {lent} nodes of {gpu_class} now and nothing else: what runs on {nodes} "
+        "other nodes would have to end. Empty the site first (`dure site drain {site}`), or lend as many from now on.",
+    ),
+    _C.RECALL_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "회수 {recall}이(가) 없거나 볼 수 없습니다. `dure site recalls 사이트`로 확인하십시오.",
+        "There is no recall {recall}, or not for you: see `dure site recalls SITE`.",
+    ),
+    _C.RESERVATION_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "예약 {reservation}이(가) 없거나 볼 수 없습니다. `dure reserve list 사이트`로 확인하십시오.",
+        "There is no reservation {reservation}, or not for you: see `dure reserve list SITE`.",
+    ),
+    _C.NODE_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "사이트 {site}에 노드 {node}이(가) 없습니다. 사이트가 알린 이름을 쓰십시오.",
+        "Site {site} has no node {node}: write a name that the site reports.",
+    ),
+    _C.NOTHING_TO_RECALL: (
+        _K.REFUSED,
+        "{at}에 사이트 {site}은(는) 회수할 수 있는 제공으로 {gpu_class}을(를) 빌려주지 않습니다"
+        "(열린 제공 {offers}개, 그 가운데 통보 기간이 있는 것 0개). 다른 때나 종류를 고르십시오.",
+        "At {at} site {site} lends no {gpu_class} by an offer that can be recalled "
+        "({offers} open offer(s), 0 with a notice): choose another time or class.",
+    ),
+    _C.FEWER_LENT: (
+        _K.REFUSED,
+        "노드 {asked}개를 회수할 수 없습니다. {at}에 사이트 {site}이(가) 회수할 수 있게 빌려주는 {gpu_class} 노드는 "
+        "{lent}개입니다(이미 회수 중 {recalled}개).",
+        "{asked} node(s) cannot be recalled: at {at} site {site} lends {lent} node(s) of {gpu_class} that can be "
+        "({recalled} are under a recall already).",
+    ),
+    _C.RECALL_TOO_SOON: (
+        _K.REFUSED,
+        "{by}까지는 너무 이릅니다. 통보 기간({notice_seconds}초)과 실행의 최소 보장 시간을 지키면 가장 이른 때는 "
+        "{earliest}입니다.",
+        "{by} is too soon: with the notice ({notice_seconds} s) and the runs' minimum hold the earliest is {earliest}.",
+    ),
+    _C.FEWER_NODES: (
+        _K.REFUSED,
+        "노드 {asked}개를 예약할 수 없습니다. 사이트 {site}에서 회수나 예약이 걸리지 않은 {gpu_class} 노드는 {nodes}개입니다.",
+        "{asked} node(s) cannot be reserved: site {site} has {nodes} node(s) of {gpu_class} that are not recalled or "
+        "reserved already.",
+    ),
+}

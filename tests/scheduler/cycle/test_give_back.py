@@ -1,0 +1,95 @@
+"""Nodes that are taken back: whoever runs on them is told in time, and nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from federations import OPEN_SITE, Facts, build, node_of, plain_shape, run_of
+from hypothesis import given
+from hypothesis import strategies as st
+from lendings import HOUR_MS, NOW_MS, lending_federations, offer_of
+
+from scheduler.cycle.check_plan import Law, check_plan
+from scheduler.cycle.decide import decide
+from scheduler.cycle.federation import Federation
+from scheduler.cycle.give_back import give_back
+from scheduler.cycle.plan import Stop, StopCause
+from scheduler.cycle.stay import NEVER_MS
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
+from scheduler.model.recall import Recall
+
+GRACE_MS = 30_000
+
+
+def recalled(*, expected_end_ms: int | None = None, at_ms: int = NOW_MS) -> Federation:
+    """Two nodes that each carry a run; the first is recalled by an hour from now."""
+    shape = plain_shape(8)
+    runs = tuple(
+        replace(
+            run_of(number, JobId(number), GroupId(4), shape, SiteId(1), "h100", ((NodeId(number), 1),)),
+            grace_ms=GRACE_MS, expected_end_ms=expected_end_ms,
+        )
+        for number in (1, 2)
+    )  # fmt: skip
+    federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 8), node_of(2, 8)), {}, (), runs))
+    by_ms = NOW_MS + HOUR_MS
+    recall = Recall(
+        site=SiteId(1), gpu_class="h100", nodes=1, by_ms=by_ms, asked_ms=NOW_MS, node_ids=frozenset({NodeId(1)})
+    )
+    federation.set_lending([offer_of()], [recall], [])
+    federation.lend(at_ms)
+    return federation
+
+
+def test_a_run_is_told_when_its_grace_is_all_that_is_left() -> None:
+    last_ms = NOW_MS + HOUR_MS - GRACE_MS
+    assert give_back(recalled(at_ms=last_ms - 1).snapshot()) == ()
+    told = give_back(recalled(at_ms=last_ms).snapshot())
+    assert told == (Stop(RunId(1), JobId(1), StopCause.RECALLED, None, GRACE_MS),)
+
+
+def test_one_that_is_over_by_then_is_left_alone() -> None:
+    last_ms = NOW_MS + HOUR_MS - GRACE_MS
+    assert give_back(recalled(at_ms=last_ms, expected_end_ms=NOW_MS + HOUR_MS).snapshot()) == ()
+    assert len(give_back(recalled(at_ms=last_ms, expected_end_ms=NOW_MS + HOUR_MS + 1).snapshot())) == 1
+
+
+def test_one_that_is_leaving_already_is_not_told_again() -> None:
+    federation = recalled(at_ms=NOW_MS + HOUR_MS)
+    federation.put_run(replace(federation.live_runs[RunId(1)], leaving=True))
+    federation.lend(NOW_MS + HOUR_MS)
+    assert give_back(federation.snapshot()) == ()
+
+
+def test_a_plan_that_leaves_a_run_on_what_is_taken_back_or_ends_another_breaks_the_law() -> None:
+    snapshot = recalled(at_ms=NOW_MS + HOUR_MS).snapshot()
+    plan = decide(snapshot, NOW_MS + HOUR_MS, 0)
+    assert check_plan(snapshot, plan) == ()
+    (stop,) = plan.stops
+    wrong = replace(stop, run=RunId(2), job=JobId(2))
+    for stops in ((), (stop, wrong)):
+        assert {each.law for each in check_plan(snapshot, replace(plan, stops=stops))} == {Law.STOP}
+
+
+@given(lending_federations(), st.integers(0, 6 * 12))
+def test_at_no_deadline_a_run_is_left(federation: Federation, steps: int) -> None:
+    """Five minutes a round, every run that is told gone by its grace: none is on a node that is not lent."""
+    now_ms = NOW_MS
+    for _ in range(steps + 1):
+        federation.lend(now_ms)
+        snapshot = federation.snapshot()
+        lent = {
+            node: int(until)
+            for pool in snapshot.pools.values()
+            if pool.pool.until_ms is not None
+            for node, until in zip(pool.node_ids, pool.pool.until_ms.tolist(), strict=True)
+            if snapshot.nodes[node].healthy
+        }
+        if now_ms > NOW_MS:
+            assert all(lent.get(node, NEVER_MS) > now_ms for run in snapshot.runs.values() for node, _ in run.gang)
+        told = {stop.run for stop in decide(snapshot, now_ms, 0).stops if stop.cause is StopCause.RECALLED}
+        next_ms = now_ms + 60_000
+        for run in list(snapshot.runs.values()):
+            if run.id in told or (run.expected_end_ms is not None and run.expected_end_ms <= next_ms):
+                federation.drop_run(run.id)
+        now_ms = next_ms

@@ -1,0 +1,145 @@
+"""Which nodes a site lends: as many as the formula of effective capacity says, none beyond its terms."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from federations import node_of
+from hypothesis import given
+from hypothesis import strategies as st
+from lendings import CALENDARS, HOUR_MS, NOW_MS, offer_of, offers, recalls, reservations
+
+from scheduler.cycle.capacity import Lending, effective_capacity
+from scheduler.cycle.lent import Guest, LentNodes, lend
+from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms
+from scheduler.model.ids import NodeId, SiteId
+from scheduler.model.offer import Offer, Sector
+from scheduler.model.recall import Recall, Reservation
+from scheduler.model.shape import DataClass
+from scheduler.model.site import Node
+
+NODES = tuple(node_of(number, 8) for number in range(1, 9))
+GUEST = Guest(sector=Sector.RESEARCH, data_class=DataClass.OPEN, priority=0, preemptible=True, end_ms=NEVER_MS)
+GUESTS = st.builds(
+    Guest,
+    sector=st.sampled_from((Sector.RESEARCH, Sector.PUBLIC, None)),
+    data_class=st.sampled_from((DataClass.OPEN, DataClass.SENSITIVE)),
+    priority=st.sampled_from((-100, 0, 100)),
+    preemptible=st.booleans(),
+    end_ms=st.sampled_from((NOW_MS + HOUR_MS, NOW_MS + 8 * HOUR_MS, NEVER_MS)),
+)
+HELD = st.dictionaries(st.sampled_from([node.id for node in NODES]), st.lists(GUESTS, min_size=1, max_size=2))
+HERE = {node.id: (node.site_id, node.gpu_class) for node in NODES}
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[list[Node], list[Offer], list[Recall], list[Reservation]]:
+    nodes = [replace(node, healthy=draw(st.sampled_from((True, True, False)))) for node in NODES]
+    given = draw(offers(classes=("h100",), sites=(1,)))
+    # A recall takes what was offered at its time; what is recalled of nothing is another matter.
+    recalled = draw(recalls(HERE)) if given else []
+    return nodes, given, recalled, draw(reservations(HERE))
+
+
+def lent(nodes: Sequence[Node], held: dict[NodeId, list[Guest]], *told: object) -> LentNodes:
+    return lend(nodes, held, *told, NOW_MS)  # type: ignore[arg-type]
+
+
+@given(scenes(), HELD)
+def test_as_many_nodes_are_lent_as_the_formula_says(
+    scene: tuple[list[Node], list[Offer], list[Recall], list[Reservation]], held: dict[NodeId, list[Guest]]
+) -> None:
+    nodes, given, recalled, reserved = scene
+    healthy = {node.id for node in nodes if node.healthy}
+    away = {
+        node
+        for each in reserved
+        if each.from_ms <= NOW_MS and (each.to_ms or NEVER_MS) > NOW_MS
+        for node in each.node_ids
+    }
+    # The formula takes recalled nodes to be well and in nobody else's hands.
+    recalled = [
+        replace(each, nodes=len(of), node_ids=frozenset(of))
+        for each in recalled
+        if (of := each.node_ids & (healthy - away))
+    ]
+    lendings = [Lending.of(each, NOW_MS, NOW_MS + 48 * HOUR_MS) for each in given]
+    capacity = effective_capacity(
+        SiteId(1), "h100", healthy, lendings, recalled, reserved, borrower=None, now_ms=NOW_MS
+    )
+    assert len(lent(nodes, held, given, recalled, reserved).nodes) == capacity.nodes.at(NOW_MS)
+
+
+@given(scenes(), HELD)
+def test_no_offer_lends_more_than_it_says_and_none_while_its_window_is_shut(
+    scene: tuple[list[Node], list[Offer], list[Recall], list[Reservation]], held: dict[NodeId, list[Guest]]
+) -> None:
+    nodes, given, recalled, reserved = scene
+    found = lent(nodes, held, given, recalled, reserved).nodes
+    most: Counter[Terms] = Counter()
+    for each in given:
+        spell = next(each.spells(NOW_MS), None)
+        if spell is not None and spell[0] <= NOW_MS:
+            most[Terms.of(each, endless=spell[1] is None)] += each.nodes
+    if not given:
+        most[PLAIN] = len(nodes)
+    used = Counter(each.terms for each in found.values())
+    assert all(count <= most[terms] for terms, count in used.items())
+    assert all(each.until_ms > NOW_MS for each in found.values())
+    taken = {node for each in recalled if each.by_ms <= NOW_MS < (each.until_ms or NEVER_MS) for node in each.node_ids}
+    assert not taken & found.keys()
+    assert all(node.healthy for node in nodes if node.id in found)
+
+
+@given(scenes(), HELD)
+def test_nothing_changes_before_it_is_said_to(
+    scene: tuple[list[Node], list[Offer], list[Recall], list[Reservation]], held: dict[NodeId, list[Guest]]
+) -> None:
+    nodes, given, recalled, reserved = scene
+    first = lent(nodes, held, given, recalled, reserved)
+    for at_ms in (NOW_MS + 1, NOW_MS + HOUR_MS - 1, NOW_MS + HOUR_MS, NOW_MS + 9 * HOUR_MS):
+        if at_ms < first.changes_ms:
+            assert lend(nodes, held, given, recalled, reserved, at_ms) == first
+
+
+def test_a_longer_run_keeps_its_node_with_the_offer_that_lasts() -> None:
+    ends, endless = offer_of(1, nodes=1, calendar=CALENDARS[1]), offer_of(2, nodes=1)
+    short = replace(GUEST, end_ms=NOW_MS + HOUR_MS)
+    found = lent(NODES[:2], {NodeId(1): [short], NodeId(2): [GUEST]}, [ends, endless], [], []).nodes
+    assert found[NodeId(2)].until_ms == NEVER_MS
+    assert found[NodeId(1)].until_ms == NOW_MS + 2 * HOUR_MS  # 14:00 in Seoul
+
+
+def test_a_short_run_leaves_the_offer_that_lasts_to_others() -> None:
+    endless, ends = offer_of(1, nodes=1), offer_of(2, nodes=1, calendar=CALENDARS[1])
+    short = replace(GUEST, end_ms=NOW_MS + HOUR_MS)
+    found = lent(NODES[:2], {NodeId(1): [short]}, [endless, ends], [], []).nodes
+    assert [found[NodeId(number)].until_ms for number in (1, 2)] == [NOW_MS + 2 * HOUR_MS, NEVER_MS]
+
+
+def test_a_run_stays_with_an_offer_that_lets_it_in_and_leaves_the_others_free() -> None:
+    strict, open_to_all = offer_of(1, nodes=1, sectors=(Sector.PUBLIC,)), offer_of(2, nodes=1)
+    found = lent(NODES[:2], {NodeId(1): [GUEST]}, [strict, open_to_all], [], []).nodes
+    assert found[NodeId(1)].terms == PLAIN or not found[NodeId(1)].terms.sectors
+    assert found[NodeId(2)].terms.sectors == {Sector.PUBLIC}
+
+
+def test_a_closed_offer_lends_nothing_where_a_site_without_one_lends_all() -> None:
+    closed = offer_of(1, closes_ms=NOW_MS)
+    assert lent(NODES, {}, [closed], [], []).nodes == {}
+    assert {each.terms for each in lent(NODES, {}, [], [], []).nodes.values()} == {PLAIN}
+
+
+def test_a_node_is_left_until_the_first_thing_that_takes_it() -> None:
+    by_ms, from_ms = NOW_MS + 3 * HOUR_MS, NOW_MS + 2 * HOUR_MS
+    recall = Recall(
+        site=SiteId(1), gpu_class="h100", nodes=1, by_ms=by_ms, asked_ms=NOW_MS, node_ids=frozenset({NodeId(1)})
+    )
+    maintenance = Reservation(
+        site=SiteId(1), gpu_class="h100", from_ms=from_ms, to_ms=None, reason="cables", node_ids=frozenset({NodeId(2)})
+    )
+    found = lent(NODES[:3], {}, [offer_of()], [recall], [maintenance])
+    assert [found.nodes[node.id].until_ms for node in NODES[:3]] == [by_ms, from_ms, NEVER_MS]
+    assert found.changes_ms == from_ms
