@@ -49,6 +49,15 @@ class EtaOut(BaseModel):
     made_at: TimeText
 
 
+class ArrayTaskOut(BaseModel):
+    """Which task of an array a job is. ``running_max`` of the array's run at once; null: as many as may be."""
+
+    id: int
+    task: int
+    tasks: int
+    running_max: int | None
+
+
 class JobOut(BaseModel):
     """A job as lists show it."""
 
@@ -75,6 +84,7 @@ class JobOut(BaseModel):
     reason: ReasonOut | None
     has_outputs: bool
     eta: EtaOut | None = None
+    array: ArrayTaskOut | None = None
 
 
 class RunOut(BaseModel):
@@ -140,8 +150,17 @@ class JobPage(Page):
     items: list[JobOut]
 
 
+class SubmittedArrayOut(BaseModel):
+    """An array's number, and those of its jobs."""
+
+    id: int
+    tasks: int
+    first_job: int
+    last_job: int
+
+
 class SubmittedOut(BaseModel):
-    """A job that was queued."""
+    """A job that was queued, or an array of them: then ``id`` is the array's, which no job has."""
 
     id: int
     name: str
@@ -149,6 +168,15 @@ class SubmittedOut(BaseModel):
     state: str
     gpus: int
     submitted_at: TimeText
+    array: SubmittedArrayOut | None = None
+
+
+class ArrayDoneOut(BaseModel):
+    """What was done with an array: how many jobs it has, and how many of them have changed."""
+
+    array: int
+    tasks: int
+    changed: int
 
 
 BATCH_JOBS_MAX = 5000
@@ -161,7 +189,7 @@ class BatchIn(Input):
 
 
 class BatchItemOut(BaseModel):
-    """The answer to one job of a batch: the job's number, or the problem."""
+    """The answer to one job of a batch: the job's number, of an array the array's; or the problem."""
 
     status: int
     job: dict[str, int] | None = None
@@ -182,7 +210,8 @@ class NodeUseOut(BaseModel):
 
 
 class CostOut(BaseModel):
-    """What a job would cost. Amounts "max" are for its whole walltime; null without one."""
+    """What a job would cost. Amounts "max" are for its whole walltime; null without one. Of an array: all its jobs, and an
+    hour of as many as may run at once."""
 
     gpu_seconds_max: int | None
     credits_max: str | None

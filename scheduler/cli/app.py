@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli import groups, jobs, resources, session, sites
+from scheduler.cli import groups, jobs, pull, resources, session, sites
 from scheduler.cli.bilingual import BilingualGroup
 from scheduler.cli.options import CommandAfterDashes
 
@@ -42,7 +42,7 @@ app.command("cancel")(jobs.cancel)
 app.command("hold")(jobs.hold)
 app.command("release")(jobs.release)
 app.command("requeue")(jobs.requeue)
-app.command("pull")(jobs.pull)
+app.command("pull")(pull.pull)
 app.command("gpus")(resources.gpus)
 app.command("events")(resources.events)
 app.add_typer(resources.quota_app, name="quota")

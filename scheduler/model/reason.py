@@ -52,6 +52,9 @@ class ReasonCode(StrEnum):
     OUTPUTS_NOT_FOUND = "OutputsNotFound"
     TOKEN_NOT_FOUND = "TokenNotFound"
     CONTENT_NOT_FOUND = "ContentNotFound"
+    DEPENDENCY_NOT_FOUND = "DependencyNotFound"
+    ARRAY_NOT_FOUND = "ArrayNotFound"
+    JOB_IS_ARRAY = "JobIsArray"  #: the number of an array where one job is wanted
     ROUTE_NOT_FOUND = "RouteNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     # conflicts
@@ -64,6 +67,7 @@ class ReasonCode(StrEnum):
     PROTOCOL_UNSUPPORTED = "ProtocolUnsupported"
     # sizes and service
     BODY_TOO_LARGE = "BodyTooLarge"
+    BATCH_TOO_LARGE = "BatchTooLarge"
     CONTENT_TOO_LARGE = "ContentTooLarge"
     CONTENT_MISMATCH = "ContentMismatch"
     NOT_READY = "NotReady"
@@ -76,6 +80,7 @@ class ReasonCode(StrEnum):
     NO_NODE_FITS = "NoNodeFits"  #: one worker asks for more of something than any node has
     NO_GPUS = "NoGpus"  #: no site has reported a GPU yet
     DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
+    DEPENDENCY_NEVER_MET = "DependencyNeverMet"  #: it has to follow the success of a job that failed
     GUARANTEE_EXCEEDED = "GuaranteeExceeded"  #: Σ children's guarantees above the parent's
     QUOTA_INCONSISTENT = "QuotaInconsistent"
     LIMIT_BELOW_GUARANTEED = "LimitBelowGuaranteed"
@@ -96,6 +101,9 @@ class ReasonCode(StrEnum):
     SITE_CLOSED = "SiteClosed"  #: one site that takes nothing now
     WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
     WAITING_FOR_RETRY = "WaitingForRetry"  #: runs were lost to the infrastructure; a while, then it is placed again
+    WAITING_FOR_START = "WaitingForStart"  #: of another job
+    WAITING_FOR_SUCCESS = "WaitingForSuccess"  #: of another job
+    WAITING_FOR_ARRAY = "WaitingForArray"  #: as many tasks of its array run as may
     WAITING_FOR_EARMARK = "WaitingForEarmark"  #: nodes are held for it, which other runs are leaving
     WAITING_FOR_AGENT = "WaitingForAgent"
     SITE_UNREACHABLE = "SiteUnreachable"
@@ -116,6 +124,7 @@ class ReasonCode(StrEnum):
     WALLTIME_EXCEEDED = "WalltimeExceeded"
     CANCELLED_BY = "CancelledBy"
     INFRASTRUCTURE_FAILED = "InfrastructureFailed"
+    DEPENDENCY_FAILED = "DependencyFailed"  #: a job that had to succeed first did not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

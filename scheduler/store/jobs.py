@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from scheduler.store.rows import all_of, chunks, first_of, update_by_id
 from scheduler.store.tables import jobs
@@ -44,7 +44,17 @@ class JobRow:
     outputs: str | None
     earmark: dict[str, Any] | None
     walltime_ms: int | None
+    awaits: bool
+    array_id: int | None
+    array_task: int | None
+    array_tasks: int | None
+    array_running_max: int | None
     change: int
+
+    @property
+    def waiter_id(self) -> int:
+        """By what number its dependencies are kept: a task of an array shares the array's."""
+        return self.id if self.array_id is None else self.array_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,7 @@ class JobFilter:
     person_id: int | None = None
     states: Sequence[str] | None = None
     before_id: int | None = None
+    array_id: int | None = None
 
 
 def by_id(connection: Connection, job_id: int) -> JobRow | None:
@@ -71,6 +82,44 @@ def by_ids(connection: Connection, job_ids: Iterable[int]) -> dict[int, JobRow]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayRow:
+    """What the jobs of an array have in common."""
+
+    group_id: int
+    tasks: int
+    first_id: int
+    last_id: int
+
+
+def array(connection: Connection, array_id: int) -> ArrayRow | None:
+    """Return an array, None where there is none of that number."""
+    counted = (
+        select(jobs.c.group_id, func.count(), func.min(jobs.c.id), func.max(jobs.c.id))
+        .where(jobs.c.array_id == array_id)
+        .group_by(jobs.c.group_id)
+    )
+    return first_of(ArrayRow, connection, counted)
+
+
+def room_in_array(
+    connection: Connection, array_id: int, running_max: int, active: Sequence[str], now_ms: int
+) -> tuple[int, set[int]]:
+    """Return how many jobs of an array stand in one of the states ``active``, and which queued ones come next."""
+    mine = jobs.c.array_id == array_id
+    running = connection.execute(select(func.count()).where(mine, jobs.c.state.in_(active))).scalar_one()
+    due = or_(jobs.c.not_before_ms.is_(None), jobs.c.not_before_ms <= now_ms)
+    queued = select(jobs.c.id).where(mine, jobs.c.state == "queued", due).order_by(jobs.c.id)
+    following = connection.execute(queued.limit(max(0, running_max - running))).scalars()
+    return running, set(following)
+
+
+def of_array(connection: Connection, array_id: int) -> list[JobRow]:
+    """Return the tasks of an array by index; none where there is no such array."""
+    wanted = select(jobs).where(jobs.c.array_id == array_id).order_by(jobs.c.array_task)
+    return all_of(JobRow, connection, wanted)
+
+
 def newest(connection: Connection, wanted: JobFilter, *, limit: int) -> list[JobRow]:
     """Return at most ``limit`` jobs that pass ``wanted``, newest first."""
     statement = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
@@ -80,6 +129,8 @@ def newest(connection: Connection, wanted: JobFilter, *, limit: int) -> list[Job
         statement = statement.where(jobs.c.person_id == wanted.person_id)
     if wanted.states is not None:
         statement = statement.where(jobs.c.state.in_(wanted.states))
+    if wanted.array_id is not None:
+        statement = statement.where(jobs.c.array_id == wanted.array_id)
     if wanted.before_id is not None:
         statement = statement.where(jobs.c.id < wanted.before_id)
     return all_of(JobRow, connection, statement)

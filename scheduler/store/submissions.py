@@ -5,12 +5,14 @@ Meant for ``GroupCommit.submit_items(submitter.insert, [submission, …], weight
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from scheduler.model.array_range import ArrayRange
+from scheduler.model.dependency import Dependency
 from scheduler.model.reason import Refusal
 from scheduler.model.shape import Shape
-from scheduler.store import idempotency
+from scheduler.store import dependencies, idempotency
 from scheduler.store.dialect import bulk_insert
 from scheduler.store.idempotency import Answer, IdempotencyKey
 from scheduler.store.shapes import ShapeIds
@@ -22,11 +24,13 @@ _COLUMNS = (
     "retries", "change", "epoch", "cancel_requested", "requeue_requested", "failures",
     "infrastructure_failures", "walltime_ms",
 )  # fmt: skip
+_LINKED_COLUMNS = (*_COLUMNS, "awaits", "array_id", "array_task", "array_tasks", "array_running_max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job before it has an id. ``spec`` is the job file as JSON text."""
+    """A job before it has an id, or the jobs of an ``array``, which differ by their task alone. ``spec`` is the job file
+    as JSON text; ``awaits`` is what is still to come of other jobs."""
 
     group_id: int
     person_id: int
@@ -38,20 +42,28 @@ class NewJob:
     retries: int
     submitted_ms: int
     walltime_ms: int | None = None
+    awaits: tuple[Dependency, ...] = ()
+    array: ArrayRange | None = None
+
+    @property
+    def ids(self) -> int:
+        """How many numbers it takes: an array has one of its own before those of its jobs."""
+        return 1 if self.array is None else 1 + len(self.array.tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """One request: its jobs (all of them or none), and how to answer once their ids are known.
 
-    ``answer`` is called in the writer's thread while everybody waits: it must be quick. It may be called
-    again if the transaction is. Without a ``key`` the request is not remembered.
+    ``answer`` is given one number for each of ``jobs``, of an array the array's. It is called in the writer's thread
+    while everybody waits: it must be quick. It may be called again if the transaction is. Without a ``key`` the request
+    is not remembered.
     """
 
     key: IdempotencyKey | None
     actor: str
     jobs: Sequence[NewJob]
-    answer: Callable[[range], Answer]
+    answer: Callable[[Sequence[int]], Answer]
 
 
 class Submitter:
@@ -74,25 +86,32 @@ class Submitter:
         ids = transaction.next_ids("job", count)
         answers: dict[int, Answer] = {}
         rows: list[tuple[object, ...]] = []
+        linked: list[tuple[object, ...]] = []
+        waiting: list[tuple[int, Dependency]] = []
         happened: list[EventRow] = []
         taken = 0
         for index in fresh:
             submission = submissions[index]
-            own = ids[taken : taken + len(submission.jobs)]
-            taken += len(own)
-            for id_, shape_id, job in zip(own, shape_ids[index], submission.jobs, strict=True):
-                shape = job.shape
-                rows.append((
-                    id_, job.group_id, job.person_id, job.name, job.state, shape_id,
-                    shape.workers * shape.gpus_per_worker, job.priority, job.spec, job.submitted_ms,
-                    job.retries, change, 0, False, False, 0, 0, job.walltime_ms,
-                ))  # fmt: skip
+            own: list[int] = []
+            for shape_id, job in zip(shape_ids[index], submission.jobs, strict=True):
+                own.append(ids[taken])
                 data = '{"state":"' + job.state + '"}'
-                happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
+                if not job.awaits and job.array is None:
+                    rows.append(_row(ids[taken], shape_id, job, change))
+                    happened.append(("job.submitted", ids[taken], job.group_id, None, submission.actor, "", data))
+                else:
+                    waiting += ((ids[taken], each) for each in job.awaits)
+                    for id_, row in _linked_rows(ids[taken], shape_id, job, change):
+                        linked.append(row)
+                        happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
+                taken += job.ids
             answer = answers[index] = submission.answer(own)
             if submission.key is not None:
                 known[submission.key.caller, submission.key.key] = (submission.key.request_hash, answer)
         bulk_insert(transaction.connection, jobs, _COLUMNS, rows)
+        if linked:
+            bulk_insert(transaction.connection, jobs, _LINKED_COLUMNS, linked)
+            dependencies.add(transaction, waiting)
         transaction.add_events(happened)
         transaction.after_commit("scheduler")
         idempotency.record(
@@ -111,10 +130,30 @@ class Submitter:
         return apart
 
 
+def _row(id_: int, shape_id: int, job: NewJob, change: int) -> tuple[object, ...]:
+    shape = job.shape
+    return (
+        id_, job.group_id, job.person_id, job.name, job.state, shape_id,
+        shape.workers * shape.gpus_per_worker, job.priority, job.spec, job.submitted_ms,
+        job.retries, change, 0, False, False, 0, 0, job.walltime_ms,
+    )  # fmt: skip
+
+
+def _linked_rows(first: int, shape_id: int, job: NewJob, change: int) -> Iterator[tuple[int, tuple[object, ...]]]:
+    """Numbers and rows of a job that waits for others, or of an array's jobs; ``first`` is the number that people know."""
+    awaits, array = bool(job.awaits), job.array
+    if array is None:
+        yield first, (*_row(first, shape_id, job, change), awaits, None, None, None, None)
+        return
+    for id_, task in enumerate(array.tasks, first + 1):
+        of_array = first, task, len(array.tasks), array.running_max
+        yield id_, (*_row(id_, shape_id, job, change), awaits, *of_array)
+
+
 def _fresh(
     submissions: Sequence[Submission], known: dict[tuple[str, str], tuple[str, Answer]]
 ) -> tuple[list[int], int]:
-    """Return the indices of requests to carry out, and how many jobs they hold."""
+    """Return the indices of requests to carry out, and how many numbers their jobs take."""
     seen = set(known)
     fresh: list[int] = []
     count = 0
@@ -125,7 +164,7 @@ def _fresh(
                 continue
             seen.add(name)
         fresh.append(index)
-        count += len(submission.jobs)
+        count += sum(job.ids for job in submission.jobs)
     return fresh, count
 
 

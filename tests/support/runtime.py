@@ -172,6 +172,8 @@ class Stage:
             retries=parsed.retries,
             submitted_ms=self.clock.now_ms(),
             walltime_ms=None if parsed.walltime is None else parsed.walltime * 1000,
+            awaits=parsed.dependencies,
+            array=parsed.tasks,
         )
         submission = Submission(
             key=None,
