@@ -104,10 +104,11 @@ def settle(transaction: WriteTransaction, waiter_ids: Sequence[int]) -> list[int
 
 
 def _let_go(transaction: WriteTransaction, waiter_ids: Sequence[int]) -> None:
-    rows, events = [], []
+    rows: list[tuple[int, bool]] = []
+    events: list[EventRow] = []
     for row in _jobs_that_wait(transaction.connection, waiter_ids):
         rows.append((row.id, False))
-        events.append(_event(row, "job.dependencies_met", {"state": row.state}))
+        events.append(("job.dependencies_met", row.id, row.group_id, None, ACTOR, "", "{}"))
         transaction.after_commit(f"job:{row.id}")
     jobs.change_many(transaction, ("awaits",), rows)
     transaction.add_events(events)
@@ -116,11 +117,11 @@ def _let_go(transaction: WriteTransaction, waiter_ids: Sequence[int]) -> None:
 def _cancel(transaction: WriteTransaction, reasons: Mapping[int, dict[str, Any]]) -> None:
     cancelled = JobState.CANCELLED.value
     rows: list[tuple[Any, ...]] = []
-    events = []
+    events: list[EventRow] = []
     for row in _jobs_that_wait(transaction.connection, list(reasons)):
         waiter = row.id if row.array_id is None else row.array_id
         rows.append((row.id, cancelled, transaction.now_ms, reasons[waiter], False))
-        events.append(_event(row, "job.state", {"state": cancelled}))
+        events.append(("job.state", row.id, row.group_id, None, ACTOR, "", encode_json({"state": cancelled})))
         transaction.after_commit(f"job:{row.id}")
     jobs.change_many(transaction, ("state", "ended_ms", "reason", "awaits"), rows)
     transaction.add_events(events)
@@ -134,10 +135,6 @@ def _jobs_that_wait(connection: Connection, waiter_ids: Sequence[int]) -> list[A
         of_them = or_(job_table.c.id.in_(part), job_table.c.array_id.in_(part))
         found += connection.execute(select(*columns).where(of_them, job_table.c.state.in_(_WAITING)))
     return found
-
-
-def _event(row: Any, kind: str, data: Mapping[str, Any]) -> EventRow:
-    return (kind, row.id, row.group_id, None, ACTOR, "", encode_json(data))
 
 
 def waits_for_jobs(connection: Connection, rows: Sequence[JobRow]) -> dict[int, Reason]:
