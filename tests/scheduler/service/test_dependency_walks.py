@@ -24,8 +24,12 @@ from scheduler.store import dependencies, jobs
 from scheduler.store.jobs import JobRow
 from scheduler.store.tables import jobs as job_table
 
-STEPS = ("submit", "array", "turn", "turn", "turn", "start", "start", "end", "end", "fail", "lose", "cancel", "hold",
-         "release", "requeue", "sweep", "lead")  # fmt: skip
+STEPS = (
+    *("submit", "submit", "array", "array", "turn", "turn", "turn", "turn", "start", "start", "end", "end", "fail"),
+    *("lose", "cancel", "hold", "release", "requeue", "sweep", "lead"),
+)
+#: Which of what there is: mixed, since small numbers are drawn far more often than others.
+chosen_numbers = st.integers(0, 65_535).map(lambda number: (number * 40_503 + 12_345) % 65_536)
 ROUNDS_MAX = 60
 
 
@@ -164,7 +168,7 @@ def walk_all(stage: Stage, administrator: Caller, examples: int) -> None:
     """Walk over one federation, again and again."""
     agent = stage.agent(nodes=4)
     group = stage.group()
-    steps = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1_000)), min_size=8, max_size=40)
+    steps = st.lists(st.tuples(st.sampled_from(STEPS), chosen_numbers), min_size=12, max_size=30)
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(steps)
@@ -180,10 +184,10 @@ def walk_all(stage: Stage, administrator: Caller, examples: int) -> None:
 
 
 def test_walks_keep_the_laws(stage: Stage, administrator: Caller) -> None:
-    walk_all(stage, administrator, 40)
+    walk_all(stage, administrator, 20)
 
 
 @pytest.mark.service
 def test_walks_keep_the_laws_on_postgresql(postgresql: PostgreSql, tmp_path: Path, clock: ManualClock) -> None:
     with make_runtime(tmp_path, clock, database_url=postgresql.create_database()) as runtime:
-        walk_all(Stage(runtime, clock), administrator_of(runtime), 15)
+        walk_all(Stage(runtime, clock), administrator_of(runtime), 8)
