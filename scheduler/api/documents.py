@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.api.array_schemas import ArrayTaskOut
 from scheduler.api.schemas import (
-    ArrayTaskOut,
     CounterfactualOut,
     EtaOut,
     EventOut,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.api.array_schemas import ArrayTaskOut, SubmittedArrayOut
 from scheduler.model.job_spec import GROUP_PATH_PATTERN
 from scheduler.model.shape import DataClass
 from scheduler.model.site import Csap
@@ -47,15 +48,6 @@ class EtaOut(BaseModel):
     start_at: TimeText | None
     reason: ReasonOut
     made_at: TimeText
-
-
-class ArrayTaskOut(BaseModel):
-    """Which task of an array a job is. ``running_max`` of the array's run at once; null: as many as may be."""
-
-    id: int
-    task: int
-    tasks: int
-    running_max: int | None
 
 
 class JobOut(BaseModel):
@@ -150,15 +142,6 @@ class JobPage(Page):
     items: list[JobOut]
 
 
-class SubmittedArrayOut(BaseModel):
-    """An array's number, and those of its jobs."""
-
-    id: int
-    tasks: int
-    first_job: int
-    last_job: int
-
-
 class SubmittedOut(BaseModel):
     """A job that was queued, or an array of them: then ``id`` is the array's, which no job has."""
 
@@ -169,14 +152,6 @@ class SubmittedOut(BaseModel):
     gpus: int
     submitted_at: TimeText
     array: SubmittedArrayOut | None = None
-
-
-class ArrayDoneOut(BaseModel):
-    """What was done with an array: how many jobs it has, and how many of them have changed."""
-
-    array: int
-    tasks: int
-    changed: int
 
 
 BATCH_JOBS_MAX = 5000

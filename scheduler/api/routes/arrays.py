@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
+from scheduler.api.array_schemas import ArrayDoneOut
 from scheduler.api.dependencies import IdempotencyHeader, RuntimeHere, Submitting, perform
-from scheduler.api.schemas import ArrayDoneOut, DatabaseId, RequeueIn
+from scheduler.api.schemas import DatabaseId, RequeueIn
 from scheduler.model.reason import Refusal
 from scheduler.service.array_actions import ArrayDone, act_on_array
 from scheduler.service.jobs import JobAction
