@@ -6,7 +6,7 @@ Meant for ``GroupCommit.submit_items(submitter.insert, [submission, …], weight
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.model.array_range import ArrayRange
 from scheduler.model.dependency import Dependency
@@ -65,6 +65,16 @@ class Submission:
     jobs: Sequence[NewJob]
     answer: Callable[[Sequence[int]], Answer]
 
+    #: Whether some of it waits for others, or is an array: most requests have neither, and pay for neither.
+    has_links: bool = field(init=False)
+    ids: int = field(init=False)  #: how many numbers it takes
+
+    def __post_init__(self) -> None:
+        """Look once, before the writer's turn."""
+        has_links = any(job.array is not None or job.awaits for job in self.jobs)
+        object.__setattr__(self, "has_links", has_links)
+        object.__setattr__(self, "ids", sum(job.ids for job in self.jobs) if has_links else len(self.jobs))
+
 
 class Submitter:
     """Inserts submissions; keeps the ids of shapes it has seen."""
@@ -92,19 +102,15 @@ class Submitter:
         taken = 0
         for index in fresh:
             submission = submissions[index]
-            own: list[int] = []
-            for shape_id, job in zip(shape_ids[index], submission.jobs, strict=True):
-                own.append(ids[taken])
-                data = '{"state":"' + job.state + '"}'
-                if not job.awaits and job.array is None:
-                    rows.append(_row(ids[taken], shape_id, job, change))
-                    happened.append(("job.submitted", ids[taken], job.group_id, None, submission.actor, "", data))
-                else:
-                    waiting += ((ids[taken], each) for each in job.awaits)
-                    for id_, row in _linked_rows(ids[taken], shape_id, job, change):
-                        linked.append(row)
-                        happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
-                taken += job.ids
+            own: Sequence[int] = ids[taken : taken + submission.ids]
+            taken += len(own)
+            if submission.has_links:
+                own = _link(own, shape_ids[index], submission, change, linked, waiting, happened)
+            else:
+                for id_, shape_id, job in zip(own, shape_ids[index], submission.jobs, strict=True):
+                    rows.append(_row(id_, shape_id, job, change))
+                    data = '{"state":"' + job.state + '"}'
+                    happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
             answer = answers[index] = submission.answer(own)
             if submission.key is not None:
                 known[submission.key.caller, submission.key.key] = (submission.key.request_hash, answer)
@@ -139,6 +145,30 @@ def _row(id_: int, shape_id: int, job: NewJob, change: int) -> tuple[object, ...
     )  # fmt: skip
 
 
+def _link(
+    ids: Sequence[int],
+    shape_ids: Sequence[int],
+    submission: Submission,
+    change: int,
+    rows: list[tuple[object, ...]],
+    waiting: list[tuple[int, Dependency]],
+    happened: list[EventRow],
+) -> list[int]:
+    """Add the rows and events of a submission with arrays or dependencies; answer one number for each of its jobs."""
+    own: list[int] = []
+    taken = 0
+    for shape_id, job in zip(shape_ids, submission.jobs, strict=True):
+        first = ids[taken]
+        taken += job.ids
+        own.append(first)
+        waiting += ((first, each) for each in job.awaits)
+        data = '{"state":"' + job.state + '"}'
+        for id_, row in _linked_rows(first, shape_id, job, change):
+            rows.append(row)
+            happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
+    return own
+
+
 def _linked_rows(first: int, shape_id: int, job: NewJob, change: int) -> Iterator[tuple[int, tuple[object, ...]]]:
     """Numbers and rows of a job that waits for others, or of an array's jobs; ``first`` is the number that people know."""
     awaits, array = bool(job.awaits), job.array
@@ -164,7 +194,7 @@ def _fresh(
                 continue
             seen.add(name)
         fresh.append(index)
-        count += sum(job.ids for job in submission.jobs)
+        count += submission.ids
     return fresh, count
 
 
