@@ -49,8 +49,8 @@ DEPENDENCY_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.WAITING_FOR_ARRAY: (
         _K.WAITING,
-        "배열 {array}의 작업은 한 번에 {limit}개까지만 실행합니다. 지금 {running}개가 자리를 쓰고 있습니다.",
-        "At most {limit} jobs of the array {array} run at once, and {running} do or come before it.",
+        "배열 {array}의 작업은 한 번에 {limit}개까지만 실행합니다. 실행 중이거나 차례가 앞선 작업이 {before}개 있습니다.",
+        "At most {limit} jobs of the array {array} run at once, and {before} run or come before it.",
     ),
     _C.DEPENDENCY_FAILED: (
         _K.ENDED,

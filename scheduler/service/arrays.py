@@ -15,13 +15,17 @@ _ACTIVE = sorted(state.value for state in ACTIVE_STATES)
 
 
 def waits_in_arrays(connection: Connection, rows: Sequence[JobRow], now_ms: int) -> dict[int, Reason]:
-    """Of queued tasks for which their array leaves no room: how many run, and how many may."""
+    """Of queued tasks for which their array leaves no room: how many run or come before, and how many may run."""
     queued = [row for row in rows if row.array_running_max is not None and row.state == JobState.QUEUED.value]
+    if not queued:
+        return {}
+    active = jobs.active_in_arrays(connection, {row.array_id or 0 for row in queued}, _ACTIVE)
+    turns = jobs.turns_in_arrays(connection, [row.id for row in queued], now_ms)
     found: dict[int, Reason] = {}
-    for array in sorted({(row.array_id or 0, row.array_running_max or 0) for row in queued}):
-        array_id, running_max = array
-        running, following = jobs.room_in_array(connection, array_id, running_max, _ACTIVE, now_ms)
-        numbers: dict[str, Number] = {"array": array_id, "running": running + len(following), "limit": running_max}
-        reason = Reason(code=ReasonCode.WAITING_FOR_ARRAY, numbers=numbers)
-        found |= {row.id: reason for row in queued if row.array_id == array_id and row.id not in following}
+    for row in queued:
+        turn, limit = turns.get(row.id), row.array_running_max or 0
+        before = active.get(row.array_id or 0, 0) + (turn or 1) - 1
+        if turn is not None and before >= limit:
+            numbers: dict[str, Number] = {"array": row.array_id, "before": before, "limit": limit}
+            found[row.id] = Reason(code=ReasonCode.WAITING_FOR_ARRAY, numbers=numbers)
     return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, false, func, or_, select, update
 
 from scheduler.store.rows import all_of, chunks, first_of, update_by_id
 from scheduler.store.tables import jobs
@@ -102,16 +102,29 @@ def array(connection: Connection, array_id: int) -> ArrayRow | None:
     return first_of(ArrayRow, connection, counted)
 
 
-def room_in_array(
-    connection: Connection, array_id: int, running_max: int, active: Sequence[str], now_ms: int
-) -> tuple[int, set[int]]:
-    """Return how many jobs of an array stand in one of the states ``active``, and which queued ones come next."""
-    mine = jobs.c.array_id == array_id
-    running = connection.execute(select(func.count()).where(mine, jobs.c.state.in_(active))).scalar_one()
+def active_in_arrays(connection: Connection, array_ids: Iterable[int], active: Sequence[str]) -> dict[int, int]:
+    """Return how many jobs of each array stand in one of the states ``active``; arrays without one are left out."""
+    found: dict[int, int] = {}
+    for part in chunks(array_ids):
+        mine = jobs.c.array_id.in_(part) & jobs.c.state.in_(active)
+        counted = select(jobs.c.array_id, func.count().label("jobs")).where(mine).group_by(jobs.c.array_id)
+        found |= {row.array_id: row.jobs for row in connection.execute(counted)}
+    return found
+
+
+def turns_in_arrays(connection: Connection, job_ids: Iterable[int], now_ms: int) -> dict[int, int]:
+    """Return the place of each queued job among those of its array that wait for nothing else, from 1; others are left
+    out."""
+    found: dict[int, int] = {}
+    place = func.row_number().over(partition_by=jobs.c.array_id, order_by=jobs.c.id).label("place")
     due = or_(jobs.c.not_before_ms.is_(None), jobs.c.not_before_ms <= now_ms)
-    queued = select(jobs.c.id).where(mine, jobs.c.state == "queued", due).order_by(jobs.c.id)
-    following = connection.execute(queued.limit(max(0, running_max - running))).scalars()
-    return running, set(following)
+    for part in chunks(job_ids):
+        theirs = select(jobs.c.array_id).where(jobs.c.id.in_(part))
+        waiting = jobs.c.array_id.in_(theirs) & (jobs.c.state == "queued") & due & jobs.c.awaits.is_(false())
+        ranked = select(jobs.c.id, place).where(waiting).subquery()
+        for row in connection.execute(select(ranked).where(ranked.c.id.in_(part))):
+            found[row.id] = row.place
+    return found
 
 
 def of_array(connection: Connection, array_id: int) -> list[JobRow]:

@@ -14,8 +14,15 @@ from scheduler.service.array_actions import ArrayDone, act_on_array
 from scheduler.service.caller import Caller
 from scheduler.service.follow import Follower
 from scheduler.service.jobs import JobAction, JobQuery, JobWhy, list_jobs, show_job, why_job
+from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, jobs
 from scheduler.store.jobs import JobRow
+
+
+@pytest.fixture
+def runtime(on_both: Runtime) -> Runtime:
+    """Each database."""
+    return on_both
 
 
 @pytest.fixture
@@ -140,7 +147,7 @@ def test_a_task_without_room_says_so_and_one_that_is_next_does_not(
         assert isinstance(why, JobWhy) and why.job.reason is not None
         codes.append(why.job.reason.code)
         if why.job.reason.code is ReasonCode.WAITING_FOR_ARRAY:
-            assert why.job.reason.numbers == {"array": array, "running": 2, "limit": 2}
+            assert why.job.reason.numbers == {"array": array, "before": job - array - 1, "limit": 2}
     assert codes == [
         ReasonCode.WAITING_FOR_AGENT, ReasonCode.WAITING_FOR_CAPACITY, ReasonCode.WAITING_FOR_ARRAY,
         ReasonCode.WAITING_FOR_ARRAY,

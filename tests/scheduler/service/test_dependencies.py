@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from real_postgresql import PostgreSql
-from runtime import ScriptedAgent, Stage, ended, make_runtime, runs_now
+from runtime import ScriptedAgent, Stage, ended, runs_now
 
-from scheduler.clock import ManualClock
 from scheduler.model.dependency import Condition, Dependency
 from scheduler.model.job_state import EndCause
 from scheduler.model.reason import Reason, ReasonCode, Refusal
@@ -23,15 +19,10 @@ from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, events
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
-def runtime(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Runtime]:
-    """The parts of one process over each database."""
-    url = None
-    if request.param == "postgresql":
-        server: PostgreSql = request.getfixturevalue("postgresql")
-        url = server.create_database()
-    with make_runtime(tmp_path, clock, database_url=url) as made:
-        yield made
+@pytest.fixture
+def runtime(on_both: Runtime) -> Runtime:
+    """Each database."""
+    return on_both
 
 
 @pytest.fixture
