@@ -7,8 +7,7 @@ from typing import Any
 
 from scheduler.model.job_state import TERMINAL_STATES, WAITING_STATES, JobState
 
-_WAITING = frozenset(state.value for state in WAITING_STATES)
-_NOT_STARTED = _WAITING | {JobState.LEASED.value, JobState.STARTING.value}
+_NOT_STARTED = frozenset(state.value for state in WAITING_STATES) | {JobState.LEASED.value, JobState.STARTING.value}
 _ENDED = frozenset(state.value for state in TERMINAL_STATES)
 
 
@@ -50,9 +49,9 @@ class Waiters:
                 self._due |= self._waiting_on.get(on, set())
 
     def is_news(self, row: Any) -> bool:
-        """Whether a job waits for others, and for which ones is not known here yet."""
-        own = row.id if row.array_id is None else row.array_id
-        return bool(row.awaits) and row.state in _WAITING and own not in self._on
+        """Whether a job waits for others, and for which ones is not known here yet; what its owner cancelled before it was
+        ever seen is asked for too, so that nothing of it is left behind."""
+        return bool(row.awaits) and (row.id if row.array_id is None else row.array_id) not in self._on
 
     def due(self, waiters_max: int) -> list[int]:
         """At most so many waiters that have to be looked at; they are due no more."""

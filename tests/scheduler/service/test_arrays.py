@@ -13,7 +13,7 @@ from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.service.array_actions import ArrayDone, act_on_array
 from scheduler.service.caller import Caller
 from scheduler.service.follow import Follower
-from scheduler.service.jobs import JobAction, JobQuery, JobWhy, list_jobs, show_job, why_job
+from scheduler.service.jobs import JobAction, JobQuery, JobWhy, act_on_job, list_jobs, show_job, why_job
 from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, jobs
 from scheduler.store.jobs import JobRow
@@ -244,5 +244,23 @@ def test_a_cancelled_array_waits_for_nobody(
     (array,) = stage.submit(group, array="0-1", after_ok=[first])
     stage.turn()
     act(stage, administrator, array, JobAction.CANCEL)
+    with stage.runtime.database.read() as connection:
+        assert dependencies.every(connection) == {}
+
+
+def test_an_array_that_was_cancelled_job_by_job_before_anybody_looked_leaves_nothing_behind(
+    stage: Stage, agent: ScriptedAgent, group: int, administrator: Caller
+) -> None:
+    (first,) = stage.submit(group)
+    stage.turn()
+    (array,) = stage.submit(group, array="0-1", after_ok=[first])
+    for job in (array + 1, array + 2):
+        stage.runtime.database.run(
+            lambda each, job=job: act_on_job(each, stage.runtime, administrator, job, JobAction.CANCEL)
+        )
+    stage.turn()
+    ends(stage, agent, first)
+    stage.turn()
+    assert states_of(stage, array) == "cc"
     with stage.runtime.database.read() as connection:
         assert dependencies.every(connection) == {}

@@ -55,7 +55,8 @@ def test_who_waits_no_more_is_forgotten() -> None:
     waiters.note(Row(9, "cancelled", awaits=True))
     assert (8 in waiters, 9 in waiters, waiters.due(9)) == (False, False, [])
     assert waiters.is_news(Row(8, "held", awaits=True))
-    assert not waiters.is_news(Row(8, "cancelled", awaits=True))
+    assert waiters.is_news(Row(8, "cancelled", array_id=5, awaits=True))
+    assert not waiters.is_news(Row(8, "queued"))
 
 
 def test_a_task_that_was_cancelled_leaves_the_others_of_its_array_waiting() -> None:
