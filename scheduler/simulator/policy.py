@@ -135,6 +135,10 @@ class Policy(Part):
     minimum_run_seconds: Seconds = 600  #: no run is ended for another job before it has run so long
     preemption_cost_seconds: Seconds = 300
     free_preemption: bool = False  #: a stopped run is gone at once and its job loses nothing
+    #: In a group with an order other than fifo, jobs of one priority class differ in priority by what the order counts, in
+    #: so many levels for each doubling of it: the first may end runs of the last. 0: the order says who starts, no more.
+    levels_per_doubling: int = Field(default=0, ge=0, le=16)
+    charge_rounds: bool = False  #: what a round took by the wall's clock passes on the virtual one: runs differ from one another
     checkpoint_interval_seconds: Seconds = 3600  #: what a failure destroys is what came after the last one
     round_interval_seconds: float = Field(default=0.0, ge=0, le=86_400)  #: rounds are no closer than this
     drain: bool = True  #: go on after the last arrival until all has ended
