@@ -2,8 +2,9 @@
 
 ``--cohorts`` groups of ``--queues`` queues, each queue guaranteed 20 GPUs and allowed 100 more of its cohort's; a cohort gets nothing of
 others. Into each queue come 35 jobs of 1 GPU, one every 60 ms, that run for 150 ms; 11 of 5 GPUs every 300 ms for 350 ms; 4 of 20 GPUs
-every 700 ms for 700 ms. Each round's measured time passes on the virtual clock before its starts begin, so a slow round is
-idle GPUs. ``utilisation`` is GPU time had over all queues' guarantees from the first arrival to the last end; ``ideal`` is the same
+every 700 ms for 700 ms. Each round's measured time, by ``--cost`` of the wall's clock or of the processor, passes on the virtual
+clock before its starts begin, so a slow round is idle GPUs. In Kueue's test quotas are all there is: so a cohort's GPUs are one node
+here, unless ``--gpus-a-node`` makes smaller ones, over which a job's GPUs may spread. ``utilisation`` is GPU time had over all queues' guarantees from the first arrival to the last end; ``ideal`` is the same
 where rounds take no time. The last line is one JSON object. Goal: utilisation 0.90.
 """
 
@@ -18,18 +19,17 @@ from typing import Any
 
 from scheduler.simulator.cluster import Cluster, build_cluster
 from scheduler.simulator.metrics import JobTimes, measure
-from scheduler.simulator.policy import Policy, parse_policy
+from scheduler.simulator.policy import Policy, RoundCost, parse_policy
 from scheduler.simulator.simulation import simulate
 from scheduler.simulator.trace import TraceRow
 
 GPU_CLASS = "gpu"
-GPUS_A_NODE = 8
 QUOTA, BORROWING = 20, 100
 #: name, GPUs, jobs of a queue, ms between them, run time in ms
 CLASSES = (("small", 1, 35, 60, 150), ("medium", 5, 11, 300, 350), ("large", 20, 4, 700, 700))
 
 
-def rows_of(cohorts: int, queues: int) -> list[TraceRow]:
+def rows_of(cohorts: int, queues: int, gpus_a_node: int) -> list[TraceRow]:
     """Every queue's jobs, by submission."""
     found = [
         TraceRow(
@@ -39,7 +39,7 @@ def rows_of(cohorts: int, queues: int) -> list[TraceRow]:
             submit_ms=number * every_ms,
             duration_ms=run_ms,
             gpus=gpus,
-            gpus_per_node=1,
+            gpus_per_node=gpus if gpus <= gpus_a_node else 1,
         )
         for cohort in range(cohorts)
         for queue in range(queues)
@@ -49,16 +49,16 @@ def rows_of(cohorts: int, queues: int) -> list[TraceRow]:
     return sorted(found, key=lambda row: row.submit_ms)
 
 
-def cluster_of(cohorts: int, queues: int) -> Cluster:
+def cluster_of(cohorts: int, queues: int, gpus_a_node: int) -> Cluster:
     """As many GPUs as all queues are guaranteed."""
-    nodes, rest = divmod(cohorts * queues * QUOTA, GPUS_A_NODE)
-    entries = [{"count": nodes, "gpus_per_node": GPUS_A_NODE, "gpu_type": GPU_CLASS}]
+    nodes, rest = divmod(cohorts * queues * QUOTA, gpus_a_node)
+    entries = [{"count": nodes, "gpus_per_node": gpus_a_node, "gpu_type": GPU_CLASS}]
     if rest:
         entries.append({"count": 1, "gpus_per_node": rest, "gpu_type": GPU_CLASS})
     return build_cluster({"name": "queues", "nodes": entries})
 
 
-def policy_of(cohorts: int, queues: int, *, charge_rounds: bool) -> Policy:
+def policy_of(cohorts: int, queues: int, cost: RoundCost) -> Policy:
     """The tree: cohorts that borrow nothing, queues that borrow inside theirs."""
     groups: list[dict[str, Any]] = []
     for cohort in range(cohorts):
@@ -66,13 +66,15 @@ def policy_of(cohorts: int, queues: int, *, charge_rounds: bool) -> Policy:
         groups.append({"path": f"c{cohort}", "quota": {GPU_CLASS: mine}})
         each = {"guaranteed": QUOTA, "borrowing_limit": BORROWING}
         groups += [{"path": f"c{cohort}.q{queue}", "quota": {GPU_CLASS: each}} for queue in range(queues)]
-    return parse_policy({"groups": groups, "charge_rounds": charge_rounds, "preemption_cost_seconds": 0})
+    return parse_policy({"groups": groups, "round_cost": cost, "preemption_cost_seconds": 0})
 
 
-def measured(cohorts: int, queues: int, *, charge_rounds: bool) -> dict[str, Any]:
+def measured(options: argparse.Namespace, cost: RoundCost) -> dict[str, Any]:
     """One simulation's figures; waits in seconds by class of jobs."""
-    rows, cluster = rows_of(cohorts, queues), cluster_of(cohorts, queues)
-    outcome = simulate(rows, cluster, policy_of(cohorts, queues, charge_rounds=charge_rounds))
+    cohorts, queues = options.cohorts, options.queues
+    gpus_a_node = options.gpus_a_node or queues * QUOTA
+    rows, cluster = rows_of(cohorts, queues, gpus_a_node), cluster_of(cohorts, queues, gpus_a_node)
+    outcome = simulate(rows, cluster, policy_of(cohorts, queues, cost))
     found, times = measure(outcome, bound=False).document, JobTimes.of(outcome)
     return {
         "utilisation": found["utilisation_to_end"],
@@ -92,20 +94,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cohorts", type=int, default=10)
     parser.add_argument("--queues", type=int, default=100, help="of a cohort")
+    parser.add_argument("--gpus-a-node", type=int, help="default: all of a cohort")
+    parser.add_argument("--cost", choices=[each.value for each in RoundCost], default=RoundCost.PROCESSOR.value)
     parser.add_argument("--repeats", type=int, default=3, help="the run with the middle utilisation is told")
     options = parser.parse_args()
-    simulate(rows_of(1, 1), cluster_of(1, 1), policy_of(1, 1, charge_rounds=False))  # loads what is compiled
+    simulate(rows_of(1, 1, 20), cluster_of(1, 1, 20), policy_of(1, 1, RoundCost.NOTHING))  # loads what is compiled
     gc.freeze()
     began, worked = time.perf_counter(), time.process_time()
-    runs = [measured(options.cohorts, options.queues, charge_rounds=True) for _ in range(options.repeats)]
+    runs = [measured(options, RoundCost(options.cost)) for _ in range(options.repeats)]
     runs.sort(key=lambda run: float(run["utilisation"]))
-    ideal = measured(options.cohorts, options.queues, charge_rounds=False)
+    ideal = measured(options, RoundCost.NOTHING)
     print(
         json.dumps(
             {
                 "benchmark": "queues",
                 **vars(options),
-                "jobs": len(rows_of(options.cohorts, options.queues)),
                 **runs[len(runs) // 2],
                 "utilisation_least": runs[0]["utilisation"],
                 "utilisation_greatest": runs[-1]["utilisation"],

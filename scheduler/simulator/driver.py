@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from scheduler.simulator.groups import put_groups
 from scheduler.simulator.history import EndCause, History, NodeUse, Segment
 from scheduler.simulator.knowledge import Knowledge
 from scheduler.simulator.nodes import Nodes
-from scheduler.simulator.policy import Policy
+from scheduler.simulator.policy import Policy, RoundCost
 from scheduler.simulator.workload import SimJob, Workload
 
 Decide = Callable[[Snapshot, int, int], Plan]
@@ -216,9 +216,11 @@ class Driver:
         for _ in range(ROUNDS_AT_ONE_INSTANT_MAX):
             if not self._waiting:
                 return
+            worked = process_time()
             plan = self._round(now_ms)
-            if self._policy.charge_rounds:
-                now_ms += ceil(self._history.round_seconds[-1] * 1000)
+            if self._policy.round_cost is not RoundCost.NOTHING:
+                by_wall, seconds = self._policy.round_cost is RoundCost.WALL, process_time() - worked
+                now_ms += ceil((self._history.round_seconds[-1] if by_wall else seconds) * 1000)
                 self._busy_until_ms = now_ms
             if not self._apply(plan, now_ms):
                 return

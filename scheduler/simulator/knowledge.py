@@ -96,8 +96,7 @@ class Knowledge:
         if whole is None:
             return None
         if self._durations is Durations.PREDICTED and self._outran(job, ran_ms):
-            again = job.served_ms + ran_ms
-            return again if job.walltime_ms is None else max(min(again, job.walltime_ms + job.lost_ms - again), 0)
+            return job.served_ms + ran_ms
         return max(whole + job.lost_ms - job.served_ms - ran_ms, 0)
 
     def _whole(self, job: SimJob) -> int | None:

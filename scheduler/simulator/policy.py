@@ -43,6 +43,14 @@ class Baseline(StrEnum):
     SJF = "sjf"
 
 
+class RoundCost(StrEnum):
+    """What a round costs of the virtual clock, before its starts begin. With a cost no two simulations are quite alike."""
+
+    NOTHING = "nothing"
+    WALL = "wall"  #: what it took by the wall's clock
+    PROCESSOR = "processor"  #: what it took of the processor: what the wall's clock says where nothing else runs
+
+
 class Part(BaseModel):
     """Base of the file's parts: unknown fields are refused."""
 
@@ -138,7 +146,7 @@ class Policy(Part):
     #: In a group with an order other than fifo, jobs of one priority class differ in priority by what the order counts, in
     #: so many levels for each doubling of it: the first may end runs of the last. 0: the order says who starts, no more.
     levels_per_doubling: int = Field(default=0, ge=0, le=16)
-    charge_rounds: bool = False  #: what a round took by the wall's clock passes on the virtual one: runs differ from one another
+    round_cost: RoundCost = RoundCost.NOTHING
     checkpoint_interval_seconds: Seconds = 3600  #: what a failure destroys is what came after the last one
     round_interval_seconds: float = Field(default=0.0, ge=0, le=86_400)  #: rounds are no closer than this
     drain: bool = True  #: go on after the last arrival until all has ended
