@@ -1,10 +1,11 @@
 """Mean completion against what no schedule could beat: ``python -m benchmarks.completion --trace FILE``.
 
-The first ``--jobs`` jobs of a log from ``--from-seconds`` on (as ``benchmarks.certificate`` takes them) as one group on ``--gpus``
-GPUs in nodes of 8, by every scheduler of ``--schedulers``: Dure's round with one of its orders, or a baseline. First with durations
-known and preemption free, then predicted from what like jobs took, each preemption costing ``--preemption-cost-seconds``.
-The last line is one JSON object with a row for each; ``times_the_bound`` is mean completion over the bound. Goals, durations
-known: 1.05 at 512 GPUs and 1.10 at 256 with the best of Dure's orders.
+The first ``--jobs`` jobs of a log from ``--from-seconds`` on (as ``benchmarks.certificate`` takes them) as one group
+on ``--gpus`` GPUs in nodes of 8, by every scheduler of ``--schedulers``: Dure's round with one of its orders, or a
+baseline. First with durations known and preemption free, then predicted from what like jobs took, each preemption
+costing ``--preemption-cost-seconds``. The last line is one JSON object with a row for each; ``times_the_bound`` is
+mean completion over the bound. Goals, durations known: 1.05 at 512 GPUs and 1.10 at 256 with the best of Dure's
+orders.
 """
 
 from __future__ import annotations
@@ -60,9 +61,7 @@ def policy_of(scheduler: str, setting: str, options: argparse.Namespace) -> Poli
     order = scheduler.removeprefix("dure-")
     levels = options.levels_free if free else options.levels
     minimum = 0 if free else options.minimum_run_seconds
-    return parse_policy(
-        document | {"order": order, "levels_per_doubling": levels, "minimum_run_seconds": minimum}
-    )
+    return parse_policy(document | {"order": order, "levels_per_doubling": levels, "minimum_run_seconds": minimum})
 
 
 def figures_of(outcome: Outcome, bound_seconds: float | None) -> dict[str, Any]:
@@ -75,7 +74,9 @@ def figures_of(outcome: Outcome, bound_seconds: float | None) -> dict[str, Any]:
     return row
 
 
-def table(rows: Sequence[TraceRow], cluster: Cluster, options: argparse.Namespace) -> tuple[float, list[dict[str, Any]]]:
+def table(
+    rows: Sequence[TraceRow], cluster: Cluster, options: argparse.Namespace
+) -> tuple[float, list[dict[str, Any]]]:
     """A row for every scheduler in every setting, and the bound (s)."""
     found: list[dict[str, Any]] = []
     bound_seconds: float | None = None
@@ -103,7 +104,9 @@ def main() -> None:
     parser.add_argument("--schedulers", default="dure-least_work,dure-shortest,dure-least_served,fifo,easy,sjf")
     parser.add_argument("--preemption-cost-seconds", type=int, default=300)
     parser.add_argument("--minimum-run-seconds", type=int, default=600)
-    parser.add_argument("--levels-free", type=int, default=8, help="levels of priority a doubling where preemption is free")
+    parser.add_argument(
+        "--levels-free", type=int, default=8, help="levels of priority a doubling where preemption is free"
+    )
     parser.add_argument("--levels", type=int, default=1, help="levels of priority a doubling where it is not")
     parser.add_argument("--unchecked", action="store_true", help="do not look at plans with check_plan")
     options = parser.parse_args()

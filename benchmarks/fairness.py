@@ -1,9 +1,10 @@
 """Waits and entitlement on logs of shared machines: ``python -m benchmarks.fairness --trace FILE --cluster FILE [--by user]``.
 
-A log from ``--from-days`` for ``--days`` days, walltimes known, its groups (or, ``--by user``, its users) with equal weights and no
-guarantees: Dure's round beside FIFO and EASY. As on the machines of the logs nothing is preempted unless ``--preemption`` asks for it.
-The last line is one JSON object with a row for each scheduler: mean and p99 wait and bounded slowdown (10 s), and the lag of
-each group, the most device-hours by which it ever fell behind its fair share of its own demand.
+A log from ``--from-days`` for ``--days`` days, walltimes known, its groups (or, ``--by user``, its users) with equal
+weights and no guarantees: Dure's round beside FIFO and EASY. As on the machines of the logs nothing is preempted
+unless ``--preemption`` asks for it. The last line is one JSON object with a row for each scheduler: mean and p99 wait
+and bounded slowdown (10 s), and the lag of each group, the most device-hours by which it ever fell behind its fair
+share of its own demand.
 """
 
 from __future__ import annotations

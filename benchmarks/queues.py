@@ -1,11 +1,13 @@
 """Many small queues that borrow from one another, in the shape of Kueue's large-scale test: ``python -m benchmarks.queues``.
 
-``--cohorts`` groups of ``--queues`` queues, each queue guaranteed 20 GPUs and allowed 100 more of its cohort's; a cohort gets nothing of
-others. Into each queue come 35 jobs of 1 GPU, one every 60 ms, that run for 150 ms; 11 of 5 GPUs every 300 ms for 350 ms; 4 of 20 GPUs
-every 700 ms for 700 ms. Each round's measured time, by ``--cost`` of the wall's clock or of the processor, passes on the virtual
-clock before its starts begin, so a slow round is idle GPUs. In Kueue's test quotas are all there is: so a cohort's GPUs are one node
-here, unless ``--gpus-a-node`` makes smaller ones, over which a job's GPUs may spread. ``utilisation`` is GPU time had over all queues' guarantees from the first arrival to the last end; ``ideal`` is the same
-where rounds take no time. The last line is one JSON object. Goal: utilisation 0.90.
+``--cohorts`` groups of ``--queues`` queues, each queue guaranteed 20 GPUs and allowed 100 more of its cohort's; a
+cohort gets nothing of others. Into each queue come 35 jobs of 1 GPU, one every 60 ms, that run for 150 ms; 11 of 5
+GPUs every 300 ms for 350 ms; 4 of 20 GPUs every 700 ms for 700 ms. Each round's measured time, by ``--cost`` of the
+wall's clock or of the processor, passes on the virtual clock before its starts begin, so a slow round is idle GPUs.
+In Kueue's test quotas are all there is: so a cohort's GPUs are one node here, unless ``--gpus-a-node`` makes smaller
+ones, over which a job's GPUs may spread. ``utilisation`` is GPU time had over all queues' guarantees from the first
+arrival to the last end; ``ideal`` is the same where rounds take no time. The last line is one JSON object. Goal:
+utilisation 0.90.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """How soon a job that cannot start has its reasons: ``python -m benchmarks.refuse --nodes N --jobs J --groups G --shapes S``.
 
-A full federation as in ``benchmarks.round``, with jobs waiting. Each time one job arrives that does not fit: ``seconds_*`` is from its
-arrival to its verdict with numbers and what would start it, ``rounds`` how many rounds that takes, ``round_seconds_p50`` a
-round's time without the job. Another one that could never run is refused at submission (``never_seconds_*``), in no round at all.
-The last line is one JSON object. Goal: one round.
+A full federation as in ``benchmarks.round``, with jobs waiting. Each time one job arrives that does not fit:
+``seconds_*`` is from its arrival to its verdict with numbers and what would start it, ``rounds`` how many rounds that
+takes, ``round_seconds_p50`` a round's time without the job. Another one that could never run is refused at submission
+(``never_seconds_*``), in no round at all. The last line is one JSON object. Goal: one round.
 """
 
 from __future__ import annotations

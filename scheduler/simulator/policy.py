@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from quota.tree import GPUS_MAX, WEIGHT_MAX
 from scheduler.model.errors import ConfigurationError
 from scheduler.model.job_spec import parse_duration_seconds
+from scheduler.simulator.policy_text import problem
 
 Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]
 Gpus = Annotated[int, Field(ge=0, le=GPUS_MAX)]
@@ -174,7 +175,10 @@ def read_policy(path: Path | None) -> Policy:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as unreadable:
-        raise ConfigurationError(f"{path} cannot be read as YAML or JSON: {unreadable}") from unreadable
+        raise ConfigurationError(
+            f"{path} cannot be read as YAML or JSON: {unreadable}",
+            f"{path}을(를) YAML이나 JSON으로 읽을 수 없습니다: {unreadable}",
+        ) from unreadable
     return parse_policy({} if document is None else document, str(path))
 
 
@@ -183,11 +187,5 @@ def parse_policy(document: object, source: str = "policy") -> Policy:
     try:
         return Policy.model_validate(document)
     except ValidationError as wrong:
-        told = [_told(error["loc"], error["msg"], error["type"]) for error in wrong.errors()]
-        raise ConfigurationError(f"{source}: {'; '.join(told)}") from wrong
-
-
-def _told(location: tuple[int | str, ...], message: str, kind: str) -> str:
-    field = ".".join(str(part) for part in location)
-    mend = "there is no such field: remove it or mend its name" if kind == "extra_forbidden" else message
-    return f"{field}: {mend}" if field else mend
+        english, korean = zip(*(problem(error) for error in wrong.errors()), strict=True)
+        raise ConfigurationError(f"{source}: {'; '.join(english)}", f"{source}: {'; '.join(korean)}") from wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -73,11 +74,10 @@ def test_a_run_keeps_its_level_for_as_long_as_is_said_and_not_for_ever(
         changed.append(job.level)
         if ran_ms > seconds * 1000 * ran_parts:
             break
-    last = job.level
     if ran_ms <= seconds * 1000:
         for part in parts:
-            assert not knowledge.relevel(job, ran_ms + int((seconds * 1000 - ran_ms) * part)), last
-    assert all(abs(a - b) <= 1 or durations is Durations.PREDICTED for a, b in zip(changed, changed[1:], strict=False))
+            assert not knowledge.relevel(job, ran_ms + int((seconds * 1000 - ran_ms) * part))
+    assert all(abs(a - b) <= 1 or durations is Durations.PREDICTED for a, b in pairwise(changed))
 
 
 def test_levels_follow_what_the_order_counts_and_stay_inside_the_priority_class() -> None:
