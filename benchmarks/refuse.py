@@ -18,12 +18,12 @@ import numpy as np
 
 from benchmarks.round import GPU_CLASS, GPUS_A_NODE, fill, put_groups, put_jobs, put_shapes, put_sites
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.facts import ClassKey, WaitingJob
 from scheduler.cycle.feasible import why_never
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Plan, Verdict
 from scheduler.cycle.verdicts import Verdicts
-from scheduler.model.ids import GroupId, JobId, ShapeId
+from scheduler.model.ids import JobId, ShapeId
 from scheduler.model.shape import DataClass, Shape, Topology
 
 #: Rounds after which a job without reasons is given up.
@@ -44,17 +44,17 @@ def gang_of(workers: int) -> Shape:
     )
 
 
-def verdict_on(plan: Plan, group: GroupId, shape: ShapeId) -> Verdict | None:
+def verdict_on(plan: Plan, key: ClassKey) -> Verdict | None:
     """What a plan says of a class of jobs."""
     assert isinstance(plan.verdicts, Verdicts)
-    return plan.verdicts.of((group, shape, None))
+    return plan.verdicts.of(key)
 
 
 def told(federation: Federation, job: WaitingJob) -> tuple[int, Verdict]:
     """Have a job arrive; answer the rounds until it has its verdict, and that."""
     federation.put_waiting([job])
     for number in range(1, ROUNDS_MAX + 1):
-        verdict = verdict_on(decide(federation.snapshot(), 0, 0), job.group, job.shape)
+        verdict = verdict_on(decide(federation.snapshot(), 0, 0), job.key)
         if verdict is not None:
             return number, verdict
     raise RuntimeError(f"after {ROUNDS_MAX} rounds the job has no verdict")
@@ -102,6 +102,7 @@ def main() -> None:
         never_seconds.append(time.perf_counter() - began)
         if refusal is None:
             raise RuntimeError("a gang larger than the federation was not refused")
+    assert refusal is not None
     print(
         json.dumps(
             {
