@@ -102,6 +102,7 @@ def main() -> None:
         never_seconds.append(time.perf_counter() - began)
         if refusal is None:
             raise RuntimeError("a gang larger than the federation was not refused")
+    assert refusal is not None, "each was refused"
     print(
         json.dumps(
             {
