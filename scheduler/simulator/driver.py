@@ -14,8 +14,6 @@ from itertools import chain
 from math import ceil
 from time import perf_counter, process_time
 
-import numpy as np
-
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import Earmarked, LiveRun, PreemptionRules, WaitingJob
@@ -233,7 +231,7 @@ class Driver:
         seen = perf_counter()
         plan = self._decide(snapshot, now_ms, self._seed)
         decided = perf_counter()
-        violations = check_plan(_as_it_waits(snapshot) if plan.stops else snapshot, plan) if self._checked else ()
+        violations = check_plan(snapshot, plan) if self._checked else ()
         checked = perf_counter()
         if violations:
             raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")
@@ -355,14 +353,3 @@ class Driver:
             self._history.segments.append(
                 Segment(live.job, live.site, live.start_ms, end_ms, live.gang, EndCause.END_OF_TRACE)
             )
-
-
-def _as_it_waits(snapshot: Snapshot) -> Snapshot:
-    """The snapshot without what its table keeps of earlier waits: here a job waits again with another priority."""
-    table = snapshot.table
-    edges = np.zeros(table.turns.shape[1] + 1, np.int64)
-    np.add.at(edges, table.start, 1)
-    np.add.at(edges, table.stop, -1)
-    turns = table.turns.copy()
-    turns[2, np.cumsum(edges[:-1]) == 0] = 0
-    return replace(snapshot, table=replace(table, turns=turns))

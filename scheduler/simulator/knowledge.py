@@ -110,4 +110,5 @@ class Knowledge:
 
 def _least_of(level: int, levels_per_doubling: int) -> int:
     """The least value of a level above 0."""
-    return ceil(float(LEVEL_LEAST * 2.0 ** ((level - 1) / levels_per_doubling)))
+    doublings = (level - 1) / levels_per_doubling
+    return ceil(LEVEL_LEAST * float(2.0**doublings))
