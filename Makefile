@@ -18,7 +18,9 @@ $(BIN)/python:
 	@echo "Making the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is incomplete: install the distribution's python3-venv package, remove $(VENV) and try again"; exit 1; }
 
-$(RUN_STAMP): $(BIN)/python requirements.lock pyproject.toml hatch_build.py package-lock.json
+TRANSLATIONS := $(wildcard scheduler/locale/*/LC_MESSAGES/*.po)
+
+$(RUN_STAMP): $(BIN)/python requirements.lock pyproject.toml hatch_build.py package-lock.json $(TRANSLATIONS)
 	@echo "Installing the locked packages (once; about two minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

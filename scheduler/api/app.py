@@ -13,6 +13,7 @@ from scheduler.api.middleware import API_PREFIX, Surroundings
 from scheduler.api.problem import MEDIA_TYPE, install_handlers
 from scheduler.api.routes import (
     agent,
+    arrays,
     content,
     events,
     gpu_classes,
@@ -45,7 +46,7 @@ API_VERSION = "1"
 _ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
     for module in (
-        session, submit, stream, logs, jobs, content, gpus, groups, members, quotas, usage, tokens,
+        session, submit, stream, logs, jobs, arrays, content, gpus, groups, members, quotas, usage, tokens,
         gpu_classes, events, offers, recalls, reservations, sites, agent,
     )
 )  # fmt: skip

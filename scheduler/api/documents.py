@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.api.array_schemas import ArrayTaskOut
 from scheduler.api.schemas import (
     CounterfactualOut,
     EtaOut,
@@ -105,7 +106,15 @@ def _job_fields(view: JobView) -> dict[str, Any]:
         "reason": None if view.reason is None else reason_document(view.reason),
         "has_outputs": row.outputs is not None,
         "eta": eta_document(view.eta),
+        "array": _array_task(view),
     }
+
+
+def _array_task(view: JobView) -> ArrayTaskOut | None:
+    row = view.row
+    if row.array_id is None or row.array_task is None or row.array_tasks is None:
+        return None
+    return ArrayTaskOut(id=row.array_id, task=row.array_task, tasks=row.array_tasks, running_max=row.array_running_max)
 
 
 def job_document(view: JobView) -> JobOut:

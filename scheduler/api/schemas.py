@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from scheduler.api.array_schemas import ArrayTaskOut, SubmittedArrayOut
 from scheduler.model.job_spec import GROUP_PATH_PATTERN
 from scheduler.model.shape import DataClass
 from scheduler.model.site import Csap
@@ -75,6 +76,7 @@ class JobOut(BaseModel):
     reason: ReasonOut | None
     has_outputs: bool
     eta: EtaOut | None = None
+    array: ArrayTaskOut | None = None
 
 
 class RunOut(BaseModel):
@@ -141,7 +143,7 @@ class JobPage(Page):
 
 
 class SubmittedOut(BaseModel):
-    """A job that was queued."""
+    """A job that was queued, or an array of them: then ``id`` is the array's, which no job has."""
 
     id: int
     name: str
@@ -149,6 +151,7 @@ class SubmittedOut(BaseModel):
     state: str
     gpus: int
     submitted_at: TimeText
+    array: SubmittedArrayOut | None = None
 
 
 BATCH_JOBS_MAX = 5000
@@ -161,7 +164,7 @@ class BatchIn(Input):
 
 
 class BatchItemOut(BaseModel):
-    """The answer to one job of a batch: the job's number, or the problem."""
+    """The answer to one job of a batch: the job's number, of an array the array's; or the problem."""
 
     status: int
     job: dict[str, int] | None = None
@@ -182,7 +185,8 @@ class NodeUseOut(BaseModel):
 
 
 class CostOut(BaseModel):
-    """What a job would cost. Amounts "max" are for its whole walltime; null without one."""
+    """What a job would cost. Amounts "max" are for its whole walltime; null without one. Of an array: all its jobs, and an
+    hour of as many as may run at once."""
 
     gpu_seconds_max: int | None
     credits_max: str | None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.api.schemas import LABEL_PATTERN, PERSON_PATTERN, SLUG_PATTERN, TRUST_DOMAIN_PATTERN, WHY_PATTERN
+from scheduler.model.array_range import ARRAY_PATTERN
 from scheduler.model.job_spec import (
     CHECKPOINT_PATTERN,
     DIGEST_PATTERN,
@@ -66,6 +67,11 @@ _TEXTS: Mapping[str, str] = {
     "validity_swapped": "valid_until({last})이 valid_from({first})보다 뒤가 아닙니다. 서로 바꾸십시오",
     "rate": "GPU-시간당 크레딧을 1.25나 5/4처럼 {most} 이하로 쓰십시오",
     "named_twice": "한 번씩만 쓰십시오",
+    "array_size": "작업이 {count}개로 {most}개를 넘습니다. 여러 배열로 나누십시오",
+    "array_repeated": "각 작업의 번호는 한 번씩만 쓰십시오",
+    "array_idle": "적어도 하나는 실행해야 합니다. %1 이상을 쓰거나 빼십시오",
+    "array_step": "쌍점 뒤의 간격은 1 이상이어야 합니다",
+    "array_swapped": "{last}이(가) {first}보다 앞섭니다. 서로 바꾸십시오",
     "gang_size": "workers x gpus_per_worker가 10,000,000을 넘습니다. 줄이십시오",
 }
 
@@ -94,6 +100,10 @@ _FORMS: Mapping[str, tuple[str, str]] = {
     CHECKPOINT_PATTERN: (
         "auto, 또는 s3://… 나 gs://… 주소를 쓰십시오",
         "write auto, or an address like s3://bucket/folder or gs://bucket/folder",
+    ),
+    ARRAY_PATTERN: (
+        "0-99, 1,4-9, 0-99%10처럼 쓰십시오",
+        "write a range like 0-99, 1,4-9 or 0-99%10",
     ),
     SLUG_PATTERN: (
         "소문자, 숫자, -로 쓰십시오(63자까지, 첫 글자는 소문자나 숫자)",

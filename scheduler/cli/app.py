@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli import groups, jobs, offers, recalls, reservations, resources, session, sites, usage
+from scheduler.cli import groups, jobs, offers, pull, recalls, reservations, resources, session, sites, usage
 from scheduler.cli.bilingual import BilingualGroup
 from scheduler.cli.options import CommandAfterDashes
 
@@ -42,7 +42,7 @@ app.command("cancel")(jobs.cancel)
 app.command("hold")(jobs.hold)
 app.command("release")(jobs.release)
 app.command("requeue")(jobs.requeue)
-app.command("pull")(jobs.pull)
+app.command("pull")(pull.pull)
 app.command("gpus")(resources.gpus)
 app.command("usage")(usage.usage)
 app.command("events")(resources.events)

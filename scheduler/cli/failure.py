@@ -37,12 +37,13 @@ _EXIT_OF_STATUS = {
 
 
 class CommandFailure(Exception):
-    """A command cannot do what it was asked; ``lines`` say why and what would mend it."""
+    """A command cannot do what it was asked; ``lines`` say why and what would mend it. ``code`` is the server's."""
 
-    def __init__(self, exit_code: int, *lines: str) -> None:
+    def __init__(self, exit_code: int, *lines: str, code: str | None = None) -> None:
         super().__init__("\n".join(lines))
         self.exit_code = exit_code
         self.lines = lines
+        self.code = code
 
 
 def usage_failure(english: str, korean: str) -> CommandFailure:
@@ -87,4 +88,4 @@ def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailur
             )
         )
     exit_code = _EXIT_OF_STATUS.get(status, EXIT_TIMEOUT if status >= 500 else EXIT_USAGE)
-    return CommandFailure(exit_code, *lines)
+    return CommandFailure(exit_code, *lines, code=str(problem.get("code") or "") or None)

@@ -97,7 +97,15 @@ KOREAN: Mapping[str, str] = {
     "It may begin again elsewhere, without its checkpoint.": "체크포인트 없이 다른 곳에서 처음부터 시작해도 됩니다.",
     "Its weight in what remains.": "남는 몫을 나눌 때의 가중치.",
     "Job log: .csv, .swf or .jsonl, or as .gz.": "작업 기록: .csv, .swf, .jsonl 또는 그 .gz.",
-    "Job numbers.": "작업 번호들.",
+    "A job for each index: 0-99, or 0-99%10 for 10 at once.": "번호마다 작업 하나: 0-99, 한 번에 10개씩이면 0-99%10.",
+    "Jobs of this array.": "이 배열의 작업.",
+    "Not before this job or array has started; repeatable.": (
+        "이 작업이나 배열이 시작한 뒤에 시작합니다. 여러 번 쓸 수 있습니다."
+    ),
+    "Numbers of jobs or arrays.": "작업이나 배열의 번호들.",
+    "Only once this job or array succeeded; repeatable.": (
+        "이 작업이나 배열이 성공한 뒤에만 시작합니다. 여러 번 쓸 수 있습니다."
+    ),
     "Jobs of this group and below.": "이 그룹과 그 아래의 작업.",
     "Jobs that wait and run: mine by default.": "기다리고 실행되는 작업. 따로 쓰지 않으면 내 것.",
     "Keep queued jobs out of the rounds.": "대기 중인 작업을 판단에서 뺍니다.",

@@ -39,8 +39,33 @@ def _gpus(job: Mapping[str, Any]) -> str:
     return f"{job['gpu_class']}x{job['gpus']}" if job.get("gpu_class") else str(job["gpus"])
 
 
+def task_of(job: Mapping[str, Any]) -> str | None:
+    """Which task of which array a job is, as Slurm writes it; None for one that belongs to none."""
+    array = job.get("array")
+    return f"{array['id']}_{array['task']}" if array else None
+
+
+def _number(job: Mapping[str, Any]) -> str:
+    task = task_of(job)
+    return str(job["id"]) if task is None else f"{job['id']}({task})"
+
+
+def _array_line(job: Mapping[str, Any]) -> str:
+    array = job["array"]
+    line = say(f"{task_of(job)}, of {array['tasks']} jobs", f"{task_of(job)}, 작업 {array['tasks']}개 가운데 하나")
+    most = array.get("running_max")
+    return line if most is None else line + say(f", {most} at once", f", 한 번에 {most}개")
+
+
+def _earlier_jobs(job: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a job was submitted to come after."""
+    spec = job.get("spec") or {}
+    names = (("after", say("After start of", "시작을 기다림")), ("after_ok", say("After success of", "성공을 기다림")))
+    return [(label, ", ".join(map(str, spec[name]))) for name, label in names if spec.get(name)]
+
+
 JOB_COLUMNS: Sequence[Column] = (
-    Column(heading="ID", value=field("id")),
+    Column(heading="ID", value=_number),
     Column(heading="NAME", value=field("name")),
     Column(heading="GROUP", value=field("group")),
     Column(heading="PERSON", value=field("person"), wide=True),
@@ -100,6 +125,8 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
         (say("State", "상태"), job["state"]),
         (say("Reason", "사유"), show_reason(job.get("reason"))),
         (say("Start", "시작 예상"), eta_line(job.get("eta"))),
+        *([(say("Array", "배열"), _array_line(job))] if job.get("array") else []),
+        *_earlier_jobs(job),
         ("GPU", f"{_gpus(job)} ({job['workers']} x {job['gpus_per_worker']})"),
         (say("Site", "사이트"), job.get("site") or "-"),
         (say("Data class", "자료 등급"), job["data_class"]),

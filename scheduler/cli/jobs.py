@@ -1,4 +1,4 @@
-"""Researchers' commands: submit, queue, show, why, logs, cancel, hold, release, requeue, pull."""
+"""Researchers' commands: submit, queue, show, why, logs, cancel, hold, release, requeue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from scheduler.cli.address import path_of
-from scheduler.cli.job_view import left_out_of
 from scheduler.cli.options import Output, Why, command, parse_assignments, strip_none, words_after_dashes
 from scheduler.cli.output import OutputFormat
 
@@ -38,6 +37,15 @@ def submit(
     env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE for the job.")] = None,
     output_pattern: Annotated[list[str] | None, typer.Option("--collect", help="Output files to collect.")] = None,
     retries: Annotated[int | None, typer.Option("--retries", min=0, help="Tries after a failure.")] = None,
+    after: Annotated[
+        list[int] | None, typer.Option("--after", min=1, help="Not before this job or array has started; repeatable.")
+    ] = None,
+    after_ok: Annotated[
+        list[int] | None, typer.Option("--after-ok", min=1, help="Only once this job or array succeeded; repeatable.")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option("--array", help="A job for each index: 0-99, or 0-99%10 for 10 at once.")
+    ] = None,
     not_preemptible: Annotated[bool, typer.Option("--not-preemptible", help="Only inside the guarantee.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say whether, where and at what cost; submit nothing.")
@@ -78,12 +86,20 @@ def submit(
             "environment": parse_assignments(env, "--env") if env else None,
             "outputs": output_pattern or None,
             "retries": retries,
+            "after": after or None,
+            "after_ok": after_ok or None,
+            "array": array,
             "preemptible": False if not_preemptible else None,
         }
     )
     document |= _gang(document, gpus, workers)
     if isinstance(document.get("command"), list) and document["command"]:
         document.setdefault("name", default_name([str(word) for word in document["command"]]))
+    if follow and document.get("array") is not None:
+        raise usage_failure(
+            "--follow follows one job: leave it out for an array, and watch it with `dure queue --array ID`.",
+            "--follow는 작업 하나를 따라갑니다. 배열에는 빼고 `dure queue --array 번호`로 보십시오.",
+        )
     client = Client.from_profile()
     document = with_directory(document, base, client, upload=not dry_run)
     if document.get("image"):
@@ -115,23 +131,34 @@ def _gang(document: dict[str, Any], gpus: int | None, workers: int | None) -> di
 
 def _show_submitted(client: Any, job: dict[str, Any], output: OutputFormat, follow: bool) -> None:
     from scheduler.cli.follow import fail_unless_succeeded, follow_job
-    from scheduler.cli.language import say
     from scheduler.cli.output import console, write_document
 
     if not write_document(job, output):
         console().print(
-            str(job["id"])
-            if output is OutputFormat.NAME
-            else say(
-                f"Submitted job {job['id']} to {job['group']}.",
-                f"작업 {job['id']}을(를) {job['group']}에 제출했습니다.",
-            ),
+            str(job["id"]) if output is OutputFormat.NAME else _submitted(job),
             markup=False,
         )
     if follow:
         # What a program reads from standard output is the document alone; the log stands beside it.
         aside = output in (OutputFormat.JSON, OutputFormat.YAML, OutputFormat.NAME)
         fail_unless_succeeded(follow_job(client, job["id"], aside=aside))
+
+
+def _submitted(job: dict[str, Any]) -> str:
+    from scheduler.cli.language import say
+
+    array = job.get("array")
+    if array is None:
+        return say(
+            f"Submitted job {job['id']} to {job['group']}.",
+            f"작업 {job['id']}을(를) {job['group']}에 제출했습니다.",
+        )
+    return say(
+        f"Submitted array {array['id']} to {job['group']}: {array['tasks']} jobs, "
+        f"{array['first_job']} to {array['last_job']}.",
+        f"배열 {array['id']}을(를) {job['group']}에 제출했습니다: 작업 {array['tasks']}개, "
+        f"{array['first_job']}~{array['last_job']}.",
+    )
 
 
 def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
@@ -172,6 +199,7 @@ def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
 def queue(
     everybody: Annotated[bool, typer.Option("--all", "-a", help="All jobs you may see, not only your own.")] = False,
     group: Annotated[str | None, typer.Option("--group", "-g", help="Jobs of this group and below.")] = None,
+    array: Annotated[int | None, typer.Option("--array", min=1, help="Jobs of this array.")] = None,
     state: Annotated[list[str] | None, typer.Option("--state", "-s", help="Only these states.")] = None,
     ended: Annotated[bool, typer.Option("--ended", "-e", help="Ended jobs too.")] = False,
     eta: Annotated[bool, typer.Option("--eta", help="When waiting jobs would start, by walltimes.")] = False,
@@ -187,8 +215,9 @@ def queue(
     rows = Client.from_profile().pages(
         "jobs",
         limit,
-        mine=str(not (everybody or group)).lower(),
+        mine=str(not (everybody or group or array)).lower(),
         group=group,
+        array=array,
         state=states,
         eta="true" if eta else None,
     )
@@ -278,10 +307,11 @@ def _act(action: str, jobs: list[int], why: str, output: OutputFormat, **more: A
     from scheduler.cli.job_view import JOB_COLUMNS
     from scheduler.cli.output import write_note, write_rows
 
-    client, done, failed = Client.from_profile(), [], None
+    client, failed = Client.from_profile(), None
+    done: list[dict[str, Any]] = []
     for job in jobs:
         try:
-            done.append(client.post(path_of("jobs", job, action), {"why": why, **more}))
+            done += _act_on(client, job, action, {"why": why, **more})
         except CommandFailure as failure:
             failed = failure
             for line in failure.lines:
@@ -292,7 +322,28 @@ def _act(action: str, jobs: list[int], why: str, output: OutputFormat, **more: A
         raise CommandFailure(failed.exit_code)
 
 
-Jobs = Annotated[list[int], typer.Argument(help="Job numbers.")]
+def _act_on(client: Any, job: int, action: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Do it with a job, or with all jobs of an array where the number is one's; answer how they stand then."""
+    from scheduler.cli.failure import CommandFailure
+    from scheduler.cli.language import say
+    from scheduler.cli.output import write_note
+
+    try:
+        return [client.post(path_of("jobs", job, action), body)]
+    except CommandFailure as failure:
+        if failure.code != "JobIsArray":
+            raise
+    told = client.post(path_of("arrays", job, action), body)
+    write_note(
+        say(
+            f"Array {job}: {told['changed']} of {told['tasks']} jobs changed.",
+            f"배열 {job}: 작업 {told['tasks']}개 가운데 {told['changed']}개가 바뀌었습니다.",
+        )
+    )
+    return list(client.pages("jobs", array=job))
+
+
+Jobs = Annotated[list[int], typer.Argument(help="Numbers of jobs or arrays.")]
 
 
 @command
@@ -324,47 +375,3 @@ def requeue(
 ) -> None:
     """Send running jobs back to the queue, by their checkpoint where they have one."""
     _act("requeue", jobs, why, output, start_over=start_over)
-
-
-@command
-def pull(
-    job: JobId,
-    directory: Annotated[Path, typer.Option("--directory", "-d", help="Where to put the outputs.")] = Path(),
-    output: Output = OutputFormat.TABLE,
-) -> None:
-    """Fetch a job's collected outputs."""
-    import hashlib
-    import io
-    import sys
-    import tarfile
-    import zlib
-
-    from scheduler.cli.client import Client
-    from scheduler.cli.failure import EXIT_CONFLICT, CommandFailure
-    from scheduler.cli.language import say
-    from scheduler.cli.output import write_document, write_note
-
-    client = Client.from_profile()
-    answer = client.download(path_of("jobs", job, "outputs"))
-    digest = answer.headers.get("ETag", "").strip('"')
-    if digest.startswith("sha256:") and digest != f"sha256:{hashlib.sha256(answer.content).hexdigest()}":
-        raise CommandFailure(
-            EXIT_CONFLICT, say("The outputs arrived damaged: pull again.", "결과물이 손상되었습니다. 다시 받으십시오.")
-        )
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        with tarfile.open(fileobj=io.BytesIO(answer.content), mode="r:gz") as archive:
-            archive.extractall(directory, filter="data")
-            files = [str(directory / member.name) for member in archive.getmembers()]
-    except (tarfile.TarError, EOFError, zlib.error) as unusable:
-        raise CommandFailure(
-            EXIT_CONFLICT,
-            say(f"The outputs cannot be unpacked: {unusable}", f"결과물을 풀 수 없습니다: {unusable}"),
-        ) from unusable
-    left_out = left_out_of(client.get(path_of("jobs", job)))
-    if left_out:
-        write_note(say(f"Not everything came: {left_out}", f"모두 오지는 않았습니다: {left_out}"))
-    if write_document({"job": job, "files": files, "left_out": left_out}, output):
-        return
-    for file in files:
-        sys.stdout.write(file + "\n") if output is OutputFormat.NAME else write_note(file)

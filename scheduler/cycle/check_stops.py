@@ -112,8 +112,8 @@ def _wrong_cause(snapshot: Snapshot, stop: Stop, earmark: Earmark) -> Iterator[s
     if stop.cause is StopCause.PREEMPTED:
         if run.group != earmark.group:
             yield f"run {stop.run} is preempted for another group"
-        minus_priority, _, jobs = snapshot.table.turns[:3]
-        if run.priority >= -int(minus_priority[jobs == earmark.job][0]):
+        turn = snapshot.table.turn_of(earmark.job)
+        if turn is None or run.priority >= -turn[0]:
             yield f"run {stop.run} is preempted for a job of no higher priority"
     elif stop.cause is not StopCause.RECLAIMED or run.group == earmark.group:
         yield f"run {stop.run} is ended because of {stop.cause.value}"

@@ -127,6 +127,14 @@ class WaitingTable:
         found = np.flatnonzero(same & (self.start < self.stop))
         return int(found[0]) if len(found) else None
 
+    def turn_of(self, job: JobId) -> Turn | None:
+        """A job's turn; None where it does not wait. Outside of classes there are columns of earlier waits."""
+        for at in np.flatnonzero(self.turns[2] == job).tolist():
+            if ((self.start <= at) & (at < self.stop)).any():
+                priority, submitted, _ = self.turns[:3, at].tolist()
+                return priority, submitted, job
+        return None
+
     def adding(self, key: ClassKey, venue: Venue, turn: Turn) -> WaitingTable:
         """The table with a class of one more job, in the last row."""
         count = self.turns.shape[1]

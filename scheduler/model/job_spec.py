@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from scheduler.model.array_range import ARRAY_PATTERN, ArrayRange
+from scheduler.model.dependency import Condition, Dependency
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass, Shape, Topology
 
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
@@ -91,6 +93,8 @@ WorkingDirectory = Annotated[
 ]
 Argument = Annotated[str, Field(max_length=65_536)]
 GpuClassName = Annotated[str, Field(pattern=GPU_CLASS_PATTERN)]
+JobNumber = Annotated[int, Field(ge=1, le=2**53)]
+DEPENDENCIES_MAX = 64
 
 
 class Part(BaseModel):
@@ -190,6 +194,23 @@ class JobSpec(Part):
     retries: int = Field(
         default=0, ge=0, le=100, description="How often it is run again after it failed by its own fault."
     )
+    after: tuple[JobNumber, ...] = Field(
+        default=(),
+        max_length=DEPENDENCIES_MAX,
+        description="Numbers of jobs or arrays that have to have started, or ended, before it starts.",
+    )
+    after_ok: tuple[JobNumber, ...] = Field(
+        default=(),
+        max_length=DEPENDENCIES_MAX,
+        description="Numbers of jobs or arrays that have to have succeeded before it starts; it is cancelled when one "
+        "of them fails or is cancelled.",
+    )
+    array: str | None = Field(
+        default=None,
+        max_length=4096,
+        pattern=ARRAY_PATTERN,
+        description="Tasks of a job array: 0-99, 1,4-9 or 0-30:10; with %10 at the end at most 10 of them run at once.",
+    )
     environment: dict[str, str] = Field(
         default_factory=dict,
         max_length=512,
@@ -225,6 +246,20 @@ class JobSpec(Part):
     def _distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) != len(value):
             raise PydanticCustomError("repeated", "name each GPU class once")
+        return value
+
+    @field_validator("after", "after_ok")
+    @classmethod
+    def _named_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) != len(value):
+            raise PydanticCustomError("named_twice", "name each once")
+        return value
+
+    @field_validator("array")
+    @classmethod
+    def _an_array(cls, value: str | None) -> str | None:
+        if value is not None:
+            ArrayRange.read(value)
         return value
 
     @field_validator("priority_class")
@@ -311,6 +346,17 @@ class JobSpec(Part):
             data_class=self.data_class or data_class,
             preemptible=self.preemptible,
         )
+
+    @property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """What it waits for of other jobs, in the order of its file."""
+        started = tuple(Dependency(job, Condition.START) for job in self.after)
+        return started + tuple(Dependency(job, Condition.SUCCESS) for job in self.after_ok)
+
+    @property
+    def tasks(self) -> ArrayRange | None:
+        """Which tasks it has as an array; None for one job."""
+        return None if self.array is None else ArrayRange.read(self.array)
 
     @property
     def checkpoint_binds_to_site(self) -> bool:

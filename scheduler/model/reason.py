@@ -57,6 +57,9 @@ class ReasonCode(StrEnum):
     RESERVATION_NOT_FOUND = "ReservationNotFound"
     NODE_NOT_FOUND = "NodeNotFound"
     FIRST_OFFER_ENDS_RUNS = "FirstOfferEndsRuns"  #: it would leave nodes unlent on which runs go on
+    DEPENDENCY_NOT_FOUND = "DependencyNotFound"
+    ARRAY_NOT_FOUND = "ArrayNotFound"
+    JOB_IS_ARRAY = "JobIsArray"  #: the number of an array where one job is wanted
     ROUTE_NOT_FOUND = "RouteNotFound"
     METHOD_NOT_ALLOWED = "MethodNotAllowed"
     # conflicts
@@ -69,6 +72,7 @@ class ReasonCode(StrEnum):
     PROTOCOL_UNSUPPORTED = "ProtocolUnsupported"
     # sizes and service
     BODY_TOO_LARGE = "BodyTooLarge"
+    BATCH_TOO_LARGE = "BatchTooLarge"
     CONTENT_TOO_LARGE = "ContentTooLarge"
     CONTENT_MISMATCH = "ContentMismatch"
     NOT_READY = "NotReady"
@@ -81,6 +85,7 @@ class ReasonCode(StrEnum):
     NO_NODE_FITS = "NoNodeFits"  #: one worker asks for more of something than any node has
     NO_GPUS = "NoGpus"  #: no site has reported a GPU yet
     DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
+    DEPENDENCY_NEVER_MET = "DependencyNeverMet"  #: it has to follow the success of a job that failed
     GUARANTEE_EXCEEDED = "GuaranteeExceeded"  #: Σ children's guarantees above the parent's
     QUOTA_INCONSISTENT = "QuotaInconsistent"
     LIMIT_BELOW_GUARANTEED = "LimitBelowGuaranteed"
@@ -108,6 +113,9 @@ class ReasonCode(StrEnum):
     SITE_CLOSED = "SiteClosed"  #: one site that takes nothing now
     WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
     WAITING_FOR_RETRY = "WaitingForRetry"  #: runs were lost to the infrastructure; a while, then it is placed again
+    WAITING_FOR_START = "WaitingForStart"  #: of another job
+    WAITING_FOR_SUCCESS = "WaitingForSuccess"  #: of another job
+    WAITING_FOR_ARRAY = "WaitingForArray"  #: as many tasks of its array run as may
     WAITING_FOR_EARMARK = "WaitingForEarmark"  #: nodes are held for it, which other runs are leaving
     WAITING_FOR_AGENT = "WaitingForAgent"
     SITE_UNREACHABLE = "SiteUnreachable"
@@ -129,6 +137,7 @@ class ReasonCode(StrEnum):
     WALLTIME_EXCEEDED = "WalltimeExceeded"
     CANCELLED_BY = "CancelledBy"
     INFRASTRUCTURE_FAILED = "InfrastructureFailed"
+    DEPENDENCY_FAILED = "DependencyFailed"  #: a job that had to succeed first did not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.model.dependency_text import DEPENDENCY_TEXTS
 from scheduler.model.eta_text import ETA_TEXTS
 from scheduler.model.lending_text import LENDING_TEXTS
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
@@ -379,6 +380,7 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "기반 시설 문제로 {failures}번 중단되어 포기했습니다(마지막 원인: {cause}. {message}).",
         "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}. {message}).",
     ),
+    **DEPENDENCY_TEXTS,
     **ETA_TEXTS,
     **LENDING_TEXTS,
 }

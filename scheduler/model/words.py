@@ -86,6 +86,7 @@ WORDS: Mapping[WordKind, Words] = {
     WordKind.EVENT: {
         "job.submitted": ("제출됨", "submitted"),
         "job.state": ("상태 변경", "state changed"),
+        "job.dependencies_met": ("앞선 작업 완료", "waits for no other job any more"),
         "job.earmarked": ("자리 확보 중", "nodes are held for it"),
         "job.earmark_withdrawn": ("확보한 자리 취소", "the held nodes are given up"),
         "job.outputs": ("결과물 도착", "outputs arrived"),

@@ -7,7 +7,7 @@ from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
 from scheduler.model.words import Language, WordKind, word
-from scheduler.portal.pages import EstimateLine, JobLine, JobStatus, RunLine, SiteLine, TimelineLine
+from scheduler.portal.pages import ArrayLine, EstimateLine, JobLine, JobStatus, RunLine, SiteLine, TimelineLine
 from scheduler.portal.render import moment, show_duration
 from scheduler.service.access import holds
 from scheduler.service.caller import Caller, Role, Scope
@@ -32,7 +32,7 @@ def job_line(view: JobView, language: Language) -> JobLine:
     row = view.row
     return JobLine(
         id=row.id,
-        name=row.name,
+        name=row.name if row.array_id is None else f"{row.name} [{row.array_id}_{row.array_task}]",
         group=view.group,
         state=row.state,
         gpus=f"{view.gpu_class} × {row.gpus}" if view.gpu_class else str(row.gpus),
@@ -61,6 +61,7 @@ def job_status(
     return JobStatus(
         job=job_line(detail.job, language),
         is_live=state not in TERMINAL_STATES,
+        array=_array_line(detail.job),
         counterfactual=None if other is None else counterfactual_text(other, language),
         estimate=_estimate(why.job.eta, language),
         sites=[SiteLine(site=each.site, text=reason_text(each, language)) for each in why.sites],
@@ -83,6 +84,13 @@ def job_status(
         gpu_seconds=gpu_seconds(detail),
         form_value=form_value,
     )
+
+
+def _array_line(view: JobView) -> ArrayLine | None:
+    row = view.row
+    if row.array_id is None or row.array_task is None or row.array_tasks is None:
+        return None
+    return ArrayLine(id=row.array_id, task=row.array_task, tasks=row.array_tasks, running_max=row.array_running_max)
 
 
 def _estimate(eta: EtaView | None, language: Language) -> EstimateLine | None:

@@ -39,21 +39,25 @@ def jobs_page(
     runtime: RuntimeHere,
     everybody: Annotated[bool, Query(alias="all")] = False,
     ended: Annotated[bool, Query()] = True,
+    array: Annotated[DatabaseId | None, Query()] = None,
     before: Annotated[DatabaseId | None, Query()] = None,
 ) -> Response:
-    """My jobs."""
+    """My jobs, or those of an array."""
     language = language_of(request)
     states = () if ended else ("live",)
-    query = JobQuery(mine=not everybody, states=states, before_id=before, limit=JOBS_A_PAGE + 1)
+    mine = not everybody and array is None
+    query = JobQuery(mine=mine, states=states, array=array, before_id=before, limit=JOBS_A_PAGE + 1)
     views = answered(list_jobs(runtime, who[0], query))
     following = None
     if len(views) > JOBS_A_PAGE:
         following = f"/?all={str(everybody).lower()}&ended={str(ended).lower()}&before={views[JOBS_A_PAGE - 1].row.id}"
+        following += "" if array is None else f"&array={array}"
     page = JobsPage(
         frame=frame_of(request, who),
         jobs=[job_line(view, language) for view in views[:JOBS_A_PAGE]],
         everybody=everybody,
         ended=ended,
+        array=array,
         following=following,
     )
     return render("jobs.html", page, language)

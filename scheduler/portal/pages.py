@@ -52,12 +52,13 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobsPage:
-    """``jobs.html``. ``following`` is the address of the next page."""
+    """``jobs.html``. ``following`` is the address of the next page; ``array`` is the one whose jobs are shown, if any."""
 
     frame: Frame
     jobs: Sequence[JobLine]
     everybody: bool
     ended: bool
+    array: int | None
     following: str | None
 
 
@@ -102,11 +103,22 @@ class EstimateLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayLine:
+    """Of which array a job is a task. ``running_max`` None: all of it may run at once."""
+
+    id: int
+    task: int
+    tasks: int
+    running_max: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """``job_status.html``: the part of a job's page that is live. ``older`` is the address of what happened before."""
 
     job: JobLine
     is_live: bool
+    array: ArrayLine | None
     counterfactual: str | None
     estimate: EstimateLine | None
     sites: Sequence[SiteLine]

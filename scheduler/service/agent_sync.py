@@ -204,7 +204,7 @@ def order_of(run: RunRow, job: JobRow, directory: Directory, runtime: Runtime) -
             GangMember(node=name, ranks=tuple(range(first, first + workers))) for _, name, first, workers in run.gang
         ),
         command=spec.command,
-        environment=spec.environment,
+        environment=spec.environment | _array_environment(job),
         image=spec.image,
         working_directory=spec.working_directory,
         outputs=spec.outputs,
@@ -217,3 +217,14 @@ def order_of(run: RunRow, job: JobRow, directory: Directory, runtime: Runtime) -
         trust_domain=group.trust_domain,
         public_sector=group.public_sector,
     )
+
+
+def _array_environment(job: JobRow) -> dict[str, str]:
+    """What a task of an array is told of its place there; the other names of the federation are given by the agent."""
+    if job.array_id is None:
+        return {}
+    return {
+        "DURE_ARRAY_JOB_ID": str(job.array_id),
+        "DURE_ARRAY_TASK_ID": str(job.array_task),
+        "DURE_ARRAY_TASK_COUNT": str(job.array_tasks),
+    }

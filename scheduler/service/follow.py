@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from quota.tree import Quota as TreeQuota
 from scheduler.clock import Clock
@@ -14,7 +14,7 @@ from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, Preem
 from scheduler.cycle.federation import Federation
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
-from scheduler.model.job_state import YIELDED_CAUSES, EndCause, JobState, RunPhase
+from scheduler.model.job_state import ACTIVE_STATES, YIELDED_CAUSES, EndCause, JobState, RunPhase
 from scheduler.model.offer import Sector
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
@@ -22,6 +22,9 @@ from scheduler.service.earmark import Held
 from scheduler.service.hearing import Hearing
 from scheduler.service.lending import offer_of, recall_of, reservation_of
 from scheduler.service.retries import Retries
+from scheduler.service.throttle import Throttles
+from scheduler.service.waiters import Waiters
+from scheduler.store import dependencies as dependency_rows
 from scheduler.store import offers as offer_rows
 from scheduler.store import quotas as quota_rows
 from scheduler.store import recalls as recall_rows
@@ -47,10 +50,16 @@ _JOB_COLUMNS = (
     jobs.c.earmark,
     jobs.c.walltime_ms,
     jobs.c.save_ms,
+    jobs.c.started_ms,
+    jobs.c.awaits,
+    jobs.c.array_id,
+    jobs.c.array_running_max,
 )
 #: Causes of a stop after which the job waits again.
 _RETURNS_AFTER = YIELDED_CAUSES | {None, EndCause.REQUEUED}
 _ENDED = RunPhase.ENDED.value
+_QUEUED = JobState.QUEUED.value
+_ACTIVE = sorted(state.value for state in ACTIVE_STATES)
 
 
 def security_of(site: SiteRow) -> SecurityGrade:
@@ -104,6 +113,9 @@ class Follower:
         self.hearing = Hearing(clock)
         self.federation = Federation(policy, preemption)
         self._retries = Retries(clock)
+        self._throttles = Throttles()
+        #: jobs that wait for others, and those among them that have to be looked at
+        self.waiters = Waiters()
         self.sites: dict[int, SiteRow] = {}
         #: grows whenever groups, quotas, sites' contracts or nodes changed
         self.version = 0
@@ -206,30 +218,56 @@ class Follower:
                 return
 
     def _follow_jobs(self, connection: Connection) -> None:
-        queued = jobs.c.state == JobState.QUEUED.value
-        where = queued if self._jobs_change == 0 else None
+        # At first only what waits matters, and what takes the place of a task that waits.
+        where: ColumnElement[bool] | None = None
+        if self._jobs_change == 0:
+            where = (jobs.c.state == _QUEUED) | (jobs.c.state.in_(_ACTIVE) & jobs.c.array_running_max.is_not(None))
+            for waiter, own in dependency_rows.every(connection).items():
+                self.waiters.put(waiter, (each.on for each in own))
         while True:
             page = changed_since(
                 connection, jobs, self._jobs_change, columns=(*_JOB_COLUMNS, jobs.c.change), where=where
             )
             waiting: list[Any] = []
             for row in page.rows:
-                is_queued = row.state == JobState.QUEUED.value
-                waits_on = self._retries.holds(row.id, row.not_before_ms if is_queued else None)
-                if is_queued and not waits_on:
+                waits_on = self._retries.holds(row.id, row.not_before_ms if row.state == _QUEUED else None)
+                is_ready = row.state == _QUEUED and not waits_on and not row.awaits
+                if row.array_running_max is not None:
+                    self._throttles.take(row, ready=is_ready)
+                elif is_ready:
                     waiting.append(row)
-                else:
+                if not is_ready:
                     self.federation.drop_waiting(JobId(row.id))
             self._have_wait(connection, waiting)
+            self._follow_waiters(connection, page.rows)
             self._jobs_change = page.change
             if not page.more:
                 break
         self._follow_retries(connection)
+        self._follow_throttles(connection)
+
+    def _follow_waiters(self, connection: Connection, rows: Sequence[Any]) -> None:
+        for row in rows:
+            self.waiters.note(row)
+        news = {row.id if row.array_id is None else row.array_id for row in rows if self.waiters.is_news(row)}
+        for waiter, own in dependency_rows.of_waiters(connection, news).items():
+            self.waiters.put(waiter, (each.on for each in own))
 
     def _follow_retries(self, connection: Connection) -> None:
         for part in chunks(self._retries.due()):
-            mine = jobs.c.id.in_(part) & (jobs.c.state == JobState.QUEUED.value)
-            self._have_wait(connection, connection.execute(select(*_JOB_COLUMNS).where(mine)).all())
+            mine = jobs.c.id.in_(part) & (jobs.c.state == _QUEUED)
+            due = connection.execute(select(*_JOB_COLUMNS).where(mine)).all()
+            self._have_wait(connection, [row for row in due if row.array_running_max is None])
+            for row in due:
+                if row.array_running_max is not None:
+                    self._throttles.take(row, ready=True)
+
+    def _follow_throttles(self, connection: Connection) -> None:
+        is_open = {each.id for each in self._seen_sites.values() if each.state is SiteState.ACTIVE and each.reachable}
+        shown, hidden = self._throttles.choose(self.sites.keys() - is_open)
+        for job_id in hidden:
+            self.federation.drop_waiting(JobId(job_id))
+        self._have_wait(connection, shown)
 
     def _have_wait(self, connection: Connection, rows: Sequence[Any]) -> None:
         """Queued jobs, those for which nodes are held among them."""

@@ -14,6 +14,8 @@ from scheduler.model.ids import GroupId, ShapeId, SiteId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import TERMINAL_STATES, EndCause, JobState, RunPhase
 from scheduler.model.reason import Number, Reason, ReasonCode
+from scheduler.service.arrays import waits_in_arrays
+from scheduler.service.dependencies import waits_for_jobs
 from scheduler.service.directory import Directory
 from scheduler.service.earmark import Held
 from scheduler.service.eta import EtaView
@@ -78,7 +80,11 @@ def views_of(
     names = _names(connection, people, {row.person_id for row in rows})
     site_names = _names(connection, sites, {row.site_id for row in rows if row.site_id is not None})
     newest = _newest_runs(connection, [row.run_id for row in rows if row.run_id is not None])
-    waits = _waits_for_nodes(connection, rows)
+    waits = (
+        waits_in_arrays(connection, rows, now_ms)
+        | _waits_for_nodes(connection, rows)
+        | waits_for_jobs(connection, rows)
+    )
     return [_view(row, directory, names, site_names, newest, waits, verdict_of, now_ms) for row in rows]
 
 

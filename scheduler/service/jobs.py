@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, false, func, or_, select
 
 from scheduler.model.job_state import (
     ACTIVE_STATES,
@@ -25,7 +25,7 @@ from scheduler.service.directory import Directory
 from scheduler.service.eta import eta_of
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, of_job, views_of
 from scheduler.service.runtime import Runtime
-from scheduler.store import events, jobs, runs
+from scheduler.store import dependencies, events, jobs, runs
 from scheduler.store.events import Event
 from scheduler.store.jobs import JobFilter, JobRow
 from scheduler.store.tables import jobs as job_table
@@ -33,7 +33,10 @@ from scheduler.store.transaction import WriteTransaction
 
 LIVE = "live"
 #: Queued jobs of which no round says anything: their time has not come, or they have their nodes.
-_OUT_OF_ROUNDS = frozenset({ReasonCode.WAITING_FOR_RETRY, ReasonCode.WAITING_FOR_EARMARK})
+_OUT_OF_ROUNDS = frozenset({
+    ReasonCode.WAITING_FOR_RETRY, ReasonCode.WAITING_FOR_EARMARK, ReasonCode.WAITING_FOR_START,
+    ReasonCode.WAITING_FOR_SUCCESS, ReasonCode.WAITING_FOR_ARRAY,
+})  # fmt: skip
 
 
 class JobAction(StrEnum):
@@ -52,6 +55,7 @@ class JobQuery:
     mine: bool = False
     group: str | None = None
     states: Sequence[str] = ()
+    array: int | None = None
     before_id: int | None = None
     limit: int = 100
     eta: bool = False
@@ -85,6 +89,7 @@ def list_jobs(runtime: Runtime, caller: Caller, query: JobQuery) -> list[JobView
         person_id=caller.person_id if query.mine else None,
         states=states or None,
         before_id=query.before_id,
+        array_id=query.array,
     )
     with runtime.database.read() as connection:
         rows = jobs.newest(connection, wanted, limit=query.limit)
@@ -101,9 +106,13 @@ def find_job(connection: Connection, directory: Directory, caller: Caller, job_i
     """A job that the caller may see."""
     row = jobs.by_id(connection, job_id)
     visible = visible_group_ids(directory, caller)
-    if row is None or (visible is not None and row.group_id not in visible):
-        return refuse(ReasonCode.JOB_NOT_FOUND, job=job_id)
-    return row
+    if row is not None and (visible is None or row.group_id in visible):
+        return row
+    array = None if row is not None else jobs.array(connection, job_id)
+    if array is not None and (visible is None or array.group_id in visible):
+        first, last = array.first_id, array.last_id
+        return refuse(ReasonCode.JOB_IS_ARRAY, job=job_id, tasks=array.tasks, first=first, last=last)
+    return refuse(ReasonCode.JOB_NOT_FOUND, job=job_id)
 
 
 def show_job(runtime: Runtime, caller: Caller, job_id: int, *, eta: bool = False) -> JobDetail | Refusal:
@@ -180,7 +189,7 @@ def _ahead(connection: Connection, row: JobRow) -> int:
             or_(table.submitted_ms < row.submitted_ms, and_(table.submitted_ms == row.submitted_ms, table.id < row.id)),
         ),
     )
-    mine = and_(table.group_id == row.group_id, table.state == JobState.QUEUED.value)
+    mine = and_(table.group_id == row.group_id, table.state == JobState.QUEUED.value, table.awaits.is_(false()))
     return int(connection.execute(select(func.count()).where(mine, earlier)).scalar_one())
 
 
@@ -205,22 +214,28 @@ def act_on_job(
     row = find_job(transaction.connection, directory, caller, job_id)
     if isinstance(row, Refusal):
         return row
-    group = directory.by_id[row.group_id]
-    needed = Role.SUBMITTER if row.person_id == caller.person_id else Role.MANAGER
-    if not holds(caller, group, needed):
-        return refuse(ReasonCode.FORBIDDEN, needed=needed.value, where=group.path)
-    values = _change_of(row, caller, action, start_over=start_over)
+    forbidden = why_forbidden(directory, caller, row)
+    if forbidden is not None:
+        return forbidden
+    values = change_of(row, caller, action, start_over=start_over)
     if isinstance(values, Refusal):
         return values
     if values:
-        _apply(transaction, row, values, caller, action, why)
+        apply_change(transaction, row, values, caller, action, why)
     after = jobs.by_id(transaction.connection, job_id)
     assert after is not None
     (view,) = views_of(transaction.connection, directory, [after], transaction.now_ms, lambda _: None)
     return view
 
 
-def _change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: bool) -> dict[str, Any] | Refusal:
+def why_forbidden(directory: Directory, caller: Caller, row: JobRow) -> Refusal | None:
+    """A refusal unless the caller may act on a job that they see."""
+    group = directory.by_id[row.group_id]
+    needed = Role.SUBMITTER if row.person_id == caller.person_id else Role.MANAGER
+    return None if holds(caller, group, needed) else refuse(ReasonCode.FORBIDDEN, needed=needed.value, where=group.path)
+
+
+def change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: bool) -> dict[str, Any] | Refusal:
     """The job's new columns; nothing where it stands there already; a refusal where it cannot go."""
     state = JobState(row.state)
     impossible = refuse(ReasonCode.STATE_CONFLICT, job=row.id, state=state.value, action=action.value)
@@ -256,11 +271,14 @@ def _change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: bo
             return {"state": to_state.value, "requeue_requested": True, **free}
 
 
-def _apply(
+def apply_change(
     transaction: WriteTransaction, row: JobRow, values: dict[str, Any], caller: Caller, action: JobAction, why: str
 ) -> None:
+    """Write what ``change_of`` answered, and have the agent told where a run has to end."""
     if values.get("state") == JobState.CANCELLED.value:
         values = {**values, "ended_ms": transaction.now_ms}
+    if row.awaits and row.array_id is None and values.get("state") == JobState.CANCELLED.value:
+        dependencies.remove(transaction, [row.id])
     if row.earmark is not None:
         # Nobody else gets the nodes while they are held; the runs that were told to leave them go on leaving.
         values = {**values, "earmark": None}

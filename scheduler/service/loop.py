@@ -17,6 +17,7 @@ from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.warm_up import warm_up
 from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
+from scheduler.service.dependencies import WAITERS_A_TRANSACTION, settle
 from scheduler.service.earmark_commit import clearings_of, commit_clearings, withdraw_earmarks
 from scheduler.service.follow import Follower
 from scheduler.service.reconcile import forget_old_answers, reconcile_site, revive_site
@@ -124,6 +125,7 @@ class SchedulerLoop:
             follower.catch_up()
             if self._reconcile(follower, fence):
                 follower.catch_up()
+            self._settle_dependencies(follower, fence)
             snapshot = follower.federation.snapshot()
             plan = decide(snapshot, runtime.clock.now_ms(), fence.number)
             violations = check_plan(snapshot, plan)
@@ -153,6 +155,14 @@ class SchedulerLoop:
             seconds = runtime.settings.idempotency_seconds
             runtime.database.run(lambda each: forget_old_answers(each, seconds), fence)
         return bool(changed)
+
+    def _settle_dependencies(self, follower: Follower, fence: Fence) -> None:
+        """Let go what waited for other jobs, or cancel what waits for nothing; what waits for those comes next."""
+        while due := follower.waiters.due(WAITERS_A_TRANSACTION):
+            for waiter in self._runtime.database.run(partial(settle, waiter_ids=due), fence):
+                follower.waiters.drop(waiter)
+            self._renew_when_due(fence)
+            follower.catch_up()
 
     def _commit(self, snapshot: Snapshot, plan: Plan, fence: Fence, rules_change: int) -> int:
         """What is given up first, so that no node is held twice; then what is held anew, and what starts."""

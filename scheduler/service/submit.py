@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from scheduler.cycle.feasible import why_never
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import is_less_protected
+from scheduler.model.dependency import Dependency
 from scheduler.model.ids import GroupId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import JobState
@@ -17,6 +18,7 @@ from scheduler.model.shape import Shape
 from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
 from scheduler.service.checkpoint import save_ms_of
+from scheduler.service.dependencies import to_come
 from scheduler.service.directory import Directory, GroupView
 from scheduler.service.runtime import Runtime
 from scheduler.store import content, idempotency
@@ -33,6 +35,7 @@ class Admissible:
     spec: JobSpec
     group: GroupView
     shape: Shape
+    awaits: tuple[Dependency, ...] = ()
 
 
 class Judge:
@@ -98,6 +101,11 @@ class Judges:
             digest: refuse(ReasonCode.CONTENT_NOT_FOUND, field="working_directory", digest=digest) for digest in missing
         }
 
+    async def to_come(self, caller: Caller, specs: Sequence[JobSpec]) -> dict[int, tuple[Dependency, ...] | Refusal]:
+        """For each job that names others, by its place: what is still to come of them, or why it cannot be waited for."""
+        named = {place: spec.dependencies for place, spec in enumerate(specs) if spec.after or spec.after_ok}
+        return await asyncio.to_thread(to_come, self._runtime, caller, named) if named else {}
+
     def _missing(self, caller: Caller, digests: set[str]) -> set[str]:
         with self._runtime.database.read() as connection:
             return {each for each in digests if not content.granted(connection, each, caller.person_id)}
@@ -119,7 +127,7 @@ async def submit(
     caller: Caller,
     key: IdempotencyKey,
     jobs: Sequence[Admissible],
-    answer: Callable[[range], Answer],
+    answer: Callable[[Sequence[int]], Answer],
 ) -> Answer | Refusal:
     """Queue ``jobs``, all or none, durable when this returns; ``answer`` says it with their numbers."""
     now_ms = runtime.clock.now_ms()
@@ -136,11 +144,13 @@ async def submit(
             submitted_ms=now_ms,
             walltime_ms=None if each.spec.walltime is None else each.spec.walltime * 1000,
             save_ms=save_ms_of(each.spec.checkpoint),
+            awaits=each.awaits,
+            array=each.spec.tasks,
         )
         for each in jobs
     ]
     submission = Submission(key=key, actor=caller.person, jobs=rows, answer=answer)
     answers = await runtime.writer.submit_items_async(
-        runtime.submitter.insert, [submission], weight=max(1, 2 * len(rows))
+        runtime.submitter.insert, [submission], weight=max(1, 2 * sum(row.ids for row in rows))
     )
     return answers if isinstance(answers, Refusal) else answers[0]

@@ -42,7 +42,11 @@ def node_events(policy: Policy, cluster: Cluster, horizon_ms: int) -> list[NodeE
             found.append(NodeEvent(recall.until_seconds * 1000, Action.OPEN, nodes))
     for number, failure in enumerate(policy.failures):
         if failure.node >= len(cluster.nodes):
-            raise ConfigurationError(f"failures.{number}.node: the cluster's nodes are 0 to {len(cluster.nodes) - 1}")
+            last = len(cluster.nodes) - 1
+            raise ConfigurationError(
+                f"failures.{number}.node: the cluster's nodes are 0 to {last}",
+                f"failures.{number}.node: 클러스터의 노드는 0부터 {last}까지입니다",
+            )
         found.append(NodeEvent(failure.at_seconds * 1000, Action.FAIL, (failure.node,)))
         found.append(NodeEvent(failure.until_seconds * 1000, Action.OPEN, (failure.node,)))
     return sorted(event for event in found if event.at_ms <= horizon_ms)
@@ -51,14 +55,20 @@ def node_events(policy: Policy, cluster: Cluster, horizon_ms: int) -> list[NodeE
 def _nodes_of(cluster: Cluster, site: str, count: int, gpu_class: str | None, field: str) -> tuple[int, ...]:
     site_id = cluster.site_ids.get(site)
     if site_id is None:
-        raise ConfigurationError(f"{field}.site: the cluster's sites are {', '.join(cluster.site_ids)[:400]}")
+        known = ", ".join(cluster.site_ids)[:400]
+        raise ConfigurationError(
+            f"{field}.site: the cluster's sites are {known}", f"{field}.site: 클러스터의 사이트는 {known}입니다"
+        )
     mine = [
         index
         for index, node in enumerate(cluster.nodes)
         if node.site_id == site_id and gpu_class in (None, node.gpu_class)
     ]
     if count > len(mine):
-        raise ConfigurationError(f"{field}.nodes: the site has {len(mine)} such nodes")
+        raise ConfigurationError(
+            f"{field}.nodes: the site has {len(mine)} such nodes",
+            f"{field}.nodes: 사이트에 그런 노드는 {len(mine)}개입니다",
+        )
     return tuple(mine[:count])
 
 

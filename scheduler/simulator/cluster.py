@@ -64,11 +64,16 @@ def read_cluster(path: Path) -> Cluster:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as unreadable:
-        raise ConfigurationError(f"{path} cannot be read as a cluster file: {unreadable}") from unreadable
+        raise ConfigurationError(
+            f"{path} cannot be read as a cluster file: {unreadable}",
+            f"{path}을(를) 클러스터 파일로 읽을 수 없습니다: {unreadable}",
+        ) from unreadable
     try:
         return build_cluster(document)
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-        raise ConfigurationError(f"{path} is no cluster file: {wrong!r}") from wrong
+        raise ConfigurationError(
+            f"{path} is no cluster file: {wrong!r}", f"{path}은(는) 클러스터 파일이 아닙니다: {wrong!r}"
+        ) from wrong
 
 
 def build_cluster(document: Mapping[str, Any]) -> Cluster:

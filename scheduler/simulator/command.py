@@ -71,14 +71,21 @@ def load(options: Options) -> tuple[list[TraceRow], Cluster, Policy]:
     given = read_policy(options.policy)
     if options.scenario is not None:
         if options.trace is not None or options.cluster is not None:
-            raise ConfigurationError("--scenario makes its own trace and cluster: leave out --trace and --cluster")
+            raise ConfigurationError(
+                "--scenario makes its own trace and cluster: leave out --trace and --cluster",
+                "--scenario는 작업 기록과 클러스터를 스스로 만듭니다. --trace와 --cluster를 빼십시오",
+            )
         if options.scenario not in SCENARIOS:
-            raise ConfigurationError(f"--scenario: there is {', '.join(SCENARIOS)}")
+            known = ", ".join(SCENARIOS)
+            raise ConfigurationError(f"--scenario: there is {known}", f"--scenario: {known}이(가) 있습니다")
         made = build_scenario(options.scenario, options.scale, options.seed)
         policy = made.policy if options.policy is None else given
         return cut(made.rows, options.window, options.seed), made.cluster, policy
     if options.trace is None or options.cluster is None:
-        raise ConfigurationError("give --trace FILE and --cluster FILE, or --scenario NAME")
+        raise ConfigurationError(
+            "give --trace FILE and --cluster FILE, or --scenario NAME",
+            "--trace FILE과 --cluster FILE을 쓰거나 --scenario NAME을 쓰십시오",
+        )
     return cut(read_trace(options.trace), options.window, options.seed), read_cluster(options.cluster), given
 
 
@@ -87,7 +94,8 @@ def _results(rows: Sequence[TraceRow], cluster: Cluster, policy: Policy, options
     lower: float | None = None
     for number, name in enumerate(dict.fromkeys(names)):
         if name not in set(Baseline):
-            raise ConfigurationError(f"--compare: choose of {', '.join(each.value for each in Baseline)}")
+            known = ", ".join(each.value for each in Baseline)
+            raise ConfigurationError(f"--compare: choose of {known}", f"--compare: 다음 중에서 고르십시오: {known}")
         baseline = Baseline(name)
         outcome = simulate(rows, cluster, policy.model_copy(update={"baseline": baseline}), seed=options.seed)
         measured = measure(outcome, bound=options.bound and number == 0)
@@ -120,4 +128,4 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        raise ConfigurationError(f"{path} cannot be written: {fault}") from fault
+        raise ConfigurationError(f"{path} cannot be written: {fault}", f"{path}에 쓸 수 없습니다: {fault}") from fault

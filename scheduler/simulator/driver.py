@@ -11,7 +11,8 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from time import perf_counter
+from math import ceil
+from time import perf_counter, process_time
 
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
@@ -27,7 +28,7 @@ from scheduler.simulator.groups import put_groups
 from scheduler.simulator.history import EndCause, History, NodeUse, Segment
 from scheduler.simulator.knowledge import Knowledge
 from scheduler.simulator.nodes import Nodes
-from scheduler.simulator.policy import Policy
+from scheduler.simulator.policy import Policy, RoundCost
 from scheduler.simulator.workload import SimJob, Workload
 
 Decide = Callable[[Snapshot, int, int], Plan]
@@ -81,7 +82,7 @@ class Driver:
         self._federation = Federation(preemption=rules)
         self._nodes = Nodes(cluster)
         orders = put_groups(self._federation, cluster, workload, policy)
-        self._knowledge = Knowledge(policy.durations, policy.order, orders)
+        self._knowledge = Knowledge(policy.durations, policy.order, orders, policy.levels_per_doubling)
         for site in cluster.sites:
             self._federation.put_site(site)
         for node in cluster.nodes:
@@ -94,8 +95,10 @@ class Driver:
         self._earmarks: dict[JobId, Earmark] = {}
         self._waiting: set[JobId] = set()
         self._ends: list[tuple[int, RunId]] = []
+        self._levels: list[tuple[int, RunId]] = []
         self._arrived = self._told = self._last_run = 0
         self._interval_ms = round(policy.round_interval_seconds * 1000)
+        self._busy_until_ms = 0
 
     def run(self) -> History:
         """Simulate to the end, and answer what happened."""
@@ -104,7 +107,7 @@ class Driver:
         history.capacity.append((0, self._nodes.devices))
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
-            now_ms = max(next_ms, now_ms + self._interval_ms)
+            now_ms = max(next_ms, now_ms + self._interval_ms, self._busy_until_ms)
             if self._end_ms is not None and now_ms >= self._end_ms:
                 break
             while (at_ms := self._next_ms()) is not None and at_ms <= now_ms:
@@ -153,7 +156,7 @@ class Driver:
             id=job.id,
             group=job.group,
             shape=job.shape,
-            priority=job.priority,
+            priority=self._knowledge.priority(job),
             submitted_ms=job.order,
             bound_site=job.bound_site,
         )
@@ -207,10 +210,17 @@ class Driver:
 
     def _decide_now(self, now_ms: int) -> None:
         """Rounds until one stops nothing at once."""
+        self._tell_levels(now_ms)
         for _ in range(ROUNDS_AT_ONE_INSTANT_MAX):
             if not self._waiting:
                 return
-            if not self._apply(self._round(now_ms), now_ms):
+            worked = process_time()
+            plan = self._round(now_ms)
+            if self._policy.round_cost is not RoundCost.NOTHING:
+                by_wall, seconds = self._policy.round_cost is RoundCost.WALL, process_time() - worked
+                now_ms += ceil((self._history.round_seconds[-1] if by_wall else seconds) * 1000)
+                self._busy_until_ms = now_ms
+            if not self._apply(plan, now_ms):
                 return
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
 
@@ -249,8 +259,8 @@ class Driver:
 
     def _stop(self, stop: Stop, now_ms: int) -> bool:
         live = self._live.get(stop.run)
-        if live is None or live.stopping:
-            return False
+        if live is None or live.stopping or live.end_ms <= now_ms:
+            return False  # the last of these where the round itself took its time
         grace_ms = 0 if self._policy.free_preemption else stop.grace_ms
         live.stopping = True
         self._federation.put_run(replace(self._federation.live_runs[live.run], leaving=True))
@@ -281,6 +291,24 @@ class Driver:
         self._live[run] = live
         self._run_of[job.id] = run
         heapq.heappush(self._ends, (live.end_ms, run))
+        self._expect_level(live, now_ms)
+
+    def _expect_level(self, live: _Live, now_ms: int) -> None:
+        """Know when to look at a run's level again."""
+        holds_ms = self._knowledge.level_holds_ms(live.job, now_ms - live.start_ms)
+        if holds_ms is not None and now_ms + holds_ms < live.end_ms:
+            heapq.heappush(self._levels, (now_ms + holds_ms, live.run))
+
+    def _tell_levels(self, now_ms: int) -> None:
+        """Have the scheduler know the priority that runs have by now."""
+        while self._levels and self._levels[0][0] <= now_ms:
+            live = self._live.get(heapq.heappop(self._levels)[1])
+            if live is None or live.stopping:
+                continue
+            if self._knowledge.relevel(live.job, now_ms - live.start_ms):
+                fact = self._federation.live_runs[live.run]
+                self._federation.put_run(replace(fact, priority=self._knowledge.priority(live.job)))
+            self._expect_level(live, now_ms)
 
     def _fact(self, start: Start, run: RunId, now_ms: int, job: SimJob) -> LiveRun:
         shape = self._workload.shapes[start.shape]
@@ -296,7 +324,8 @@ class Driver:
             gang=tuple([(node, workers) for node, _, _, workers in start.gang]),
             started_ms=now_ms,
             preemptible=shape.preemptible and self._policy.preemption,
-            priority=job.priority,
+            checkpoints=True,
+            priority=self._knowledge.priority(job),
             expected_end_ms=None if job.expected_ms is None else now_ms + job.expected_ms,
         )
 

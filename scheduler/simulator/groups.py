@@ -33,7 +33,10 @@ def group_paths(policy: Policy, rows: Iterable[TraceRow]) -> tuple[list[str], di
     for name in dict.fromkeys(row.group for row in rows if row.group):
         ends = [name] if name in paths else by_last.get(name, [])
         if len(ends) > 1:
-            raise ConfigurationError(f"groups: the trace's group {name} may be {' or '.join(ends)}: name it apart")
+            raise ConfigurationError(
+                f"groups: the trace's group {name} may be {' or '.join(ends)}: name it apart",
+                f"groups: 작업 기록의 그룹 {name}은(는) {', '.join(ends)} 중 어느 것인지 알 수 없습니다. 이름을 다르게 하십시오",
+            )
         renamed[name] = ends[0] if ends else name
     return list(paths), renamed
 
@@ -73,7 +76,8 @@ def _quotas(policy: GroupPolicy, group: GroupId, cluster: Cluster) -> dict[tuple
     for name, quota in policy.quota.items():
         if name.lower() not in cluster.gpu_classes:
             raise ConfigurationError(
-                f"groups.{policy.path}.quota.{name}: the cluster's GPU classes are {', '.join(cluster.gpu_classes)}"
+                f"groups.{policy.path}.quota.{name}: the cluster's GPU classes are {', '.join(cluster.gpu_classes)}",
+                f"groups.{policy.path}.quota.{name}: 클러스터의 GPU 종류는 {', '.join(cluster.gpu_classes)}입니다",
             )
         found[group, name.lower()] = Quota(**quota.model_dump())
     return found

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from quota.tree import GPUS_MAX, WEIGHT_MAX
 from scheduler.model.errors import ConfigurationError
 from scheduler.model.job_spec import parse_duration_seconds
+from scheduler.simulator.policy_text import problem
 
 Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]
 Gpus = Annotated[int, Field(ge=0, le=GPUS_MAX)]
@@ -41,6 +42,14 @@ class Baseline(StrEnum):
     EASY = "easy"
     CONSERVATIVE = "conservative"
     SJF = "sjf"
+
+
+class RoundCost(StrEnum):
+    """What a round costs of the virtual clock, before its starts begin. With a cost no two simulations are quite alike."""
+
+    NOTHING = "nothing"
+    WALL = "wall"  #: what it took by the wall's clock
+    PROCESSOR = "processor"  #: what it took of the processor: what the wall's clock says where nothing else runs
 
 
 class Part(BaseModel):
@@ -135,6 +144,10 @@ class Policy(Part):
     minimum_run_seconds: Seconds = 600  #: no run is ended for another job before it has run so long
     preemption_cost_seconds: Seconds = 300
     free_preemption: bool = False  #: a stopped run is gone at once and its job loses nothing
+    #: In a group with an order other than fifo, jobs of one priority class differ in priority by what the order counts, in
+    #: so many levels for each doubling of it: the first may end runs of the last. 0: the order says who starts, no more.
+    levels_per_doubling: int = Field(default=0, ge=0, le=16)
+    round_cost: RoundCost = RoundCost.NOTHING
     checkpoint_interval_seconds: Seconds = 3600  #: what a failure destroys is what came after the last one
     round_interval_seconds: float = Field(default=0.0, ge=0, le=86_400)  #: rounds are no closer than this
     drain: bool = True  #: go on after the last arrival until all has ended
@@ -162,7 +175,10 @@ def read_policy(path: Path | None) -> Policy:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as unreadable:
-        raise ConfigurationError(f"{path} cannot be read as YAML or JSON: {unreadable}") from unreadable
+        raise ConfigurationError(
+            f"{path} cannot be read as YAML or JSON: {unreadable}",
+            f"{path}을(를) YAML이나 JSON으로 읽을 수 없습니다: {unreadable}",
+        ) from unreadable
     return parse_policy({} if document is None else document, str(path))
 
 
@@ -171,11 +187,5 @@ def parse_policy(document: object, source: str = "policy") -> Policy:
     try:
         return Policy.model_validate(document)
     except ValidationError as wrong:
-        told = [_told(error["loc"], error["msg"], error["type"]) for error in wrong.errors()]
-        raise ConfigurationError(f"{source}: {'; '.join(told)}") from wrong
-
-
-def _told(location: tuple[int | str, ...], message: str, kind: str) -> str:
-    field = ".".join(str(part) for part in location)
-    mend = "there is no such field: remove it or mend its name" if kind == "extra_forbidden" else message
-    return f"{field}: {mend}" if field else mend
+        english, korean = zip(*(problem(error) for error in wrong.errors()), strict=True)
+        raise ConfigurationError(f"{source}: {'; '.join(english)}", f"{source}: {'; '.join(korean)}") from wrong

@@ -27,6 +27,7 @@ from scheduler.model.errors import ConfigurationError
 POLL_SECONDS = 1.0
 LOG_CHARACTERS_SHOWN = 1000
 _FAILED = ("FAILED", "STOPPED")
+_KOREAN = {"FAILED": "실패했습니다", "STOPPED": "중단되었습니다"}
 
 #: Figures that a sweep sums up.
 FIGURES = ("mean_jct_s", "p99_jct_s", "mean_wait_s", "bounded_slowdown_mean", "utilisation", "preemptions")
@@ -62,7 +63,11 @@ def run_here(todo: Sequence[Task], processes: int | None = None) -> list[dict[st
 def _run_here(task: Task) -> dict[str, Any]:
     done = subprocess.run(task.command(), capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ConfigurationError(f"{_name(task)} ended with {done.returncode}: {done.stderr[-LOG_CHARACTERS_SHOWN:]}")
+        log = done.stderr[-LOG_CHARACTERS_SHOWN:]
+        raise ConfigurationError(
+            f"{_name(task)} ended with {done.returncode}: {log}",
+            f"{_name_ko(task)}이 {done.returncode}로 끝났습니다: {log}",
+        )
     return document_in(done.stdout)
 
 
@@ -86,7 +91,10 @@ def run_on_ray(todo: Sequence[Task], dashboard_url: str) -> list[dict[str, Any]]
                 if waiting:
                     time.sleep(POLL_SECONDS)
         except httpx.HTTPError as fault:
-            raise ConfigurationError(f"--ray {dashboard_url} does not do what it should: {fault}") from fault
+            raise ConfigurationError(
+                f"--ray {dashboard_url} does not do what it should: {fault}",
+                f"--ray {dashboard_url}이(가) 제대로 답하지 않습니다: {fault}",
+            ) from fault
         finally:
             for name in waiting:
                 _stop(ray, name)
@@ -100,7 +108,11 @@ def _ended(ray: httpx.Client, waiting: dict[str, int], todo: Sequence[Task]) -> 
             continue
         log = ray.get(f"/api/jobs/{name}/logs").raise_for_status().json()["logs"]
         if status in _FAILED:
-            raise ConfigurationError(f"{_name(todo[number])} {status.lower()}: {log[-LOG_CHARACTERS_SHOWN:]}")
+            shown = log[-LOG_CHARACTERS_SHOWN:]
+            raise ConfigurationError(
+                f"{_name(todo[number])} {status.lower()}: {shown}",
+                f"{_name_ko(todo[number])}이 {_KOREAN[status]}: {shown}",
+            )
         yield name, document_in(log)
 
 
@@ -115,7 +127,8 @@ def document_in(log: str) -> dict[str, Any]:
     """The JSON document at the end of what a task printed."""
     lines = log.splitlines()
     if "{" not in lines:
-        raise ConfigurationError(f"a task printed no figures: {log[-LOG_CHARACTERS_SHOWN:]}")
+        shown = log[-LOG_CHARACTERS_SHOWN:]
+        raise ConfigurationError(f"a task printed no figures: {shown}", f"시뮬레이션이 결과를 내지 않았습니다: {shown}")
     document, _ = json.JSONDecoder().raw_decode("\n".join(lines[lines.index("{") :]))
     return dict(document)
 
@@ -140,3 +153,7 @@ def _spread(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _name(task: Task) -> str:
     return f"the simulation with policy {task.policy or 'default'} and seed {task.seed}"
+
+
+def _name_ko(task: Task) -> str:
+    return f"정책 {task.policy or '기본'}, 시드 {task.seed}의 시뮬레이션"

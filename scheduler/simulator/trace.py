@@ -64,14 +64,21 @@ def read_trace(path: Path) -> list[TraceRow]:
     readers = {".csv": _read_csv, ".swf": read_swf, ".jsonl": read_native}
     reader = readers.get(Path(name).suffix)
     if reader is None:
-        raise ConfigurationError(f"{path}: a trace is a .csv, .swf or .jsonl file, or one of them as .gz")
+        raise ConfigurationError(
+            f"{path}: a trace is a .csv, .swf or .jsonl file, or one of them as .gz",
+            f"{path}: 작업 기록은 .csv, .swf, .jsonl 파일이거나 그것을 .gz로 압축한 파일입니다",
+        )
     try:
         with _open(path) as lines:
             rows = list(reader(lines))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as unreadable:
-        raise ConfigurationError(f"{path} cannot be read: {unreadable}") from unreadable
+        raise ConfigurationError(
+            f"{path} cannot be read: {unreadable}", f"{path}을(를) 읽을 수 없습니다: {unreadable}"
+        ) from unreadable
     except (KeyError, ValueError) as wrong:
-        raise ConfigurationError(f"{path} is not a trace of its format: {wrong!r}") from wrong
+        raise ConfigurationError(
+            f"{path} is not a trace of its format: {wrong!r}", f"{path}은(는) 그 형식의 작업 기록이 아닙니다: {wrong!r}"
+        ) from wrong
     rows.sort(key=lambda row: row.submit_ms)
     return rows
 

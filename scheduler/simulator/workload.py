@@ -37,6 +37,7 @@ class SimJob:
     bound_site: SiteId | None
     left_ms: int
     order: int = 0  #: what the group's policy sorts it by while it waits
+    level: int = 0  #: by how much that lowers its priority inside its class
     expected_ms: int | None = None  #: what the scheduler is told it will still need
     stops: int = 0
     lost_ms: int = 0  #: run time spent without progress, for restarts and for work that was lost

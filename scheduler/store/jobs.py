@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, false, func, or_, select, update
 
 from scheduler.store.rows import all_of, chunks, first_of, update_by_id
 from scheduler.store.tables import jobs
@@ -45,7 +45,17 @@ class JobRow:
     earmark: dict[str, Any] | None
     walltime_ms: int | None
     save_ms: int | None
+    awaits: bool
+    array_id: int | None
+    array_task: int | None
+    array_tasks: int | None
+    array_running_max: int | None
     change: int
+
+    @property
+    def waiter_id(self) -> int:
+        """By what number its dependencies are kept: a task of an array shares the array's."""
+        return self.id if self.array_id is None else self.array_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +66,7 @@ class JobFilter:
     person_id: int | None = None
     states: Sequence[str] | None = None
     before_id: int | None = None
+    array_id: int | None = None
 
 
 def by_id(connection: Connection, job_id: int) -> JobRow | None:
@@ -72,6 +83,57 @@ def by_ids(connection: Connection, job_ids: Iterable[int]) -> dict[int, JobRow]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayRow:
+    """What the jobs of an array have in common."""
+
+    group_id: int
+    tasks: int
+    first_id: int
+    last_id: int
+
+
+def array(connection: Connection, array_id: int) -> ArrayRow | None:
+    """Return an array, None where there is none of that number."""
+    counted = (
+        select(jobs.c.group_id, func.count(), func.min(jobs.c.id), func.max(jobs.c.id))
+        .where(jobs.c.array_id == array_id)
+        .group_by(jobs.c.group_id)
+    )
+    return first_of(ArrayRow, connection, counted)
+
+
+def active_in_arrays(connection: Connection, array_ids: Iterable[int], active: Sequence[str]) -> dict[int, int]:
+    """Return how many jobs of each array stand in one of the states ``active``; arrays without one are left out."""
+    found: dict[int, int] = {}
+    for part in chunks(array_ids):
+        mine = jobs.c.array_id.in_(part) & jobs.c.state.in_(active)
+        counted = select(jobs.c.array_id, func.count().label("jobs")).where(mine).group_by(jobs.c.array_id)
+        found |= {row.array_id: row.jobs for row in connection.execute(counted)}
+    return found
+
+
+def turns_in_arrays(connection: Connection, job_ids: Iterable[int], now_ms: int) -> dict[int, int]:
+    """Return the place of each queued job among those of its array that wait for nothing else, from 1; others are left
+    out."""
+    found: dict[int, int] = {}
+    place = func.row_number().over(partition_by=jobs.c.array_id, order_by=jobs.c.id).label("place")
+    due = or_(jobs.c.not_before_ms.is_(None), jobs.c.not_before_ms <= now_ms)
+    for part in chunks(job_ids):
+        theirs = select(jobs.c.array_id).where(jobs.c.id.in_(part))
+        waiting = jobs.c.array_id.in_(theirs) & (jobs.c.state == "queued") & due & jobs.c.awaits.is_(false())
+        ranked = select(jobs.c.id, place).where(waiting).subquery()
+        for row in connection.execute(select(ranked).where(ranked.c.id.in_(part))):
+            found[row.id] = row.place
+    return found
+
+
+def of_array(connection: Connection, array_id: int) -> list[JobRow]:
+    """Return the tasks of an array by index; none where there is no such array."""
+    wanted = select(jobs).where(jobs.c.array_id == array_id).order_by(jobs.c.array_task)
+    return all_of(JobRow, connection, wanted)
+
+
 def newest(connection: Connection, wanted: JobFilter, *, limit: int) -> list[JobRow]:
     """Return at most ``limit`` jobs that pass ``wanted``, newest first."""
     statement = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
@@ -81,6 +143,8 @@ def newest(connection: Connection, wanted: JobFilter, *, limit: int) -> list[Job
         statement = statement.where(jobs.c.person_id == wanted.person_id)
     if wanted.states is not None:
         statement = statement.where(jobs.c.state.in_(wanted.states))
+    if wanted.array_id is not None:
+        statement = statement.where(jobs.c.array_id == wanted.array_id)
     if wanted.before_id is not None:
         statement = statement.where(jobs.c.id < wanted.before_id)
     return all_of(JobRow, connection, statement)

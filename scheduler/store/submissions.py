@@ -5,12 +5,14 @@ Meant for ``GroupCommit.submit_items(submitter.insert, [submission, …], weight
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
+from scheduler.model.array_range import ArrayRange
+from scheduler.model.dependency import Dependency
 from scheduler.model.reason import Refusal
 from scheduler.model.shape import Shape
-from scheduler.store import idempotency
+from scheduler.store import dependencies, idempotency
 from scheduler.store.dialect import bulk_insert
 from scheduler.store.idempotency import Answer, IdempotencyKey
 from scheduler.store.shapes import ShapeIds
@@ -22,11 +24,14 @@ _COLUMNS = (
     "retries", "change", "epoch", "cancel_requested", "requeue_requested", "failures",
     "infrastructure_failures", "walltime_ms", "save_ms",
 )  # fmt: skip
+_LINKED_COLUMNS = (*_COLUMNS, "awaits", "array_id", "array_task", "array_tasks", "array_running_max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job before it has an id. ``spec`` is the job file as JSON text. ``save_ms``: what it needs to save its state."""
+    """A job before it has an id, or the jobs of an ``array``, which differ by their task alone. ``spec`` is the job file
+    as JSON text; ``awaits`` is what is still to come of other jobs, ``save_ms`` what it needs to save its
+    state."""
 
     group_id: int
     person_id: int
@@ -39,20 +44,38 @@ class NewJob:
     submitted_ms: int
     walltime_ms: int | None = None
     save_ms: int | None = None
+    awaits: tuple[Dependency, ...] = ()
+    array: ArrayRange | None = None
+
+    @property
+    def ids(self) -> int:
+        """How many numbers it takes: an array has one of its own before those of its jobs."""
+        return 1 if self.array is None else 1 + len(self.array.tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """One request: its jobs (all of them or none), and how to answer once their ids are known.
 
-    ``answer`` is called in the writer's thread while everybody waits: it must be quick. It may be called
-    again if the transaction is. Without a ``key`` the request is not remembered.
+    ``answer`` is given one number for each of ``jobs``, of an array the array's. It is called in the writer's thread
+    while everybody waits: it must be quick. It may be called again if the transaction is. Without a ``key`` the request
+    is not remembered.
     """
 
     key: IdempotencyKey | None
     actor: str
     jobs: Sequence[NewJob]
-    answer: Callable[[range], Answer]
+    answer: Callable[[Sequence[int]], Answer]
+
+    #: Whether some of it waits for others, or is an array: most requests have neither, and pay for neither.
+    has_links: bool = field(init=False)
+    ids: int = field(init=False)  #: how many numbers it takes
+
+    def __post_init__(self) -> None:
+        """Look once, before the writer's turn."""
+        has_links = any(job.array is not None or job.awaits for job in self.jobs)
+        object.__setattr__(self, "has_links", has_links)
+        object.__setattr__(self, "ids", sum(job.ids for job in self.jobs) if has_links else len(self.jobs))
 
 
 class Submitter:
@@ -75,25 +98,28 @@ class Submitter:
         ids = transaction.next_ids("job", count)
         answers: dict[int, Answer] = {}
         rows: list[tuple[object, ...]] = []
+        linked: list[tuple[object, ...]] = []
+        waiting: list[tuple[int, Dependency]] = []
         happened: list[EventRow] = []
         taken = 0
         for index in fresh:
             submission = submissions[index]
-            own = ids[taken : taken + len(submission.jobs)]
+            own: Sequence[int] = ids[taken : taken + submission.ids]
             taken += len(own)
-            for id_, shape_id, job in zip(own, shape_ids[index], submission.jobs, strict=True):
-                shape = job.shape
-                rows.append((
-                    id_, job.group_id, job.person_id, job.name, job.state, shape_id,
-                    shape.workers * shape.gpus_per_worker, job.priority, job.spec, job.submitted_ms,
-                    job.retries, change, 0, False, False, 0, 0, job.walltime_ms, job.save_ms,
-                ))  # fmt: skip
-                data = '{"state":"' + job.state + '"}'
-                happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
+            if submission.has_links:
+                own = _link(own, shape_ids[index], submission, change, linked, waiting, happened)
+            else:
+                for id_, shape_id, job in zip(own, shape_ids[index], submission.jobs, strict=True):
+                    rows.append(_row(id_, shape_id, job, change))
+                    data = '{"state":"' + job.state + '"}'
+                    happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
             answer = answers[index] = submission.answer(own)
             if submission.key is not None:
                 known[submission.key.caller, submission.key.key] = (submission.key.request_hash, answer)
         bulk_insert(transaction.connection, jobs, _COLUMNS, rows)
+        if linked:
+            bulk_insert(transaction.connection, jobs, _LINKED_COLUMNS, linked)
+            dependencies.add(transaction, waiting)
         transaction.add_events(happened)
         transaction.after_commit("scheduler")
         idempotency.record(
@@ -112,10 +138,54 @@ class Submitter:
         return apart
 
 
+def _row(id_: int, shape_id: int, job: NewJob, change: int) -> tuple[object, ...]:
+    shape = job.shape
+    return (
+        id_, job.group_id, job.person_id, job.name, job.state, shape_id,
+        shape.workers * shape.gpus_per_worker, job.priority, job.spec, job.submitted_ms,
+        job.retries, change, 0, False, False, 0, 0, job.walltime_ms, job.save_ms,
+    )  # fmt: skip
+
+
+def _link(
+    ids: Sequence[int],
+    shape_ids: Sequence[int],
+    submission: Submission,
+    change: int,
+    rows: list[tuple[object, ...]],
+    waiting: list[tuple[int, Dependency]],
+    happened: list[EventRow],
+) -> list[int]:
+    """Add the rows and events of a submission with arrays or dependencies; answer one number for each of its jobs."""
+    own: list[int] = []
+    taken = 0
+    for shape_id, job in zip(shape_ids, submission.jobs, strict=True):
+        first = ids[taken]
+        taken += job.ids
+        own.append(first)
+        waiting += ((first, each) for each in job.awaits)
+        data = '{"state":"' + job.state + '"}'
+        for id_, row in _linked_rows(first, shape_id, job, change):
+            rows.append(row)
+            happened.append(("job.submitted", id_, job.group_id, None, submission.actor, "", data))
+    return own
+
+
+def _linked_rows(first: int, shape_id: int, job: NewJob, change: int) -> Iterator[tuple[int, tuple[object, ...]]]:
+    """Numbers and rows of a job that waits for others, or of an array's jobs; ``first`` is the number that people know."""
+    awaits, array = bool(job.awaits), job.array
+    if array is None:
+        yield first, (*_row(first, shape_id, job, change), awaits, None, None, None, None)
+        return
+    for id_, task in enumerate(array.tasks, first + 1):
+        of_array = first, task, len(array.tasks), array.running_max
+        yield id_, (*_row(id_, shape_id, job, change), awaits, *of_array)
+
+
 def _fresh(
     submissions: Sequence[Submission], known: dict[tuple[str, str], tuple[str, Answer]]
 ) -> tuple[list[int], int]:
-    """Return the indices of requests to carry out, and how many jobs they hold."""
+    """Return the indices of requests to carry out, and how many numbers their jobs take."""
     seen = set(known)
     fresh: list[int] = []
     count = 0
@@ -126,7 +196,7 @@ def _fresh(
                 continue
             seen.add(name)
         fresh.append(index)
-        count += len(submission.jobs)
+        count += submission.ids
     return fresh, count
 
 

@@ -267,6 +267,11 @@ jobs = Table(
     Column("earmark", JSON(none_as_null=True), nullable=True),  # nodes held for it: service.earmark.Held
     Column("walltime_ms", BigInteger, nullable=True),  # a run of it is ended after so long
     Column("save_ms", BigInteger, nullable=True),  # what it needs to save its state; NULL: it begins anew
+    Column("awaits", Boolean, nullable=False, server_default=false()),  # other jobs first: rows of dependencies
+    Column("array_id", BigInteger, nullable=True),  # of the job numbers; no job has it
+    Column("array_task", Integer, nullable=True),
+    Column("array_tasks", Integer, nullable=True),  # how many the array has
+    Column("array_running_max", Integer, nullable=True),  # so many of the array run at once
     Column("change", BigInteger, nullable=False),
     Index("ix_jobs_change", "change"),
     Index("ix_jobs_group_id_state", "group_id", "state"),
@@ -318,6 +323,15 @@ runs = Table(
     Index("ix_runs_change", "change"),
     Index("ix_runs_site_id_phase", "site_id", "phase"),
     Index("ix_runs_site_id_change", "site_id", "change"),
+)
+
+dependencies = Table(
+    "dependencies",
+    metadata,
+    # What is still to come before a job starts; a row is gone once it has.
+    Column("waiter_id", BigInteger, primary_key=True, autoincrement=False),  # a job, or an array: all its tasks
+    Column("on_id", BigInteger, primary_key=True, autoincrement=False),  # a job, or an array: all its tasks
+    Column("condition", String(16), primary_key=True),  # dependency.Condition
 )
 
 events = Table(
@@ -403,6 +417,14 @@ log_ends = Table(
     # A worker's log that has come in whole: who reads it later need not wait for more.
     Column("run_id", BigInteger, primary_key=True, autoincrement=False),
     Column("rank", Integer, primary_key=True, autoincrement=False),
+)
+
+#: Few jobs are tasks of an array: the others cost this nothing.
+Index(
+    "ix_jobs_array_id",
+    jobs.c.array_id,
+    sqlite_where=text("array_id IS NOT NULL"),
+    postgresql_where=text("array_id IS NOT NULL"),
 )
 
 #: At most one live run a job (law 6), held by the database itself.

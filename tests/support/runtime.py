@@ -174,6 +174,8 @@ class Stage:
             submitted_ms=self.clock.now_ms(),
             walltime_ms=None if parsed.walltime is None else parsed.walltime * 1000,
             save_ms=save_ms_of(parsed.checkpoint),
+            awaits=parsed.dependencies,
+            array=parsed.tasks,
         )
         submission = Submission(
             key=None,

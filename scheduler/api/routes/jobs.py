@@ -61,6 +61,7 @@ def list_jobs(
     mine: Annotated[bool, Query()] = False,
     group: Annotated[GroupPath | None, Query()] = None,
     state: Annotated[list[JobStateIn] | None, Query(max_length=16)] = None,
+    array: Annotated[DatabaseId | None, Query(description="Only the jobs of this array.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
     eta: WithEta = False,
@@ -69,7 +70,7 @@ def list_jobs(
     before = read_cursor(cursor, int)
     states = tuple(each.value for each in state or ())
     before_id = before[0] if before else None
-    query = JobQuery(mine=mine, group=group, states=states, before_id=before_id, limit=limit + 1, eta=eta)
+    query = JobQuery(mine=mine, group=group, states=states, array=array, before_id=before_id, limit=limit + 1, eta=eta)
     views = answered(service.list_jobs(runtime, caller, query))
     following = cursor_of(views[limit - 1].row.id) if len(views) > limit else None
     return JobPage(items=[job_document(view) for view in views[:limit]], next_cursor=following)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -39,6 +40,7 @@ from scheduler.model.job_state import JobState
 from scheduler.model.reason import Reason, ReasonCode, Refusal, refuse
 from scheduler.service.caller import Caller
 from scheduler.service.checkpoint import save_ms_of
+from scheduler.service.dependencies import reason_of_waiting
 from scheduler.service.runtime import Runtime
 from scheduler.service.submit import Admissible, Judges, answered_before, submit
 from scheduler.service.time_text import time_text
@@ -79,13 +81,22 @@ def _spec_of_value(value: Any) -> JobSpec | Refusal:
 async def _judge(request: Request, caller: Caller, specs: Sequence[JobSpec | Refusal]) -> list[Admissible | Refusal]:
     judges = judges_of(request)
     judge, directory = await judges.newest()
-    missing = await judges.without_their_content(caller, [spec for spec in specs if isinstance(spec, JobSpec)])
+    read = [spec for spec in specs if isinstance(spec, JobSpec)]
+    missing = await judges.without_their_content(caller, read)
+    to_come = await judges.to_come(caller, read)
+    places = iter(range(len(read)))
 
     def judged(spec: JobSpec | Refusal) -> Admissible | Refusal:
         if isinstance(spec, Refusal):
             return spec
+        awaits = to_come.get(next(places), ())
         lacking = missing.get(spec.working_directory or "")
-        return lacking if lacking is not None else judge.judge(directory, caller, spec)
+        answer = lacking if lacking is not None else judge.judge(directory, caller, spec)
+        if isinstance(answer, Refusal):
+            return answer
+        if isinstance(awaits, Refusal):
+            return awaits
+        return replace(answer, awaits=awaits) if awaits else answer
 
     return [judged(spec) for spec in specs]
 
@@ -100,7 +111,9 @@ async def submit_job(request: Request, runtime: RuntimeHere, caller: Submitting,
         return response_of(await answered_before(runtime, known_as) or answered(job))
     submitted_at = time_text(runtime.clock.now_ms())
 
-    def answer(ids: range) -> Answer:
+    tasks = job.spec.tasks
+
+    def answer(ids: Sequence[int]) -> Answer:
         document = {
             "id": ids[0],
             "name": job.spec.name,
@@ -108,6 +121,7 @@ async def submit_job(request: Request, runtime: RuntimeHere, caller: Submitting,
             "state": JobState.QUEUED.value,
             "gpus": job.spec.gpus,
             "submitted_at": submitted_at,
+            "array": None if tasks is None else array_fields(ids[0], len(tasks.tasks)),
         }
         return Answer(status=201, body=orjson.dumps(document).decode())
 
@@ -118,11 +132,11 @@ async def submit_job(request: Request, runtime: RuntimeHere, caller: Submitting,
 async def submit_batch(request: Request, runtime: RuntimeHere, caller: Submitting, key: IdempotencyHeader) -> Response:
     """Submit up to 5,000 jobs at once. Each is judged by itself: those that pass are queued, in one transaction."""
     body = await request.body()
-    judged = await _judge(request, caller, [_spec_of_value(value) for value in _batch_of(body)])
+    judged = _no_more_than_fit(await _judge(request, caller, [_spec_of_value(value) for value in _batch_of(body)]))
     taken = [each for each in judged if isinstance(each, Admissible)]
     trace_id = trace_id_of(request)
 
-    def answer(ids: range) -> Answer:
+    def answer(ids: Sequence[int]) -> Answer:
         numbers = iter(ids)
         items: list[dict[str, Any]] = []
         for each in judged:
@@ -134,6 +148,25 @@ async def submit_batch(request: Request, runtime: RuntimeHere, caller: Submittin
         return Answer(status=200, body=orjson.dumps({"items": items}).decode())
 
     return response_of(answered(await submit(runtime, caller, key_of(caller, request, key, body), taken, answer)))
+
+
+def array_fields(array: int, tasks: int) -> dict[str, int]:
+    """An array's number, and the numbers of its jobs, which follow it."""
+    return {"id": array, "tasks": tasks, "first_job": array + 1, "last_job": array + tasks}
+
+
+def _no_more_than_fit(judged: list[Admissible | Refusal]) -> list[Admissible | Refusal]:
+    """The same, with those arrays refused that would make too many jobs of one request."""
+    count = 0
+    for place, each in enumerate(judged):
+        if isinstance(each, Refusal):
+            continue
+        tasks = 1 if each.spec.array is None or each.spec.tasks is None else len(each.spec.tasks.tasks)
+        count += tasks
+        if count > BATCH_JOBS_MAX and tasks > 1:
+            judged[place] = refuse(ReasonCode.BATCH_TOO_LARGE, field="array", most=BATCH_JOBS_MAX)
+            count -= tasks
+    return judged
 
 
 #: The endpoints that are worth a way of their own; see ``direct_route``.
@@ -169,6 +202,10 @@ def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
     snapshot = runtime.world.snapshot()
     now_ms = runtime.clock.now_ms()
     group = GroupId(job.group.id)
+    if job.awaits:
+        with runtime.database.read() as connection:
+            reason = reason_of_waiting(connection, job.awaits)
+        return _would_wait(reason, _cost(runtime, job, _first_class(snapshot, job)), None)
     spec = job.spec
     stay = Stay.of(None if spec.walltime is None else spec.walltime * 1000, save_ms_of(spec.checkpoint))
     answer = dry_run(snapshot, group, job.shape, priority=spec.priority, bound_site=None, now_ms=now_ms, stay=stay)
@@ -183,14 +220,21 @@ def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
             counterfactual=None,
         )
     wanted = answer.counterfactual
+    reason = Reason(code=answer.reason.code, numbers=answer.reason.numbers)
+    return _would_wait(
+        reason, _cost(runtime, job, _first_class(snapshot, job)), None if wanted is None else wanted.as_json()
+    )
+
+
+def _would_wait(reason: Reason, cost: CostOut, wanted: Mapping[str, Any] | None) -> DryRunOut:
     return DryRunOut(
         would_start=False,
         site=None,
         gpu_class=None,
         nodes=[],
-        cost=_cost(runtime, job, _first_class(snapshot, job)),
-        reasons=[reason_document(Reason(code=answer.reason.code, numbers=answer.reason.numbers))],
-        counterfactual=counterfactual_document(None if wanted is None else wanted.as_json()),
+        cost=cost,
+        reasons=[reason_document(reason)],
+        counterfactual=counterfactual_document(wanted),
     )
 
 
@@ -202,12 +246,16 @@ def _first_class(snapshot: Snapshot, job: Admissible) -> str:
 def _cost(runtime: Runtime, job: Admissible, gpu_class: str) -> CostOut:
     with runtime.database.read() as connection:
         rate = exchange_table(connection).rate(gpu_class, runtime.clock.now_ms())
-    gpus, walltime = job.spec.gpus, job.spec.walltime
-    hourly = None if rate is None else rate * gpus
+    walltime, array = job.spec.walltime, job.spec.tasks
+    tasks = 1 if array is None else len(array.tasks)
+    at_once = tasks if array is None or array.running_max is None else min(tasks, array.running_max)
+    hourly = None if rate is None else rate * job.spec.gpus
     return CostOut(
-        gpu_seconds_max=None if walltime is None else gpus * walltime,
-        credits_max=None if walltime is None or hourly is None else credit_text(hourly * Fraction(walltime, 3600)),
-        credits_per_hour="-" if hourly is None else credit_text(hourly),
+        gpu_seconds_max=None if walltime is None else tasks * job.spec.gpus * walltime,
+        credits_max=(
+            None if walltime is None or hourly is None else credit_text(tasks * hourly * Fraction(walltime, 3600))
+        ),
+        credits_per_hour="-" if hourly is None else credit_text(at_once * hourly),
     )
 
 

@@ -19,6 +19,8 @@ class Cast:
     people: dict[str, Person]
     job: int
     foreign_job: int
+    array: int
+    foreign_array: int
     own: str = "research.university.vision"
     foreign: str = "research.institute.chemistry"
 
@@ -54,4 +56,14 @@ def make_cast(folder: Path) -> Iterator[Cast]:
             job = federation.job(federation.administrator, group, ["true"], gpus_per_worker=8)
             federation.wait(federation.administrator, job, "succeeded")
             jobs.append(job)
-        yield Cast(federation=federation, people=people, job=jobs[0], foreign_job=jobs[1])
+        arrays = [federation.job(federation.administrator, group, ["true"], array="0-1") for group in (own, foreign)]
+        for array in arrays:
+            federation.wait(federation.administrator, array + 2, "succeeded")
+        yield Cast(
+            federation=federation,
+            people=people,
+            job=jobs[0],
+            foreign_job=jobs[1],
+            array=arrays[0],
+            foreign_array=arrays[1],
+        )

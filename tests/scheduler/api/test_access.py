@@ -36,6 +36,7 @@ ALLOWED: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/jobs/{job}/hold"): OWN_MANAGERS,
     ("POST", "/jobs/{job}/release"): OWN_MANAGERS,
     ("POST", "/jobs/{job}/requeue"): OWN_MANAGERS,
+    ("POST", "/arrays/{array}/{action}"): OWN_MANAGERS,
     ("GET", "/gpus"): EVERYBODY,
     ("GET", "/groups"): EVERYBODY,
     ("GET", "/groups/{group}"): OWN_VIEWERS,
@@ -108,10 +109,11 @@ def ask(cast: Cast, who: str, method: str, path: str, *, foreign: bool) -> httpx
     group = cast.foreign if foreign else cast.own
     filled = path.format(
         job=cast.foreign_job if foreign else cast.job,
+        array=cast.foreign_array if foreign else cast.array,
         group=group,
         gpu_class="h100",
         name="site-1" if path.startswith("/sites") else "h100",
-        action="resume",
+        action="resume" if path.startswith("/sites") else "cancel",
         person="viewer",
         token=1_000_000,
         offer=1_000_000,
@@ -131,7 +133,9 @@ def lets_in(answer: httpx.Response) -> bool:
     if answer.status_code in (401, 403):
         return False
     return not (
-        answer.status_code == 404 and answer.content and answer.json()["code"] in ("JobNotFound", "GroupNotFound")
+        answer.status_code == 404
+        and answer.content
+        and answer.json()["code"] in ("JobNotFound", "GroupNotFound", "ArrayNotFound")
     )
 
 
@@ -145,7 +149,7 @@ def test_a_role_gets_in_where_it_may_and_nowhere_else(cast: Cast, who: str, meth
 
 @pytest.mark.parametrize("who", ["viewer", "submitter", "manager", "operator", "reader"])
 @pytest.mark.parametrize(
-    ("method", "path"), sorted(each for each in ALLOWED if "{job}" in each[1] or "{group}" in each[1])
+    ("method", "path"), sorted(each for each in ALLOWED if re.search(r"\{(job|group|array)\}", each[1]))
 )
 def test_a_foreign_group_and_its_jobs_do_not_exist(cast: Cast, who: str, method: str, path: str) -> None:
     answer = ask(cast, who, method, path, foreign=True)
@@ -158,6 +162,7 @@ def test_nobody_gets_in_without_a_token(cast: Cast, method: str, path: str) -> N
     stranger = cast.federation.person_of("dure_unknown")
     filled = re.sub(r"\{digest\}", DIGEST, path).format(
         job=1,
+        array=1,
         group=cast.own,
         gpu_class="h100",
         name="site-1",

@@ -90,3 +90,16 @@ def test_a_queue_with_estimates_has_a_column_of_them_and_their_basis(capsys: pyt
         "unknown           Unknown: no.",
         "-                 It needs 2.",
     ]
+
+
+def test_a_job_in_full_says_its_array_and_what_it_comes_after(capsys: pytest.CaptureFixture[str]) -> None:
+    choose_language("en")
+    job = {
+        "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1,
+        "gpus_per_worker": 1, "data_class": "O", "submitted_at": "2026-11-25T18:00:00.000Z",
+    }  # fmt: skip
+    array = {"id": 17, "task": 4, "tasks": 3, "running_max": 1}
+    write_job(job | {"array": array, "spec": {"after": [3, 4], "after_ok": []}}, OutputFormat.TABLE)
+    told = capsys.readouterr().out
+    assert "17_4, of 3 jobs, 1 at once" in told
+    assert "After start of" in told and "3, 4" in told and "After success of" not in told

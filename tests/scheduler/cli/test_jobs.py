@@ -227,3 +227,54 @@ def test_a_queue_asks_for_estimates_only_when_told_to_and_a_shown_job_always(dur
     for words in (("queue",), ("queue", "--eta"), ("show", "7", "-o", "json")):
         assert dure(server, *words).exit_code == 0
     assert [query.get("eta") for query in server.queries] == [None, "true", "true"]
+
+
+def test_jobs_after_others_and_arrays_are_asked_for_by_options(dure: Callable[..., Any], tmp_path: Path) -> None:
+    array = {"id": 17, "tasks": 3, "first_job": 18, "last_job": 20}
+    server = Server({"POST jobs": {"id": 17, "group": "g", "array": array}})
+    words = ("--after", "3", "--after", "4", "--after-ok", "5", "--array", "0-4:2%1")
+    done = dure(server, "submit", job_file(tmp_path, "after_ok: [9]"), *words)
+    assert done.exit_code == 0, done.output
+    sent = server.bodies[0]
+    assert (sent["after"], sent["after_ok"], sent["array"]) == ([3, 4], [5], "0-4:2%1")
+    assert done.stdout == "Submitted array 17 to g: 3 jobs, 18 to 20.\n"
+
+
+def test_an_array_is_not_followed(dure: Callable[..., Any], tmp_path: Path) -> None:
+    server = Server({})
+    for words in (("--array", "0-4"), ()):
+        done = dure(server, "submit", job_file(tmp_path, "array: 0-4"), "--follow", *words)
+        assert done.exit_code == EXIT_USAGE and "dure queue --array" in done.output and server.asked == []
+
+
+@pytest.mark.parametrize("action", ["cancel", "hold", "release", "requeue"])
+def test_what_is_done_with_an_array_is_done_with_its_number(dure: Callable[..., Any], action: str) -> None:
+    is_array = httpx.Response(404, json={"code": "JobIsArray", "detail": "17 is an array of 3 jobs"})
+    task = SHOWN | {"id": 18, "array": {"id": 17, "task": 4, "tasks": 3, "running_max": 1}}
+    server = Server(
+        {
+            f"POST jobs/17/{action}": is_array,
+            f"POST arrays/17/{action}": {"array": 17, "tasks": 3, "changed": 2},
+            "GET jobs": {"items": [task], "next_cursor": None},
+            f"POST jobs/7/{action}": SHOWN,
+        }
+    )
+    done = dure(server, action, "7", "17", "--why", "a wrong turn")
+    assert done.exit_code == 0, done.output
+    assert "Array 17: 2 of 3 jobs changed." in done.stderr
+    assert "18(17_4)" in done.stdout and "is an array" not in done.stderr
+    assert server.asked == [f"POST jobs/7/{action}", f"POST jobs/17/{action}", f"POST arrays/17/{action}", "GET jobs"]
+    assert server.bodies[2]["why"] == "a wrong turn"
+    assert server.queries[3]["array"] == "17"
+
+
+def test_a_job_that_is_not_there_is_no_array(dure: Callable[..., Any]) -> None:
+    server = Server({"POST jobs/7/cancel": httpx.Response(404, json={"code": "JobNotFound", "detail": "no job 7"})})
+    done = dure(server, "cancel", "7")
+    assert done.exit_code == 4 and "no job 7" in done.stderr and server.asked == ["POST jobs/7/cancel"]
+
+
+def test_the_jobs_of_an_array_are_listed_whoever_submitted_them(dure: Callable[..., Any]) -> None:
+    server = Server({"GET jobs": {"items": [], "next_cursor": None}})
+    assert dure(server, "queue", "--array", "17").exit_code == 0
+    assert (server.queries[0]["array"], server.queries[0]["mine"]) == ("17", "false")

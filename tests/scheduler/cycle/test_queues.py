@@ -84,6 +84,10 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
         for row in table.rows.tolist():
             assert table.venues[table.venue[row]] == venue_of(table.key(row))
             assert table.row_of(table.key(row)) == row
+        for number in range(1, 13):
+            job = known.get(JobId(number))
+            turn = None if job is None else (-job.priority, job.submitted_ms, job.id)
+            assert table.turn_of(JobId(number)) == turn
         shown.append((table, plainly(known)))
         for earlier, said in shown:
             assert classes(earlier) == said

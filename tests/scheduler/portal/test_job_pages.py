@@ -179,3 +179,19 @@ def test_a_waiting_job_s_page_tells_when_it_would_start_and_a_running_one_s_does
     assert "KST" in found[1]
     assert "An estimate by the walltimes of 1 run(s)" in found[1]
     assert 'id="estimate"' not in reader.get(f"/jobs/{first}").text
+
+
+def test_a_job_of_an_array_says_which_and_the_array_s_page_lists_its_jobs(stage: Stage, reader: PageReader) -> None:
+    stage.agent()
+    group = stage.group()
+    (array,) = stage.submit(group, array="0-2%1", name="sweep")
+    (other,) = stage.submit(group, after_ok=[array])
+    stage.turn()
+    page = reader.get(f"/jobs/{array + 2}").text
+    assert f'<a href="/?array={array}">{array}, task 1 of 3 jobs</a> (1 at once)' in page
+    assert f"At most 1 jobs of the array {array} run at once" in page
+    listed = reader.get(f"/?array={array}").text
+    assert [f"sweep [{array}_{task}]" in listed for task in range(3)] == [True] * 3
+    assert f"/jobs/{other}" not in listed and f"Array {array}" in listed
+    assert f"It waits until job {array + 1} has succeeded" in reader.get(f"/jobs/{other}").text
+    assert "an array of 3 jobs" in reader.get(f"/jobs/{array}").text

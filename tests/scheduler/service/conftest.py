@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from real_postgresql import PostgreSql
 from runtime import Stage, administrator_of, make_runtime
 
 from scheduler.clock import ManualClock
@@ -23,6 +24,17 @@ def clock() -> ManualClock:
 def runtime(tmp_path: Path, clock: ManualClock) -> Iterator[Runtime]:
     """The parts of one process over an empty record."""
     with make_runtime(tmp_path, clock) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Runtime]:
+    """The parts of one process over each database: tests that need both have it as their ``runtime``."""
+    url = None
+    if request.param == "postgresql":
+        server: PostgreSql = request.getfixturevalue("postgresql")
+        url = server.create_database()
+    with make_runtime(tmp_path, clock, database_url=url) as made:
         yield made
 
 

@@ -70,6 +70,55 @@ def test_what_cannot_be_simulated_is_refused_with_the_mend(arguments: tuple[str,
     assert told in output
 
 
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("colour: red", "colour: 모르는 항목입니다. 지우거나 이름을 고치십시오"),
+        ("order: best", "order: 다음 중 하나여야 합니다: 'fifo', 'least_work'"),
+        ("levels_per_doubling: 17", "levels_per_doubling: 16 이하여야 합니다"),
+        ("minimum_run_seconds: soon", "minimum_run_seconds: 90s, 1h30m"),
+        ("groups: 3", "groups: 목록이어야 합니다"),
+        ("groups: [{path: a}, {path: a}]", "groups: 같은 경로가 두 번 있습니다"),
+        ("failures: [{node: 0, at_seconds: 5, until_seconds: 5}]", "failures.0: until_seconds는 at_seconds보다 뒤여야"),
+        ("failures: [{node: 9, at_seconds: 5, until_seconds: 6}]", "failures.0.node: 클러스터의 노드는 0부터 1까지"),
+        ("recalls: [{site: mars, nodes: 1, at_seconds: 5, by_seconds: 6}]", "클러스터의 사이트는 cluster입니다"),
+        ("recalls: [{site: cluster, nodes: 3, at_seconds: 5, by_seconds: 6}]", "사이트에 그런 노드는 2개입니다"),
+        ("groups: [{path: g0, quota: {y: {guaranteed: 1}}}]", "groups.g0.quota.y: 클러스터의 GPU 종류는 x입니다"),
+        ("groups: [{path: a.g0}, {path: b.g0}]", "작업 기록의 그룹 g0은(는) a.g0, b.g0 중 어느 것인지"),
+        ("a: [", "YAML이나 JSON으로 읽을 수 없습니다"),
+    ],
+)
+def test_a_policy_that_cannot_be_used_is_refused_in_the_language_of_its_reader(
+    files: tuple[str, ...], tmp_path: Path, policy: str, told: str
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(policy, encoding="utf-8")
+    code, output = run("--lang", "ko", "simulate", *files, "--policy", str(path))
+    assert code == 2
+    assert told in " ".join(output.split())
+    code, output = run("--lang", "en", "simulate", *files, "--policy", str(path))
+    assert code == 2
+    assert not re.search("[가-힣]", output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "--trace FILE과 --cluster FILE을 쓰거나 --scenario NAME을 쓰십시오"),
+        (("--scenario", "mars"), "--scenario: korea이(가) 있습니다"),
+        (("--scenario", "korea", "--trace", "t.csv"), "--trace와 --cluster를 빼십시오"),
+        (("--trace", "no.csv", "--cluster", "no.json"), "no.csv을(를) 읽을 수 없습니다"),
+        (("--trace", "no.txt", "--cluster", "no.json"), "작업 기록은 .csv, .swf, .jsonl 파일"),
+        ((*TINY, "--compare", "best"), "--compare: 다음 중에서 고르십시오: none, fifo"),
+        ((*TINY, "--json", "/no/such/folder/a.json"), "/no/such/folder/a.json에 쓸 수 없습니다"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_in_korean_too(arguments: tuple[str, ...], told: str) -> None:
+    code, output = run("--lang", "ko", "simulate", *arguments)
+    assert code == 2
+    assert told in " ".join(output.split())
+
+
 def test_a_scenario_is_the_same_for_the_same_seed_and_runs(tmp_path: Path) -> None:
     for name in ("one", "two"):
         code, output = run("simulate", *TINY, "--seed", "3", "--decisions", str(tmp_path / name))

@@ -15,7 +15,7 @@ from store_rows import add_jobs, add_person, add_run, add_site, shape, shape_id
 
 from scheduler.clock import ManualClock
 from scheduler.model.job_spec import CheckpointSpec
-from scheduler.store import groups, jobs, runs
+from scheduler.store import dependencies, groups, jobs, runs
 from scheduler.store.database import Database
 from scheduler.store.migrate import configuration
 from scheduler.store.tables import counters, metadata
@@ -159,3 +159,17 @@ def test_jobs_that_waited_before_offers_came_are_told_what_they_need_to_save_the
     assert [known[job].save_ms for job in (plain, saving, hasty, over)] == [
         None, CheckpointSpec().grace_seconds * 1000, 5_000, None,
     ]  # fmt: skip
+
+
+def test_jobs_that_were_there_before_dependencies_came_wait_for_no_other(database: Database) -> None:
+    (job,) = add_jobs(database, add_person(database))
+    with database.write() as transaction:
+        config = configuration()
+        config.attributes["connection"] = transaction.connection
+        command.downgrade(config, "0008")
+    assert not database.migrated()
+    database.migrate()
+    with database.read() as connection:
+        row = jobs.by_ids(connection, [job])[job]
+        assert dependencies.every(connection) == {}
+    assert (row.awaits, row.array_id, row.array_task, row.array_tasks, row.array_running_max) == (False, *[None] * 4)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
-from store_rows import add_person, submission
+from store_rows import add_person, new_job, submission
 
+from scheduler.model.array_range import ArrayRange
+from scheduler.model.dependency import Condition, Dependency
 from scheduler.model.reason import ReasonCode, Refusal
-from scheduler.store import events, idempotency, jobs, shapes
+from scheduler.store import dependencies, events, idempotency, jobs, shapes
 from scheduler.store.database import Database
 from scheduler.store.idempotency import Answer, IdempotencyKey
 from scheduler.store.people import Person
@@ -112,3 +116,29 @@ def test_once_acts_once_and_forgets_refusals_and_what_is_old(database: Database)
     with database.write() as transaction:
         assert idempotency.forget_before(transaction, transaction.now_ms + 1) == 1
     assert attempt(Answer(status=200, body="new")) == Answer(status=200, body="new")
+
+
+def test_arrays_and_waiting_jobs_stand_among_others_with_numbers_in_order(database: Database) -> None:
+    person = add_person(database)
+    plain = new_job(person)
+    array = replace(plain, array=ArrayRange((3, 5), 1), awaits=(Dependency(1, Condition.SUCCESS),))
+    waiting = replace(plain, awaits=(Dependency(1, Condition.START), Dependency(3, Condition.SUCCESS)))
+    mixed = replace(submission(person), jobs=[plain, array, waiting, plain])
+    assert insert(database, Submitter(), submission(person), mixed) == [
+        Answer(status=201, body="1"), Answer(status=201, body="2,3,6,7"),
+    ]  # fmt: skip
+    with database.read() as connection:
+        rows = jobs.by_ids(connection, range(1, 9))
+        left = dependencies.every(connection)
+        kinds = [event.kind for event in events.of_job(connection, 5)]
+    assert {
+        row.id: (row.awaits, row.array_id, row.array_task, row.array_tasks, row.array_running_max, row.waiter_id)
+        for row in rows.values()
+    } == {
+        **{id_: (False, None, None, None, None, id_) for id_ in (1, 2, 7)},
+        4: (True, 3, 3, 2, 1, 3),
+        5: (True, 3, 5, 2, 1, 3),
+        6: (True, None, None, None, None, 6),
+    }
+    assert left == {3: [*array.awaits], 6: [*waiting.awaits]}
+    assert kinds == ["job.submitted"]
