@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from real_postgresql import PostgreSql
+
+# Servers in this very process go on beside other tests: what they log is no output of a command under test.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 # CI finds what everybody finds, in the same time; by hand, luck may find more.
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]

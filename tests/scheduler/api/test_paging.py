@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from scheduler.portal import jobs as portal
-from tests.scheduler.api.conftest import Cast
+from tests.scheduler.api.conftest import Cast, make_cast
 
 #: What each list has at least when ``plenty`` is there.
 ITEMS = 5
@@ -29,6 +29,13 @@ LISTS: dict[str, Callable[[Any], Any]] = {
     "sites/paged-1/reservations": lambda item: item["id"],
     "offers?site=unused-0": lambda item: item["id"],
 }
+
+
+@pytest.fixture(scope="module")
+def cast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """A federation of its own: lists are short enough to be read in every size, whatever other tests have made."""
+    with make_cast(tmp_path_factory.mktemp("paging")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
