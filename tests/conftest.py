@@ -11,14 +11,19 @@ import structlog
 from hypothesis import HealthCheck, settings
 from real_postgresql import PostgreSql
 
-# Servers in this very process go on beside other tests: what they log is no output of a command under test.
-structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
-
 # CI finds what everybody finds, in the same time; by hand, luck may find more.
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("by-hand", max_examples=60, deadline=None, suppress_health_check=_QUIET)
 settings.register_profile("ci", max_examples=60, deadline=None, suppress_health_check=_QUIET, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "by-hand")
+
+
+@pytest.fixture(autouse=True)
+def _logs_apart() -> None:
+    """Servers in this very process go on beside other tests: what they log is no output of a command under test, and does not
+    go where a command that was tested before had its own written."""
+    structlog.reset_defaults()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
