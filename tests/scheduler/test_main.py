@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sqlite3
@@ -15,7 +14,6 @@ from pathlib import Path
 import httpx
 import pytest
 from eventually import eventually
-from live_federation import live_federation
 from real_redis import free_port
 from run_orders import lease, run_order
 from typer.testing import CliRunner
@@ -139,23 +137,6 @@ def test_an_agent_whose_jobs_can_read_its_credential_says_so(tmp_path: Path) -> 
     command += ["--state", str(tmp_path / "agent")]  # without a token it ends at once
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert "jobs can read this agent's credential" in ended.stdout + ended.stderr
-
-
-def test_an_agent_s_folder_may_be_named_as_seen_from_where_it_is_started(tmp_path: Path) -> None:
-    with live_federation(tmp_path) as federation:
-        federation.group("research")
-        body = {"name": "site-1", "owner": "o", "operator": "o", "facility": "f", "isolates_users": True}
-        token = federation.administrator.post("sites", body)["enrolment_token"]
-        command = [*DURE, "agent", "--server", federation.server, "--connector", "local", "--nodes", "1x1:h100"]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "DURE_ENROLMENT_TOKEN": token}
-        with subprocess.Popen([*command, "--state", "agent"], cwd=tmp_path, env=environment) as agent:
-            try:
-                eventually(lambda: federation.administrator.get("sites/site-1")["nodes"] == 1, 60, "the site reports")
-                job = federation.job(federation.administrator, "research", ["true"])
-                ended = federation.wait(federation.administrator, job, "succeeded", "failed")
-                assert (ended["state"], len(ended["runs"])) == ("succeeded", 1)
-            finally:
-                agent.terminate()
 
 
 def refused(*words: str) -> tuple[int, str]:
