@@ -1,4 +1,4 @@
-"""Step 1 of the round: how many nodes of a class a site lends, now and at every later moment.
+"""How many nodes of a class a site lends, now and at every later moment: the oracle of ``lent``, which names them.
 
 With ``present`` healthy nodes outside maintenance, ``offered`` nodes of offers whose windows are open, ``recalled`` and
 ``reserved`` (for other groups) ones, a site lends

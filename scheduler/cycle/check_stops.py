@@ -94,6 +94,8 @@ def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     for pool in snapshot.pools.values():
         if pool.pool.until_ms is not None:
             back.update(zip(pool.node_ids, pool.pool.until_ms.tolist(), strict=True))
+    if not back and not going:
+        return
     for run in snapshot.runs.values():
         until = [back[node] for node, _ in run.gang if node in back and snapshot.nodes[node].healthy]
         over = run.expected_end_ms

@@ -18,6 +18,7 @@ from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.snapshot import SitePool, takes_work
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.reason import Number, Reason, ReasonCode, SiteReason
+from scheduler.placement.pool import BoolArray
 
 _CODE_OF_QUOTA = {
     RefusalCode.LIMIT_REACHED: ReasonCode.WAITING_FOR_QUOTA,
@@ -74,8 +75,8 @@ def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
     pool, request = round_.site_pools[number], queue.request
     usable = round_.usable(number, queue.key, queue.priority)
     free, name = round_.board.free_gpus(number, usable), round_.snapshot.sites[pool.site].name
-    if free < request.gpus_in_all <= round_.board.free_gpus(number):
-        return _not_lent(round_, queue, number)
+    if usable is not None and free < request.gpus_in_all <= round_.board.free_gpus(number):
+        return _not_lent(round_, queue, number, usable)
     if free < request.gpus_in_all:
         numbers: dict[str, Number] = {"asked": request.gpus_in_all, "free": free, "gpu_class": pool.gpu_class}
         return SiteReason(site=name, code=ReasonCode.WAITING_FOR_CAPACITY, numbers=numbers)
@@ -92,13 +93,13 @@ def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
     )
 
 
-def _not_lent(round_: Round, queue: Queue, number: int) -> SiteReason:
-    """Enough is free, but not lent to such work, or not for long enough: the site's terms say which."""
+def _not_lent(round_: Round, queue: Queue, number: int, usable: BoolArray) -> SiteReason:
+    """Enough is free, but what is not ``usable`` is not lent to such work, or not for long enough: the terms say which."""
     snapshot, pool = round_.snapshot, round_.site_pools[number]
     name, shape = snapshot.sites[pool.site].name, queue.shape
     sector = snapshot.groups[queue.group].sector
     assert pool.pool.terms is not None and pool.pool.until_ms is not None
-    free = round_.board.free_nodes(number)
+    free = round_.board.free_nodes(number) & ~usable
     serving = [
         each.serves(queue.priority) and (shape.preemptible or each.firm) and each.lets_in(sector, shape.data_class)
         for each in snapshot.terms
@@ -106,7 +107,7 @@ def _not_lent(round_: Round, queue: Queue, number: int) -> SiteReason:
     served = free & np.array(serving, np.bool_)[pool.pool.terms]
     numbers: dict[str, Number] = {"site": name, "gpu_class": pool.gpu_class}
     if int(served.sum()):
-        # Law 5 has let nobody in, so that each is taken back some time.
+        # Law 5 keeps the job from them, so that each is taken back some time.
         numbers["seconds_left"] = (int(pool.pool.until_ms[served].max()) - snapshot.lent_at_ms) // 1000
         return SiteReason(site=name, code=ReasonCode.LENT_TOO_SHORT, numbers=numbers)
     return SiteReason(site=name, code=ReasonCode.NOT_LENT_TO, numbers=numbers)

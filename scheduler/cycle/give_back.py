@@ -22,10 +22,9 @@ def give_back(snapshot: Snapshot) -> tuple[Stop, ...]:
     until = taken_back(snapshot)
     if not until:
         return ()
+    going = (run for run in snapshot.runs.values() if not run.leaving and has_to_go(run, until, snapshot.lent_at_ms))
     return tuple(
-        Stop(run.id, run.job, StopCause.RECALLED, None, run.grace_ms)
-        for run in sorted(snapshot.runs.values(), key=lambda each: each.id)
-        if not run.leaving and has_to_go(run, until, snapshot.lent_at_ms)
+        Stop(run.id, run.job, StopCause.RECALLED, None, run.grace_ms) for run in sorted(going, key=lambda each: each.id)
     )
 
 

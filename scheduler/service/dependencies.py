@@ -119,8 +119,7 @@ def _cancel(transaction: WriteTransaction, reasons: Mapping[int, dict[str, Any]]
     rows: list[tuple[Any, ...]] = []
     events: list[EventRow] = []
     for row in _jobs_that_wait(transaction.connection, list(reasons)):
-        waiter = row.id if row.array_id is None else row.array_id
-        rows.append((row.id, cancelled, transaction.now_ms, reasons[waiter], False))
+        rows.append((row.id, cancelled, transaction.now_ms, reasons[jobs.waiter_of(row)], False))
         events.append(("job.state", row.id, row.group_id, None, ACTOR, "", encode_json({"state": cancelled})))
         transaction.after_commit(f"job:{row.id}")
     jobs.change_many(transaction, ("state", "ended_ms", "reason", "awaits"), rows)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scheduler.model.job_state import TERMINAL_STATES, WAITING_STATES, JobState
+from scheduler.store.jobs import waiter_of
 
 _NOT_STARTED = frozenset(state.value for state in WAITING_STATES) | {JobState.LEASED.value, JobState.STARTING.value}
 _ENDED = frozenset(state.value for state in TERMINAL_STATES)
@@ -41,7 +42,7 @@ class Waiters:
 
     def note(self, row: Any) -> None:
         """A job has changed. ``row`` has ``id``, ``array_id``, ``state``, ``started_ms`` and ``awaits``."""
-        own = row.id if row.array_id is None else row.array_id
+        own = waiter_of(row)
         if own in self._on and (not row.awaits or (row.array_id is None and row.state in _ENDED)):
             self.drop(own)
         if self._waiting_on and (row.started_ms is not None or row.state not in _NOT_STARTED):
@@ -51,7 +52,7 @@ class Waiters:
     def is_news(self, row: Any) -> bool:
         """Whether a job waits for others, and for which ones is not known here yet; what its owner cancelled before it was
         ever seen is asked for too, so that nothing of it is left behind."""
-        return bool(row.awaits) and (row.id if row.array_id is None else row.array_id) not in self._on
+        return bool(row.awaits) and waiter_of(row) not in self._on
 
     def due(self, waiters_max: int) -> list[int]:
         """At most so many waiters that have to be looked at; they are due no more."""

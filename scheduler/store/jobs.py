@@ -55,7 +55,13 @@ class JobRow:
     @property
     def waiter_id(self) -> int:
         """By what number its dependencies are kept: a task of an array shares the array's."""
-        return self.id if self.array_id is None else self.array_id
+        return waiter_of(self)
+
+
+def waiter_of(row: Any) -> int:
+    """By what number a job's dependencies are kept, of any row with ``id`` and ``array_id``."""
+    number: int = row.id if row.array_id is None else row.array_id
+    return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

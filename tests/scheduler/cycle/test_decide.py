@@ -20,6 +20,7 @@ from scheduler.cycle.oracle import decide_slowly
 from scheduler.cycle.plan import Start
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
+from scheduler.model.reason import ReasonCode
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
 
@@ -224,6 +225,16 @@ def test_what_saves_its_state_starts_where_it_has_the_hold_and_nowhere_else() ->
     saver, closes_ms = job_of(1, save_ms=60_000), NOW_MS + HOUR_MS
     assert lent_to((saver,), closes_ms=closes_ms, minimum_hold_seconds=3600) == {1}
     assert lent_to((saver,), closes_ms=closes_ms, minimum_hold_seconds=3601) == set()
+
+
+def test_what_is_lent_for_too_short_is_told_by_the_nodes_that_the_job_cannot_have() -> None:
+    nodes = tuple(node_of(number, 8) for number in range(1, 5))
+    shapes = {ShapeId(8): plain_shape(8, workers=4)}
+    federation = build(Facts({}, (OPEN_SITE,), nodes, shapes, (job_of(1),)))
+    federation.set_lending([offer_of(1, nodes=2), offer_of(2, nodes=2, closes_ms=NOW_MS + HOUR_MS)], [], [])
+    federation.lend(NOW_MS)
+    (verdict,) = decide(federation.snapshot(), NOW_MS, 0).verdicts
+    assert (verdict.reason.code, verdict.reason.numbers["seconds_left"]) == (ReasonCode.LENT_TOO_SHORT, 3600)
 
 
 def test_a_job_that_is_below_the_floor_keeps_no_other_of_its_kind_out() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from federations import OPEN_SITE, TREE, node_of, plain_shape, run_of
 from hypothesis import given
 from hypothesis import strategies as st
 from lendings import HOUR_MS, NOW_MS, SECTORS, offers, recalls, reservations
 
-from scheduler.cycle.facts import GroupFacts
+from scheduler.cycle.facts import GroupFacts, LiveRun
 from scheduler.cycle.federation import Federation
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
 from scheduler.model.site import Node
@@ -46,8 +47,8 @@ class Twin:
     def __init__(self) -> None:
         self.federation = Federation()
         self.nodes: dict[NodeId, Node] = {}
-        self.runs: dict[RunId, object] = {}
-        self.told: tuple[list, list, list] = ([], [], [])  # type: ignore[type-arg]
+        self.runs: dict[RunId, LiveRun] = {}
+        self.told: tuple[Any, ...] = ([], [], [])
         self.now_ms = NOW_MS
         self.begin(self.federation)
 
@@ -58,11 +59,11 @@ class Twin:
         for node in self.nodes.values():
             federation.put_node(node)
         for run in self.runs.values():
-            federation.put_run(run)  # type: ignore[arg-type]
+            federation.put_run(run)
         federation.set_lending(*self.told)
         return federation
 
-    def step(self, what: str, number: int, value: object) -> None:
+    def step(self, what: str, number: int, value: Any) -> None:
         federation = self.federation
         match what:
             case "node":
@@ -83,13 +84,13 @@ class Twin:
                     "h100",
                     ((node.id, 1),),
                 )
-                self.runs[run.id] = run = replace(run, expected_end_ms=value)  # type: ignore[arg-type]
+                self.runs[run.id] = run = replace(run, expected_end_ms=value)
                 federation.put_run(run)
             case "run ends":
                 self.runs.pop(RunId(number), None)
                 federation.drop_run(RunId(number))
             case "lending":
-                self.told = value  # type: ignore[assignment]
+                self.told = value
                 federation.set_lending(*self.told)
             case "time":
                 self.now_ms += number * HOUR_MS

@@ -43,8 +43,14 @@ def scenes(draw: st.DrawFn) -> tuple[list[Node], list[Offer], list[Recall], list
     return nodes, given, recalled, draw(reservations(HERE))
 
 
-def lent(nodes: Sequence[Node], held: dict[NodeId, list[Guest]], *told: object) -> LentNodes:
-    return lend(nodes, held, *told, NOW_MS)  # type: ignore[arg-type]
+def lent(
+    nodes: Sequence[Node],
+    held: dict[NodeId, list[Guest]],
+    offers: list[Offer],
+    recalls: list[Recall],
+    reservations: list[Reservation],
+) -> LentNodes:
+    return lend(nodes, held, offers, recalls, reservations, NOW_MS)
 
 
 @given(scenes(), HELD)

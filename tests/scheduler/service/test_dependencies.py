@@ -266,7 +266,8 @@ def test_nobody_is_told_of_a_job_that_they_may_not_see(stage: Stage, group: int,
     for caller, expected in ((administrator, (True, False)), (stranger, (False, False))):
         told = to_come(stage.runtime, caller, named)
         assert tuple(not isinstance(told[place], Refusal) for place in (0, 1)) == expected
-        assert told[1].reasons[0].field == "after_ok"  # type: ignore[union-attr]
+        unknown = told[1]
+        assert isinstance(unknown, Refusal) and unknown.reasons[0].field == "after_ok"
 
 
 def test_what_has_come_is_not_waited_for_and_what_never_comes_is_refused(

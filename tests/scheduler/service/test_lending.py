@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from real_postgresql import PostgreSql
@@ -50,10 +51,10 @@ SPEC = OfferSpec.model_validate(
 )
 
 
-def offer_row(**values: int | None) -> OfferRow:
+def offer_row(**values: Any) -> OfferRow:
     """A row of those terms."""
     row = OfferRow(7, 2, None, terms_text(SPEC), None, 1, "minseo", 5)
-    return replace(row, **values)  # type: ignore[arg-type]
+    return replace(row, **values)
 
 
 def test_terms_come_back_as_they_were_written() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,14 +26,14 @@ def run_on(draw: st.DrawFn, number: int, nodes: int) -> RunRow:
     """A run of one GPU a worker, somewhere, of some age, that may or may not be ended, saved or over in time."""
     where = draw(st.lists(st.integers(1, nodes), min_size=1, max_size=2, unique=True))
     stopping = draw(st.booleans()) and draw(st.booleans())
-    values = dict.fromkeys(RunRow.__slots__)
+    values: dict[str, Any] = dict.fromkeys(RunRow.__slots__)
     values |= {
         "id": number, "job_id": 100 + number, "gang": [(each, f"n{each}", at, 1) for at, each in enumerate(where)],
         "gpus": len(where), "leased_ms": NOW_MS - draw(st.integers(0, 9)) * 100, "preemptible": draw(st.booleans()),
         "checkpoints": draw(st.booleans()), "grace_ms": draw(st.sampled_from([0, 150, 200_000])),
         "walltime_ms": draw(st.sampled_from([None, 90_000, 900_000])), "stop_cause": "requeued" if stopping else None,
     }  # fmt: skip
-    return RunRow(**values)  # type: ignore[arg-type]
+    return RunRow(**values)
 
 
 @st.composite

@@ -67,7 +67,8 @@ changes = st.tuples(
 def test_a_round_sees_the_first_that_the_running_ones_leave_room_for(
     taken: list[tuple[tuple[int, str, int | None], bool, bool]],
 ) -> None:
-    throttles, tasks = Throttles(), {}  # type: ignore[var-annotated]
+    throttles = Throttles()
+    tasks: dict[int, Row] = {}
     seen: set[int] = set()
     for (task, state, bound), is_closed, look in taken:
         row = Row(task, state, array_id=1 + task % 2, bound_site_id=bound)

@@ -75,10 +75,13 @@ moves = st.one_of(
 
 @given(st.lists(moves, max_size=40))
 def test_who_is_due_is_whoever_waits_for_a_job_that_moved(taken: list[tuple[str, int, object]]) -> None:
-    waiters, on, due = Waiters(), {}, set()  # type: ignore[var-annotated]
+    waiters = Waiters()
+    on: dict[int, set[int]] = {}
+    due: set[int] = set()
     for name, number, value in taken:
         if name == "put":
-            waiters.put(number, value)  # type: ignore[arg-type]
+            assert isinstance(value, set)
+            waiters.put(number, value)
             on[number] = value
             due.add(number)
         elif name == "drop":
