@@ -194,8 +194,9 @@ class CostOut(BaseModel):
 
 
 class CounterfactualOut(BaseModel):
-    """What would start the job now, all of it together: ``nodes`` more free places of ``gpus_per_node`` GPUs on ``site``,
-    bounds of groups raised by so many GPUs, the site taking work again, the job being preemptible, its walltime so short."""
+    """What would start the job now, all of it together: ``nodes`` more free places of ``gpus_per_node`` GPUs on ``site`` (in
+    its ``domain`` hall/spine/leaf, where the job requires one), bounds of groups raised by so many GPUs, the site taking work
+    again, the job being preemptible, its walltime so short."""
 
     text: str
     text_ko: str
@@ -206,6 +207,7 @@ class CounterfactualOut(BaseModel):
     raises: list[list[str | int]]
     preemptible: bool
     open_site: bool
+    domain: str
     walltime_seconds: int | None
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.stay import NEVER_MS, Stay
+from scheduler.model.shape import Topology
 
 
 class Beside(NamedTuple):
-    """What is missing where reservations stand: so many places, or a walltime that is no longer than this (None: its own)."""
+    """What is missing where reservations stand: so many places, in a domain where one is required, or a walltime that is no
+    longer than this (None: its own)."""
 
     missing: int
     walltime_seconds: int | None
+    domain: tuple[str, ...] = ()
 
 
 def fit_beside(round_: Round, queue: Queue, number: int) -> Beside | None:
@@ -27,10 +32,12 @@ def fit_beside(round_: Round, queue: Queue, number: int) -> Beside | None:
     if seconds and not _missing(round_, queue, number, 0):
         return Beside(0, seconds)
     if not kept:
-        return Beside(missing, None)
+        return Beside(missing, None, _domain(round_, queue, number, end_ms))
     from_ms = _from_ms(round_, queue, number)
     seconds = _seconds_until(round_, from_ms)
-    return Beside(_missing(round_, queue, number, from_ms), seconds) if seconds else None
+    if not seconds:
+        return None
+    return Beside(_missing(round_, queue, number, from_ms), seconds, _domain(round_, queue, number, from_ms))
 
 
 def seconds_beside(round_: Round, queue: Queue, number: int) -> int:
@@ -53,6 +60,17 @@ def _moments(round_: Round, queue: Queue, number: int) -> Iterator[int]:
 def _missing(round_: Round, queue: Queue, number: int, end_ms: int) -> int:
     usable = round_.usable(number, queue.key, queue.priority)
     return max(0, queue.request.workers - round_.board.workers_max(number, queue.request, usable, end_ms))
+
+
+def _domain(round_: Round, queue: Queue, number: int, end_ms: int) -> tuple[str, ...]:
+    """The domain that lacks the least, where the gang has to lie within one that is more than a node; ties by name."""
+    level, pool = queue.request.loosest, round_.site_pools[number]
+    if level in (Topology.SITE, Topology.NODE):
+        return ()
+    usable = round_.usable(number, queue.key, queue.priority)
+    best = int(np.argmax(round_.board.rooms(number, queue.request, usable, end_ms)))
+    at = int(np.argmax(pool.pool.layout.domains_of(level) == best))
+    return round_.snapshot.nodes[pool.node_ids[at]].domain_at(level)
 
 
 def _is_kept(round_: Round, queue: Queue, number: int, end_ms: int) -> bool:

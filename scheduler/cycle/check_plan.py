@@ -13,11 +13,12 @@ from quota.admission import Usage
 from scheduler.cycle.check_reservations import wrong_reservations
 from scheduler.cycle.check_stops import overfull_soon, start_of, wrong_earmarks, wrong_stops
 from scheduler.cycle.plan import Plan
-from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, MEMORY, WORKERS
+from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LOOSEST, MEMORY, WORKERS
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.cycle.started import Started
 from scheduler.cycle.verdicts import Verdicts
 from scheduler.model.ids import GroupId, NodeId
+from scheduler.placement.arrays import SITE
 from scheduler.placement.pool import IntArray
 
 
@@ -29,6 +30,7 @@ class Law(StrEnum):
     NODE_OVERFULL = "node_overfull"  #: more GPUs, CPUs or memory than are free
     SITE_CLOSED = "site_closed"
     DATA_CLASS = "data_class"
+    TOPOLOGY = "topology"  #: not within one domain of the level that the job requires
     LENT = "lent"  #: not lent to such work, or not for as long as it needs
     CHECKPOINT_SITE = "checkpoint_site"
     WRONG_GPU_CLASS = "wrong_gpu_class"
@@ -59,6 +61,8 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
     return (
         *_check_places(snapshot, started),
         *_check_places(snapshot, pledged),
+        *_check_topology(snapshot, started),
+        *_check_topology(snapshot, pledged),
         *_check_lent(snapshot, started),
         *_check_lent(snapshot, pledged),
         *_check_nodes(snapshot, started),
@@ -113,6 +117,17 @@ def _check_lent(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
         priority = -int(jobs[0, jobs[2] == started.job[start]][0])
         if not snapshot.may_use(pools[pool], int(started.node[part] - first[pool]), table.key(row), priority):
             yield Violation(Law.LENT, f"job {started.job[start]} on node {int(started.node[part])}")
+
+
+def _check_topology(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
+    """Every gang whose job requires a level."""
+    ids: list[NodeId] = [each for pool in snapshot.pools.values() for each in pool.node_ids]
+    loosest = _shape_columns(snapshot, started)[LOOSEST]
+    for number in np.flatnonzero(loosest != SITE).tolist():
+        shape = snapshot.shapes[snapshot.table.key(int(started.row[number])).shape]
+        nodes = started.node[(started.start_of == number) & (started.node >= 0)].tolist()
+        if len({snapshot.nodes[ids[node]].domain_at(shape.required) for node in nodes}) > 1:
+            yield Violation(Law.TOPOLOGY, f"job {started.job[number]} is not within one {shape.required.value}")
 
 
 def _laws_of_venue(snapshot: Snapshot, venue: int, pool: int) -> Iterator[Law]:

@@ -19,6 +19,7 @@ from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.snapshot import SitePool, takes_work
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.reason import Number, Reason, ReasonCode, SiteReason
+from scheduler.model.shape import Topology
 from scheduler.placement.pool import BoolArray
 
 _CODE_OF_QUOTA = {
@@ -165,14 +166,17 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
         beside = fit_beside(round_, queue, number)
         if beside is None:
             continue
-        missing = beside.missing
+        # A gang that has to lie on one node lacks a whole node for it, whatever would fit on others.
+        together = request.loosest is Topology.NODE and beside.missing > 0
+        missing = request.workers if together else beside.missing
         raises = _raises(round_, queue, pool, missing)
         inside = not queue.shape.preemptible and _guarantee_left(round_, queue, pool, missing) < request.gpus_in_all
         answer = Counterfactual(
             site=site.name,
             gpu_class=pool.gpu_class,
-            nodes=missing,
-            gpus_per_node=request.gpus if missing else 0,
+            nodes=1 if together else missing,
+            gpus_per_node=(request.gpus_in_all if together else request.gpus) if missing else 0,
+            domain=beside.domain,
             raises=raises,
             preemptible=inside,
             open_site=shut,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from quota.admission import ceiling
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
-from scheduler.model.shape import Shape
+from scheduler.model.shape import Shape, Topology
 
 
 def why_never(snapshot: Snapshot, group: GroupId, shape: Shape) -> Refusal | None:
@@ -36,6 +39,7 @@ _CLOSER = (
     ReasonCode.EXCEEDS_CAPACITY,
     ReasonCode.EXCEEDS_LIMIT,
     ReasonCode.NO_SITE_FITS,
+    ReasonCode.NO_DOMAIN_FITS,
     ReasonCode.NO_NODE_FITS,
     ReasonCode.DATA_CLASS_NOT_ALLOWED,
 )
@@ -77,6 +81,15 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
         too_much = _too_much_for_a_node(snapshot, shape, gpu_class, frozenset(served))
         if too_much is not None:
             return too_much
+    if workers_max < shape.workers and _workers_at_most(snapshot, shape, gpu_class, frozenset(served)) >= shape.workers:
+        return refuse(
+            ReasonCode.NO_DOMAIN_FITS,
+            field="topology",
+            level=shape.required.value,
+            workers=shape.workers,
+            gpus_per_worker=shape.gpus_per_worker,
+            workers_max=workers_max,
+        )
     if workers_max < shape.workers:
         return refuse(
             ReasonCode.NO_SITE_FITS,
@@ -88,21 +101,26 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
     return None
 
 
+def _workers_at_most(snapshot: Snapshot, shape: Shape, gpu_class: str, sites: frozenset[SiteId]) -> int:
+    """What the largest of ``sites`` could hold if no level were required."""
+    anywhere = _workers_by_site(snapshot, replace(shape, required=Topology.ANY), gpu_class)
+    return max((workers for site, workers in anywhere.items() if site in sites), default=0)
+
+
 def _workers_by_site(snapshot: Snapshot, shape: Shape, gpu_class: str) -> dict[SiteId, int]:
-    """How many workers each site that has the class could hold when empty."""
+    """How many workers each site that has the class could hold when empty, in one domain of the required level."""
     found: dict[SiteId, int] = {}
     for (site, name), pool in snapshot.pools.items():
         if name != gpu_class:
             continue
-        nodes = (snapshot.nodes[each] for each in pool.node_ids)
-        found[site] = sum(
-            min(
+        by_domain: Counter[tuple[str, ...]] = Counter()
+        for node in (snapshot.nodes[each] for each in pool.node_ids):
+            by_domain[node.domain_at(shape.required)] += min(
                 node.gpus // shape.gpus_per_worker,
                 node.cpus // shape.cpus_per_worker,
                 node.memory_mib // shape.memory_mib_per_worker,
             )
-            for node in nodes
-        )
+        found[site] = max(by_domain.values(), default=0)
     return found
 
 

@@ -86,6 +86,7 @@ class Counterfactual:
     gpu_class: str
     nodes: int = 0
     gpus_per_node: int = 0
+    domain: tuple[str, ...] = ()
     raises: tuple[tuple[str, int], ...] = ()
     preemptible: bool = False
     open_site: bool = False
@@ -103,6 +104,7 @@ class Counterfactual:
             "gpu_class": self.gpu_class,
             "nodes": self.nodes,
             "gpus_per_node": self.gpus_per_node,
+            "domain": "/".join(self.domain),
             "raises": [list(each) for each in self.raises],
             "preemptible": self.preemptible,
             "open_site": self.open_site,

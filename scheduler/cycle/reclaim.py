@@ -8,7 +8,7 @@ may be preempted. What leaving runs hold counts as free already, since an earmar
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,9 +21,10 @@ from scheduler.cycle.in_the_way import InTheWay
 from scheduler.cycle.plan import Earmark, GangPart, Stop, StopCause
 from scheduler.cycle.round import Round
 from scheduler.model.ids import GroupId, JobId, RunId
+from scheduler.model.shape import Topology
 from scheduler.placement.board import Board
 from scheduler.placement.displace import Displaced, displace
-from scheduler.placement.pool import IntArray, Pool
+from scheduler.placement.pool import BoolArray, IntArray, Pool
 from scheduler.placement.request import Request
 
 #: A round earmarks for so many jobs of a GPU class at most: what more have to be moved out of the way the next rounds do.
@@ -189,16 +190,26 @@ class _Claims:
                 occupants = self._way.occupants(numbers, pool, self._index[pool])
                 if with_others:
                     occupants = (*occupants, *self._way.elsewhere(numbers, pool))
-                found = displace(self._soon_of(pool), head.request, occupants, claim, usable[pool])
-                if found is None:
-                    continue
-                if not found.occupants:
-                    return False  # what leaves already is enough: it starts in its turn when that is gone
-                choices.append((found, pool))
+                for within in self._domains(pool, head.request, usable[pool]):
+                    found = displace(self._soon_of(pool), head.request, occupants, claim, within)
+                    if found is None:
+                        continue
+                    if not found.occupants:
+                        return False  # what leaves already is enough: it starts in its turn when that is gone
+                    choices.append((found, pool))
             if choices:
                 self._hold(head, *min(choices, key=lambda each: each[0].rank))
                 return True
         return False
+
+    def _domains(self, pool: int, request: Request, usable: BoolArray | None) -> Iterator[BoolArray | None]:
+        """The nodes that a gang may have together: those that it may use in each domain of its loosest level."""
+        if request.loosest is Topology.SITE:
+            yield usable
+            return
+        numbers = self._round.site_pools[pool].pool.layout.domains_of(request.loosest)
+        for number in range(int(numbers.max(initial=-1)) + 1):
+            yield numbers == number if usable is None else (numbers == number) & usable
 
     def _hold(self, head: _Head, displaced: Displaced, pool: int) -> None:
         for each in displaced.occupants:

@@ -118,7 +118,15 @@ class Reservations:
         priority = -int(round_.classes.minus_priority[round_.classes.next[row]])
         until = round_.latest_starts(pool, round_.snapshot.table.key(row), priority)
         asked = (request.workers, request.gpus, request.cpus, request.memory_mib)
-        moment = int(first_moment(free, *parts, until, *asked))
+        domains = round_.site_pools[pool].pool.layout.domains_of(request.loosest)
+        moments = [
+            int(first_moment(free.copy(), *parts, np.where(domains == number, until, -1), *asked))
+            for number in range(int(domains.max(initial=-1)) + 1)
+        ]
+        moment = min((each for each in moments if each >= 0), default=-1)
+        gone = parts.end <= moment
+        for amount in range(3):
+            np.add.at(free[amount], parts.node[gone], parts.amounts[amount, gone])
         return moment, free, until >= moment
 
     def _hold(self, row: int, request: Request, found: _Found) -> None:

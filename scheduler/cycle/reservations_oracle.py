@@ -91,7 +91,7 @@ class SlowReservations:
             for at, (site, nodes) in enumerate(sites):
                 then = self._free_at(snapshot, moment, key, priority, nodes, [each for _, each in leaving])
                 ends_here = any(end == moment and _is_at(nodes, node) for _, (node, _, _, end) in leaving)
-                if ends_here and sum(node.room(Request.of(shape)) for node in then) >= shape.workers:
+                if ends_here and oracle.workers_max(then, Request.of(shape)) >= shape.workers:
                     free = sum(node.gpus for node in then if node.usable)
                     fits.append((free, at, site, nodes, then))
             if fits:

@@ -12,7 +12,7 @@ import numpy as np
 from quota.admission import Usage
 from quota.fair_share import FairShares, fair_share
 from scheduler.cycle.facts import ClassKey
-from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, MEMORY, WORKERS
+from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, LOOSEST, MEMORY, WORKERS
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.cycle.waiting import Venue
@@ -85,6 +85,7 @@ class Round:
             cpus=columns[CPUS],
             memory=columns[MEMORY],
             level=columns[LEVEL],
+            loosest=columns[LOOSEST],
             firm=columns[FIRM],
             minus_priority=table.turns[0],
             submitted=table.turns[1],

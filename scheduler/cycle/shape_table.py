@@ -12,17 +12,17 @@ from scheduler.placement.board import LEVEL_NUMBERS
 from scheduler.placement.pool import IntArray
 from scheduler.placement.request import Request
 
-WORKERS, GPUS, CPUS, MEMORY, LEVEL, FIRM, CHOICE = range(7)
+WORKERS, GPUS, CPUS, MEMORY, LEVEL, LOOSEST, FIRM, CHOICE = range(8)
 
 
 class ShapeTable(Mapping[ShapeId, Shape]):
-    """Shapes that are only ever added to. ``columns`` is (7, index): workers, GPUs, CPUs and memory a worker, the level that
-    is preferred, whether it cannot be preempted, and the number of its ``gpu_classes`` in ``choices``."""
+    """Shapes that are only ever added to. ``columns`` is (8, index): workers, GPUs, CPUs and memory a worker, the level that
+    is preferred and the loosest allowed, whether it cannot be preempted, and the number of its ``gpu_classes`` in ``choices``."""
 
     def __init__(self) -> None:
         self._shapes: dict[ShapeId, Shape] = {}
         self._index = np.zeros(16, np.int64)
-        self._columns = np.zeros((7, 16), np.int64)
+        self._columns = np.zeros((8, 16), np.int64)
         self._choices: dict[tuple[str, ...], int] = {}
 
     def __getitem__(self, shape_id: ShapeId) -> Shape:
@@ -69,6 +69,7 @@ class ShapeTable(Mapping[ShapeId, Shape]):
             request.cpus,
             request.memory_mib,
             LEVEL_NUMBERS[request.levels()[0]],
+            LEVEL_NUMBERS[request.loosest],
             not shape.preemptible,
             self._choices.setdefault(shape.gpu_classes, len(self._choices)),
         )

@@ -15,7 +15,8 @@ def counterfactual_text(value: Mapping[str, Any], language: Language) -> str:
     if value["open_site"]:
         parts.append(f"사이트 {value['site']}의 재개" if korean else f"the site {value['site']} took work again")
     if value["nodes"]:
-        nodes, gpus, site, name = value["nodes"], value["gpus_per_node"], value["site"], value["gpu_class"]
+        nodes, gpus, name = value["nodes"], value["gpus_per_node"], value["gpu_class"]
+        site = "/".join(filter(None, (value["site"], value["domain"])))
         parts.append(
             f"{site}에 {name} {gpus}장짜리 빈자리 {nodes}개 추가"
             if korean

@@ -133,11 +133,16 @@ class CheckpointSpec(Part):
 
 
 class TopologySpec(Part):
-    """How close the gang's workers should be. A preference: a looser place is taken when no tighter one is free."""
+    """How close the gang's workers should be, and have to be. Where no place of the preferred level is free a looser one is
+    taken, but none that is looser than what is required."""
 
     preferred: Topology = Field(
         default=Topology.ANY,
         description="The closest level within which the workers should lie: node, leaf, spine, hall, site or any.",
+    )
+    required: Topology = Field(
+        default=Topology.ANY,
+        description="The level within one domain of which they have to lie: the job waits until there is such a place.",
     )
 
 
@@ -345,6 +350,7 @@ class JobSpec(Part):
             topology=self.topology.preferred,
             data_class=self.data_class or data_class,
             preemptible=self.preemptible,
+            required=self.topology.required,
         )
 
     @property

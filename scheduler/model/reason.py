@@ -82,6 +82,7 @@ class ReasonCode(StrEnum):
     EXCEEDS_CAPACITY = "ExceedsCapacity"
     UNKNOWN_GPU_CLASS = "UnknownGpuClass"
     NO_SITE_FITS = "NoSiteFits"
+    NO_DOMAIN_FITS = "NoDomainFits"  #: a site could hold it, but no domain of the level that it requires
     NO_NODE_FITS = "NoNodeFits"  #: one worker asks for more of something than any node has
     NO_GPUS = "NoGpus"  #: no site has reported a GPU yet
     DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"

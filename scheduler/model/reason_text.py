@@ -199,6 +199,13 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "No site could hold this gang ({workers} workers of {gpus_per_worker} GPUs) even when empty; "
         "the largest holds {workers_max} such workers.",
     ),
+    _C.NO_DOMAIN_FITS: (
+        _K.REFUSED,
+        "비어 있어도 작업자 {workers}개(각 GPU {gpus_per_worker}장)를 함께 담을 {level}이(가) 없습니다. 가장 큰 곳은 "
+        "{workers_max}개를 담습니다. topology.required를 더 넓은 단계로 적으십시오.",
+        "No {level} could hold {workers} workers of {gpus_per_worker} GPUs even when empty; the largest holds {workers_max}. "
+        "Require a looser level (topology.required).",
+    ),
     _C.NO_NODE_FITS: (
         _K.REFUSED,
         "작업자 하나가 {resource} {asked}을(를) 요청했지만 {gpu_class} 노드는 많아야 {largest}입니다. 더 적게 요청하십시오.",

@@ -33,7 +33,8 @@ PRIORITY_CLASSES: dict[str, int] = {"low": -100, "normal": 0, "high": 100}
 class Shape:
     """One gang's request: ``workers`` equal workers, all or nothing.
 
-    ``gpu_classes`` is any-of in order of preference; empty means any class. Memory is in MiB a worker.
+    ``gpu_classes`` is any-of in order of preference; empty means any class. Memory is in MiB a worker. The workers lie within
+    one domain of the ``required`` level, and of that of ``topology`` where they can.
     """
 
     workers: int
@@ -44,6 +45,7 @@ class Shape:
     topology: Topology
     data_class: DataClass
     preemptible: bool
+    required: Topology = Topology.ANY
 
     @property
     def gpus(self) -> int:

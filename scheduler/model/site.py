@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.model.ids import NodeId, SiteId
+from scheduler.model.shape import Topology
 
 
 class SiteState(StrEnum):
@@ -64,3 +65,12 @@ class Node:
     memory_mib: int
     domain: tuple[str, ...]
     healthy: bool
+
+    def domain_at(self, level: Topology) -> tuple[str, ...]:
+        """Its domain of a level; a path that does not reach so far is a domain of its own."""
+        if level is Topology.NODE:
+            return (*self.domain, self.name)
+        return self.domain[: _DEPTHS.get(level, 0)]
+
+
+_DEPTHS = {Topology.HALL: 1, Topology.SPINE: 2, Topology.LEAF: 3}

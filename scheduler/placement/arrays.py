@@ -102,8 +102,9 @@ class Classes(NamedTuple):
     """Classes of waiting jobs by row. ``next`` is the first job of each that has not started; it is moved on.
 
     Jobs stand in (minus priority, submitted, id), sorted inside a class from ``next`` to ``stop``. ``level`` is the preferred
-    one, ``firm`` work cannot be preempted, ``venue`` names the pools where it may start, ``shape`` equal requests, ``alike``
-    requests that are equal in how long they stay, too. ``end`` and ``least`` are as in ``Need``.
+    one, ``loosest`` the last that may be tried. ``firm`` work cannot be preempted, ``venue`` names the pools where it may
+    start, ``shape`` equal requests, ``alike`` requests that are equal in how long they stay, too. ``end`` and ``least`` are as
+    in ``Need``.
     """
 
     position: Any
@@ -116,6 +117,7 @@ class Classes(NamedTuple):
     cpus: Any
     memory: Any
     level: Any
+    loosest: Any
     firm: Any
     minus_priority: Any
     submitted: Any

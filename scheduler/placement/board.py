@@ -56,10 +56,15 @@ class Board:
     def workers_max(
         self, pool: int, request: Request, usable: BoolArray | None = None, end_ms: int | None = None
     ) -> int:
-        """How many workers like the request's would fit in a pool now, on its ``usable`` nodes (None: all).
-
-        With ``end_ms``: that may be there until then, beside those for whom nodes are reserved.
+        """How many workers like the request's would fit now in one domain of a pool that the gang may have, on the pool's
+        ``usable`` nodes (None: all). With ``end_ms``: that may be there until then, beside those for whom nodes are reserved.
         """
+        return int(self.rooms(pool, request, usable, end_ms).max(initial=0))
+
+    def rooms(
+        self, pool: int, request: Request, usable: BoolArray | None = None, end_ms: int | None = None
+    ) -> IntArray:
+        """The same for every domain of the loosest level that the gang allows, by number."""
         here = slice(self.nodes.first[pool], self.nodes.first[pool + 1])
         room = self.nodes.gpus[here] // request.gpus
         if request.cpus:
@@ -73,7 +78,10 @@ class Board:
                 beside = np.minimum(beside, spare[amount] // each) if each else beside
             room = np.where(self.nodes.held_from[here] < end_ms, np.minimum(room, beside), room)
         room = np.maximum(room, 0)
-        return int(room.sum() if usable is None else room[usable].sum())
+        if usable is not None:
+            room = room * usable
+        domains = self.pools[pool].layout.domains_of(request.loosest)
+        return np.bincount(domains, weights=room).astype(np.int64)
 
     def place(self, pool: int, request: Request, level: Topology) -> Placement | None:
         """Find nodes of a pool for the gang inside one domain of ``level``, or None. Takes nothing."""

@@ -380,7 +380,7 @@ def start_head(
                 at -= 1
             order[at] = pool
             found += 1
-    for level in range(classes.level[row], SITE + 1):
+    for level in range(classes.level[row], classes.loosest[row] + 1):
         for pool in order[:found]:
             parts = place(nodes, pool, level, workers, gpus, cpus, memory, need, starts)
             if parts == 0:

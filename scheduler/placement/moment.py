@@ -24,8 +24,7 @@ def first_moment(
     """The first of ``end`` at which the free nodes have room for ``workers`` of ``gpus``, ``cpus`` and ``memory``; -1 for none.
 
     ``free`` (3, node) is what is free now: GPUs, CPUs, memory. Part ``k`` leaves ``amounts[:, k]`` of ``node[k]`` at
-    ``end[k]`` (ms, ascending). A node counts for moments up to its ``until`` (ms), -1 for never. ``free`` is used up: it
-    holds afterwards what is free at the moment that was found.
+    ``end[k]`` (ms, ascending). A node counts for moments up to its ``until`` (ms), -1 for never. ``free`` is used up.
     """
     last = np.argsort(until, kind="mergesort")
     rooms = np.zeros(free.shape[1], np.int64)

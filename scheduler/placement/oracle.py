@@ -37,6 +37,15 @@ class FreeNode:
         return workers
 
 
+def workers_max(nodes: Sequence[FreeNode], request: Request) -> int:
+    """How many workers fit in one domain of the loosest level that the gang allows."""
+    domains: dict[tuple[object, ...], int] = {}
+    for node in nodes:
+        domain = _domain_of(node, request.loosest)
+        domains[domain] = domains.get(domain, 0) + node.room(request)
+    return max(domains.values(), default=0)
+
+
 def place(nodes: Sequence[FreeNode], request: Request, level: Topology) -> Placement | None:
     """Place a gang in one domain of ``level``: the domain with the fewest free GPUs that holds it, ties by name."""
     domains: dict[tuple[object, ...], list[FreeNode]] = {}

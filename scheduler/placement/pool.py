@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.model.shape import Topology
 from scheduler.placement.arrays import DOMAIN_LEVELS
+from scheduler.placement.request import LEVELS
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -31,6 +33,15 @@ class PoolLayout:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def domains_of(self, level: Topology) -> IntArray:
+        """By node the number of its domain of a level."""
+        if level is Topology.NODE:
+            return np.arange(len(self.names))
+        if level in LEVELS:
+            numbers: IntArray = self.domains[len(LEVELS) - 1 - LEVELS.index(level)]
+            return numbers
+        return np.zeros(len(self.names), np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

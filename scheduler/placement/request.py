@@ -22,6 +22,7 @@ class Request:
     cpus: int
     memory_mib: int
     topology: Topology
+    required: Topology = Topology.ANY
 
     @staticmethod
     def of(shape: Shape) -> Request:
@@ -32,6 +33,7 @@ class Request:
             shape.cpus_per_worker,
             shape.memory_mib_per_worker,
             shape.topology,
+            shape.required,
         )
 
     @property
@@ -39,11 +41,17 @@ class Request:
         """GPUs of the whole gang."""
         return self.workers * self.gpus
 
+    @property
+    def loosest(self) -> Topology:
+        """The level within one domain of which the gang has to lie. One worker is together on any node."""
+        return Topology.SITE if self.workers == 1 or self.required is Topology.ANY else self.required
+
     def levels(self) -> tuple[Topology, ...]:
-        """The levels to try, the preferred one first. One worker is together on any node."""
+        """The levels to try, the preferred one first, down to the loosest that is allowed."""
+        last = _LOOSER.index(self.loosest)
         if self.workers == 1 or self.topology is Topology.ANY:
-            return (Topology.SITE,)
-        return _LOOSER[_LOOSER.index(self.topology) :]
+            return (_LOOSER[last],)
+        return _LOOSER[min(_LOOSER.index(self.topology), last) : last + 1]
 
 
 #: (node's index in its pool, workers), in the order of ranks.

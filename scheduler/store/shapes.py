@@ -21,7 +21,7 @@ _CACHED_MAX = 1_000_000
 
 def request_of(shape: Shape) -> dict[str, Any]:
     """Write ``shape`` as plain JSON values."""
-    return {
+    request = {
         "workers": shape.workers,
         "gpus_per_worker": shape.gpus_per_worker,
         "cpus_per_worker": shape.cpus_per_worker,
@@ -31,6 +31,8 @@ def request_of(shape: Shape) -> dict[str, Any]:
         "data_class": shape.data_class.value,
         "preemptible": shape.preemptible,
     }
+    # What most do not ask for is left out, so that a shape is the same with and without a program that knows of it.
+    return request if shape.required is Topology.ANY else request | {"topology_required": shape.required.value}
 
 
 def shape_of(request: dict[str, Any]) -> Shape:
@@ -44,6 +46,7 @@ def shape_of(request: dict[str, Any]) -> Shape:
         topology=Topology(request["topology"]),
         data_class=DataClass(request["data_class"]),
         preemptible=request["preemptible"],
+        required=Topology(request.get("topology_required", Topology.ANY)),
     )
 
 

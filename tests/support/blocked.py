@@ -12,9 +12,11 @@ from quota.tree import Quota
 from scheduler.cycle.facts import LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
+from scheduler.model.shape import Topology
 
 #: (workers, GPUs a worker), by the shape's number: the first three on one node
 SHAPES = {1: (1, 1), 2: (1, 2), 3: (1, 4), 4: (2, 2), 5: (3, 2), 6: (4, 2), 7: (3, 1), 8: (2, 3)}
+REQUIRED = {7: Topology.LEAF, 4: Topology.HALL}
 CHOICES = {3: ("h100", "a100"), 5: ("a100", "h100")}
 WALLTIMES_MS = (HOUR_MS // 2, HOUR_MS, 2 * HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS, None)
 
@@ -26,6 +28,7 @@ def blocked_facts(draw: st.DrawFn, *, groups: tuple[int, ...] = (4, 5, 6), endle
         replace(
             node_of(number, draw(st.sampled_from((2, 4, 4, 4))), site=draw(st.sampled_from((1, 1, 1, 2)))),
             gpu_class=draw(st.sampled_from(("h100", "h100", "h100", "a100"))),
+            domain=(draw(st.sampled_from("aab")), "spine", draw(st.sampled_from("cd"))),
         )
         for number in range(1, draw(st.integers(3, 7)) + 1)
     )
@@ -33,6 +36,7 @@ def blocked_facts(draw: st.DrawFn, *, groups: tuple[int, ...] = (4, 5, 6), endle
         ShapeId(number): replace(
             plain_shape(gpus, workers=workers, preemptible=draw(st.sampled_from((True, True, True, False)))),
             gpu_classes=CHOICES.get(number, ("h100",)),
+            required=REQUIRED.get(number, Topology.ANY),
         )
         for number, (workers, gpus) in SHAPES.items()
     }

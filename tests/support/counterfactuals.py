@@ -49,7 +49,7 @@ def starts_alone(drawn: Facts, snapshot: Snapshot, plan: Plan, verdict: Verdict,
     )
     site_id = next(site.id for site in sites if site.name == wanted.site)
     capacity = sum(by for path, by in wanted.raises if path == "group-1")
-    nodes = [(shape.gpus_per_worker, number) for number in range(wanted.nodes)] + ([(capacity, 99)] if capacity else [])
+    nodes = [(wanted.gpus_per_node, number) for number in range(wanted.nodes)] + ([(capacity, 99)] if capacity else [])
     added = tuple(
         Node(
             id=NodeId(100 + number),
@@ -58,9 +58,9 @@ def starts_alone(drawn: Facts, snapshot: Snapshot, plan: Plan, verdict: Verdict,
             pool="pool",
             gpu_class=wanted.gpu_class,
             gpus=gpus,
-            cpus=shape.cpus_per_worker,
-            memory_mib=shape.memory_mib_per_worker,
-            domain=(),
+            cpus=shape.cpus_per_worker * max(gpus // shape.gpus_per_worker, 1),
+            memory_mib=shape.memory_mib_per_worker * max(gpus // shape.gpus_per_worker, 1),
+            domain=wanted.domain,
             healthy=True,
         )
         for gpus, number in nodes

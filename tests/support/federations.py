@@ -111,6 +111,7 @@ _shapes = st.builds(
     topology=st.sampled_from(list(Topology)),
     data_class=st.sampled_from((DataClass.OPEN, DataClass.OPEN, DataClass.SENSITIVE)),
     preemptible=st.sampled_from((True, True, False)),
+    required=st.sampled_from((Topology.ANY, Topology.ANY, Topology.ANY, *Topology)),
 )
 
 

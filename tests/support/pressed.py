@@ -46,7 +46,9 @@ def _quota(draw: st.DrawFn) -> Quota:
     )
 
 
-def _shape(workers: int, gpus: int, topology: Topology, *, preemptible: bool) -> Shape:
+def _shape(
+    workers: int, gpus: int, topology: Topology, *, preemptible: bool, required: Topology = Topology.ANY
+) -> Shape:
     return Shape(
         workers=workers,
         gpus_per_worker=gpus,
@@ -56,6 +58,7 @@ def _shape(workers: int, gpus: int, topology: Topology, *, preemptible: bool) ->
         topology=topology,
         data_class=DataClass.OPEN,
         preemptible=preemptible,
+        required=required,
     )
 
 
@@ -87,6 +90,7 @@ def pressed(draw: st.DrawFn, *, single: bool = False) -> Pressed:
                 draw(st.sampled_from((1, 2, each))),
                 draw(st.sampled_from((Topology.ANY, Topology.LEAF, Topology.NODE))),
                 preemptible=draw(st.sampled_from((True, True, True, False))),
+                required=draw(st.sampled_from((Topology.ANY, Topology.ANY, Topology.LEAF, Topology.NODE))),
             )
             for number in range(1, 4)
         }

@@ -239,3 +239,30 @@ def test_what_is_lent_for_too_short_is_told_by_the_nodes_that_the_job_cannot_hav
 
 def test_a_job_that_is_below_the_floor_keeps_no_other_of_its_kind_out() -> None:
     assert lent_to((job_of(1, 2, priority=-100), job_of(2, 4)), priority_floor=0) == {2}
+
+
+def in_leaves(*leaves: str, topology: Topology, required: Topology, workers: int = 2) -> tuple[Snapshot, set[JobId]]:
+    """A gang on nodes of eight GPUs in these leaves, and whether it starts."""
+    nodes = tuple(replace(node_of(number, 8), domain=("hall", "spine", leaf)) for number, leaf in enumerate(leaves, 1))
+    shape = replace(plain_shape(8, workers=workers), topology=topology, required=required)
+    snapshot = build(Facts({}, (OPEN_SITE,), nodes, {ShapeId(8): shape}, (job_of(1),))).snapshot()
+    return snapshot, {start.job for start in decide(snapshot, 0, 0).starts}
+
+
+def test_a_gang_waits_for_a_domain_of_the_level_that_it_requires_and_not_for_one_that_it_prefers() -> None:
+    assert in_leaves("a", "b", topology=Topology.LEAF, required=Topology.ANY)[1] == {1}
+    assert in_leaves("a", "b", topology=Topology.NODE, required=Topology.SPINE)[1] == {1}
+    assert in_leaves("a", "b", "b", topology=Topology.ANY, required=Topology.LEAF)[1] == {1}
+    snapshot, started = in_leaves("a", "b", topology=Topology.SITE, required=Topology.LEAF)
+    (verdict,) = decide(snapshot, 0, 0).verdicts
+    assert started == set()
+    assert verdict.reason.code is ReasonCode.WAITING_FOR_NODES and verdict.reason.numbers["workers_max"] == 1
+    wanted = verdict.counterfactual
+    assert wanted is not None and (wanted.nodes, wanted.domain) == (1, ("hall", "spine", "a"))
+
+
+def test_a_gang_that_is_not_within_its_required_domain_is_found() -> None:
+    loose, _ = in_leaves("a", "b", topology=Topology.ANY, required=Topology.ANY)
+    tight, _ = in_leaves("a", "b", topology=Topology.ANY, required=Topology.LEAF)
+    plan = replace(decide(tight, 0, 0), starts=tuple(decide(loose, 0, 0).starts))
+    assert {each.law for each in check_plan(tight, plan)} == {Law.TOPOLOGY}

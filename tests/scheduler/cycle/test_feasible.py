@@ -88,3 +88,16 @@ def test_data_that_no_site_may_serve_is_told_before_what_would_not_fit_either() 
 def test_a_gang_larger_than_any_site_is_told_how_many_workers_one_holds() -> None:
     code, numbers = refused(workers=3, gpus_per_worker=5)
     assert (code, numbers["workers_max"]) == (ReasonCode.NO_SITE_FITS, 2)
+
+
+def test_a_gang_that_no_domain_of_its_required_level_holds_is_told_the_largest_one() -> None:
+    leaves = tuple(
+        replace(node(number, "h100"), domain=("hall", "spine", f"leaf-{number % 2}")) for number in range(1, 4)
+    )
+    asked = {"workers": 3, "gpus_per_worker": 8, "gpu_classes": ("h100",), "required": Topology.LEAF}
+    code, numbers = refused(leaves, **asked)
+    assert (code, numbers["level"], numbers["workers_max"]) == (ReasonCode.NO_DOMAIN_FITS, "leaf", 2)
+    assert refused(leaves, **(asked | {"workers": 4}))[0] is ReasonCode.EXCEEDS_CAPACITY
+    facts = Facts({}, (SITE,), leaves, {ShapeId(1): replace(SHAPE, **asked)}, ())
+    spine = replace(SHAPE, **(asked | {"required": Topology.SPINE}))
+    assert why_never(build(facts).snapshot(), GROUP, spine) is None

@@ -42,13 +42,15 @@ def test_a_full_job_file_reads_as_written() -> None:
             "memory_per_worker": "64GiB",
             "walltime": "1h30m",
             "checkpoint": {"directory": "auto", "signal": "SIGUSR2", "grace": "2m"},
-            "topology": {"preferred": "leaf"},
+            "topology": {"preferred": "leaf", "required": "spine"},
             "data_class": "S",
             "priority_class": "high",
             "command": "python train.py | tee log",
         }
     )
     assert spec.gpus == 8
+    shape = spec.shape(DataClass.OPEN)
+    assert (shape.topology, shape.required) == (Topology.LEAF, Topology.SPINE)
     assert spec.memory_per_worker == 64 * 1024
     assert spec.walltime == 5400
     assert spec.checkpoint is not None and spec.checkpoint.grace_seconds == 120
