@@ -1,6 +1,8 @@
 # Everything is set up by the two commands of the README: `make demo` and `make test`.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
+# Two at a time, since half of what the tests do is wait for real processes; WORKERS=0 runs them one after the other.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.installed-run
 TEST_STAMP := $(VENV)/.installed-test
@@ -37,7 +39,7 @@ demo: $(RUN_STAMP) ## Federation up, a real training job on a real Ray cluster, 
 	@$(BIN)/python -m scheduler.demo $(if $(ONCE),--once)
 
 test: $(TEST_STAMP) browser format-check lint types contracts ## Everything: format, lint, types, contracts, all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 check: $(TEST_STAMP) format-check lint types contracts ## The part that needs no service, for the inner loop
 	@$(BIN)/python -m pytest -q -m "not service"

@@ -18,6 +18,10 @@ settings.register_profile("ci", max_examples=60, deadline=None, suppress_health_
 settings.load_profile("ci" if os.environ.get("CI") else "by-hand")
 
 
+#: Files whose tests start a Ray cluster of their own.
+_ON_RAY = {"test_kill_rounds.py", "test_sweep_on_ray.py"}
+
+
 @pytest.fixture(autouse=True)
 def _logs_apart() -> None:
     """Servers in this very process go on beside other tests: what they log is no output of a command under test, and does not
@@ -30,6 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the kill tests go on: a short version unless told otherwise."""
     parser.addoption("--kill-rounds", type=int, default=0, help="rounds of 200 jobs on each database; 0: one short one")
     parser.addoption("--ray-kill-rounds", type=int, default=0, help="rounds of 20 jobs on Ray; 0: one short one")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side go files, whose tests have fixtures in common; all that needs a Ray cluster goes in a row, and first, since
+    it takes the longest."""
+    on_ray = [item.path.name in _ON_RAY or "ray_cluster" in getattr(item, "fixturenames", ()) for item in items]
+    for item, is_on_ray in zip(items, on_ray, strict=True):
+        item.add_marker(pytest.mark.xdist_group("ray" if is_on_ray else str(item.path)))
+    first = [item for item, is_on_ray in zip(items, on_ray, strict=True) if is_on_ray]
+    items[:] = first + [item for item, is_on_ray in zip(items, on_ray, strict=True) if not is_on_ray]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
