@@ -95,7 +95,7 @@ class Driver:
         self._busy_until_ms = 0
         #: when lenders ask for something, lend otherwise, or runs have to be told to go
         self._lending_ms = NEVER_MS
-        self._nodes_changed = False
+        self._nodes_changed = self._tells_now = False
 
     def run(self) -> History:
         """Simulate to the end, and answer what happened."""
@@ -226,12 +226,14 @@ class Driver:
         capacity, devices = self._history.capacity, sum(pool.gpus for pool in snapshot.pools.values())
         if not capacity or capacity[-1][1] != devices:
             capacity.append((now_ms, devices))
+        self._tells_now = False
         if not self._policy.grace_ms:
             return
         for pool in snapshot.pools.values():
             if pool.pool.until_ms is not None:
                 told_ms = pool.pool.until_ms - self._policy.grace_ms
                 self._lending_ms = min(self._lending_ms, int(told_ms[told_ms > now_ms].min(initial=NEVER_MS)))
+                self._tells_now |= bool((told_ms == now_ms).any())
 
     def _check_given_back(self, snapshot: Snapshot, now_ms: int) -> None:
         """Law 5: at the deadline no run is left, but where nodes broke so that fewer are there to be lent."""
@@ -246,7 +248,8 @@ class Driver:
         self._tell_levels(now_ms)
         changed = self._lend(now_ms)
         for _ in range(ROUNDS_AT_ONE_INSTANT_MAX):
-            if not self._waiting and not changed:
+            # With a grace, whatever has been lent anew has to be looked through for who is to be told when.
+            if not self._waiting and not changed and not (self._lenders.is_any and self._policy.grace_ms):
                 return
             worked = process_time()
             snapshot, plan = self._round(now_ms)
@@ -257,7 +260,8 @@ class Driver:
             more = self._apply(plan, now_ms)
             if changed:
                 self._check_given_back(snapshot, now_ms)
-            if not more:
+            # What starts where its grace is all that is left is told to go at once.
+            if not more and not (self._tells_now and (len(plan.starts) or plan.redeemed)):
                 return
             self._lend(now_ms)
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")

@@ -11,7 +11,7 @@ from scheduler.model.offer import Sector, parse_notice_seconds
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass
 from scheduler.simulator.policy_part import Part, Seconds
 
-NoticeSeconds = Annotated[int | None, BeforeValidator(parse_notice_seconds), Field(ge=0)]
+NoticeSeconds = Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(parse_notice_seconds)]
 
 
 class OfferPolicy(Part):
