@@ -126,6 +126,7 @@ class Lending:
                 priority=run.priority,
                 preemptible=run.preemptible,
                 end_ms=NEVER_MS if run.expected_end_ms is None else run.expected_end_ms,
+                saves=run.checkpoints,
             )
             for node, _ in run.gang:
                 guests[node].append(guest)

@@ -1,9 +1,10 @@
 """Step 1 of the round: which nodes a site lends now, on whose terms, and until when each is left to its borrowers.
 
 Offers count nodes and do not name them, so nodes are given to offers anew whenever something changes. First come nodes under
-a recall that is due, which are lent to nobody but are a part of what was offered; then nodes that runs hold, those that few
-offers let in before others, and longer runs before shorter; then the free ones by name. A node that is held goes to an offer
-that lets its runs in and lasts as long as they need, the one that ends first of these, else to the one that lasts longest.
+a recall that is due, which are lent to nobody but are a part of what was offered; then nodes that runs hold, first those whose
+runs cannot save their state, those that few offers let in before others, and longer runs before shorter; then the free ones by
+name. A node that is held goes to an offer that lets its runs in and lasts as long as they need (where some cannot save their
+state, as long as these do), the one that ends first of these, else to the one that lasts longest.
 So the number of nodes lent is ``capacity.effective_capacity``'s, and no offer lends more than it says.
 
 A node is left to its borrowers until its offer's window ends, its recall is due or its reservation begins, whichever is first;
@@ -25,13 +26,14 @@ from scheduler.model.site import Node
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A run on a node, as offers look at it. ``end_ms`` is ``NEVER_MS`` where nobody can tell."""
+    """A run on a node, as offers look at it. ``end_ms`` is ``NEVER_MS`` where nobody can tell; ``saves``: its state, if told."""
 
     sector: Sector | None
     data_class: DataClass
     priority: int
     preemptible: bool
     end_ms: int
+    saves: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +167,13 @@ def _given(
             recallable = [each for each in slots if each.left and each.offer.notice_seconds is not None]
             for each in (recallable or [each for each in slots if each.left])[:1]:
                 each.left -= 1
-    held = [
-        (sum(each.lets_in(guests[node.id]) for each in slots), -max(each.end_ms for each in guests[node.id]), at)
-        for at, node in enumerate(nodes)
-        if guests.get(node.id) and not taken[node.id].recalled
-    ]
+    held = []
+    for at, node in enumerate(nodes):
+        here = guests.get(node.id)
+        if here and not taken[node.id].recalled:
+            unsaved = [each.end_ms for each in here if not each.saves]
+            end_ms = max(unsaved or [each.end_ms for each in here])
+            held.append((not unsaved, sum(each.lets_in(here) for each in slots), -end_ms, at))
     found: dict[NodeId, Lent] = {}
 
     def give(node: Node, among: Sequence[_Slots], end_ms: int) -> None:
@@ -180,7 +184,7 @@ def _given(
             until_ms = min(chosen.until_ms, taken[node.id].until_ms)
             found[node.id] = Lent(terms=chosen.terms, until_ms=until_ms)
 
-    for _, minus_end_ms, at in sorted(held):
+    for _, _, minus_end_ms, at in sorted(held):
         left = [each for each in slots if each.left]
         give(nodes[at], [each for each in left if each.lets_in(guests[nodes[at].id])] or left, -minus_end_ms)
     for node in nodes:

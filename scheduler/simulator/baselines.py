@@ -2,7 +2,8 @@
 
 ``fifo`` starts the head or nobody. ``easy`` keeps the head's start where it would be without the others (Lifka 1995).
 ``sjf`` takes the shortest first and passes over what does not fit. ``conservative`` is in ``conservative``. Where nothing
-is known of a job's run time, it counts as very long.
+is known of a job's run time, it counts as very long. They see the nodes that lenders lend as rounds do, but no terms: nothing
+starts where it could not have its minimum run time, and what is still there when a node is taken back ends.
 """
 
 from __future__ import annotations
@@ -10,16 +11,22 @@ from __future__ import annotations
 import heapq
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from time import perf_counter
 
-from scheduler.model.ids import JobId, SiteId
-from scheduler.simulator.availability import Action, NodeEvent
+import numpy as np
+
+from scheduler.cycle.stay import NEVER_MS
+from scheduler.model.ids import JobId, NodeId, RunId, SiteId
 from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.failures import NodeEvent, node_events
 from scheduler.simulator.free_nodes import FreeNodes, IntArray, Place
 from scheduler.simulator.history import EndCause, History, NodeUse, Segment
 from scheduler.simulator.knowledge import UNKNOWN_MS, Knowledge
+from scheduler.simulator.lenders import Lenders
+from scheduler.simulator.lent_nodes import LentNodes
+from scheduler.simulator.live import RunFacts
 from scheduler.simulator.nodes import Nodes
 from scheduler.simulator.policy import Baseline, Order, Policy
 from scheduler.simulator.queues import Queues, Verdicts
@@ -43,14 +50,18 @@ class PlainScheduler(ABC):
 
     order = Order.FIFO
 
-    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent]) -> None:
+    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy) -> None:
+        """Raises ConfigurationError for a policy that does not suit the cluster."""
         self.cluster, self.workload, self.policy = cluster, workload, policy
         self.nodes = FreeNodes(cluster)
         self.knowledge = Knowledge(policy.durations, self.order, {})
         self.queues = Queues()
         self.running: dict[JobId, Running] = {}
         self.history = History(workload.jobs)
-        self._events, self._books = node_events, Nodes(cluster)
+        self._events, self._books = node_events(policy, cluster), Nodes(cluster)
+        self._lenders = Lenders(policy, cluster)
+        self._lent, self._facts = LentNodes(cluster, self._lenders, self._books), RunFacts(policy, self.knowledge)
+        self._nodes_changed = False
         self._ends: list[tuple[int, JobId]] = []
         self._arrived = self._told = 0
 
@@ -65,9 +76,11 @@ class PlainScheduler(ABC):
     def run(self, end_ms: int | None) -> History:
         """Simulate to the end or to ``end_ms``."""
         began = perf_counter()
-        self.history.capacity.append((0, self._books.devices))
+        end_ms = self._lenders.over_ms(self.workload, end_ms)
+        self._lend(0)
         while (now_ms := self._next_ms()) is not None and (end_ms is None or now_ms < end_ms):
             self._happen(now_ms)
+            self._lend(now_ms)
             if len(self.queues):
                 deciding = perf_counter()
                 self.start_now(now_ms)
@@ -75,6 +88,7 @@ class PlainScheduler(ABC):
                 self.history.rounds += 1
         for each in self.running.values():
             self._close(each, max(end_ms or 0, each.start_ms), EndCause.END_OF_TRACE)
+        self.history.recalled_nodes = self._lenders.asked, self._lenders.granted
         self.history.seconds = {"decide": sum(self.history.round_seconds)}
         self.history.seconds["driver"] = perf_counter() - began - self.history.seconds["decide"]
         return self.history
@@ -86,6 +100,8 @@ class PlainScheduler(ABC):
             times.append(self._ends[0][0])
         if self._told < len(self._events) and (times or len(self.queues)):
             times.append(self._events[self._told].at_ms)
+        if self._lent.changes_ms < NEVER_MS and (times or len(self.queues)):
+            times.append(self._lent.changes_ms)
         wake_ms = self.wake_ms()
         if wake_ms is not None:
             times.append(wake_ms)
@@ -97,7 +113,7 @@ class PlainScheduler(ABC):
             if running is not None and running.end_ms == at_ms:
                 self.end(running, at_ms, EndCause.FINISHED, 0)
         while self._told < len(self._events) and self._events[self._told].at_ms == at_ms:
-            self.change_nodes(self._events[self._told])
+            self._change_node(self._events[self._told])
             self._told += 1
         jobs = self.workload.jobs
         while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
@@ -113,6 +129,10 @@ class PlainScheduler(ABC):
         """Start a waiting job."""
         self.nodes.change(self.workload.shapes[job.shape], place, -1)
         self._books.take(self._gang(job, place))
+        if self._lenders.is_any:
+            shape, gang = self.workload.shapes[job.shape], tuple([(NodeId(index + 1), each) for index, each in place])
+            pool = site, self.cluster.nodes[place[0][0]].gpu_class
+            self._lent.put_run(self._facts.of(RunId(job.id), job, shape, pool, gang, now_ms))
         self.queues.remove(job)
         expected_ms = UNKNOWN_MS if job.expected_ms is None else job.expected_ms
         self.running[job.id] = Running(job, site, place, now_ms, now_ms + job.left_ms, now_ms + expected_ms)
@@ -124,9 +144,8 @@ class PlainScheduler(ABC):
         del self.running[job.id]
         self.nodes.change(self.workload.shapes[job.shape], running.place, 1)
         self._books.give_back(self._gang(job, running.place))
-        if self._books.changed:
-            self.history.capacity.append((at_ms, self._books.devices))
-            self._books.changed.clear()
+        if self._lenders.is_any:
+            self._lent.drop_run(RunId(job.id))
         self._close(running, at_ms, cause, cost_ms)
         job.ran(at_ms - running.start_ms, cost_ms)
         if cause is EndCause.FINISHED:
@@ -146,22 +165,38 @@ class PlainScheduler(ABC):
         each = self.workload.shapes[job.shape].gpus_per_worker
         return tuple([(index, workers * each) for index, workers in place])
 
-    def change_nodes(self, event: NodeEvent) -> None:
-        """Nodes open or close."""
-        if event.action is not Action.END:
-            self._books.change(event)
-            for index in self._books.changed:
-                self.nodes.set_open(index, not self._books.is_closed(index))
-            self._books.changed.clear()
-            self.history.capacity.append((event.at_ms, self._books.devices))
-        if event.action not in (Action.END, Action.FAIL):
-            return
-        touched, fails = set(event.nodes), event.action is Action.FAIL
+    def _change_node(self, event: NodeEvent) -> None:
+        """A node fails, and everything on it, or is repaired."""
+        self._books.change(event)
+        self._lent.change(event)
+        self._nodes_changed = True
         interval_ms = self.policy.checkpoint_interval_seconds * 1000
-        for each in [run for run in self.running.values() if any(index in touched for index, _ in run.place)]:
-            lost_ms = (event.at_ms - each.start_ms) % interval_ms if fails and interval_ms else 0
-            cause = EndCause.FAILED if fails else EndCause.RECALLED
-            self.end(each, event.at_ms, cause, lost_ms + self.policy.preemption_cost_ms)
+        for each in self._on({event.node}) if event.fails else ():
+            lost_ms = (event.at_ms - each.start_ms) % interval_ms if interval_ms else 0
+            self.end(each, event.at_ms, EndCause.FAILED, lost_ms + self.policy.preemption_cost_ms)
+
+    def _lend(self, now_ms: int) -> None:
+        """End what is on nodes that are lent no more; nothing starts where it could not have its minimum run time."""
+        if not self._lenders.is_any and not self._nodes_changed and self.history.capacity:
+            return
+        changed = self._nodes_changed or now_ms >= self._lent.changes_ms
+        self._lent.work_out(now_ms)
+        self._nodes_changed = False
+        gone = set(np.flatnonzero(self._lent.until_ms <= now_ms).tolist())
+        for each in self._on(gone) if changed else ():
+            self.end(each, now_ms, EndCause.RECALLED, self.policy.preemption_cost_ms)
+        self.nodes.open_where(self._lent.until_ms - now_ms >= max(self.policy.minimum_run_seconds * 1000, 1))
+        capacity, devices = self.history.capacity, self._lent.devices
+        if not capacity or capacity[-1][1] != devices:
+            self.see_devices(now_ms, devices)
+
+    def see_devices(self, now_ms: int, devices: int) -> None:
+        """So many devices are lent from now on."""
+        self.history.capacity.append((now_ms, devices))
+
+    def _on(self, nodes: Collection[int]) -> list[Running]:
+        """What runs on some nodes."""
+        return [run for run in self.running.values() if any(index in nodes for index, _ in run.place)]
 
 
 class Fifo(PlainScheduler):
@@ -195,8 +230,8 @@ class ShortestFirst(PlainScheduler):
 class Easy(Fifo):
     """FIFO, and behind the blocked head whatever does not put its start off: what ends before, or leaves it room then."""
 
-    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent]) -> None:
-        super().__init__(cluster, workload, policy, node_events)
+    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy) -> None:
+        super().__init__(cluster, workload, policy)
         self._by_end: list[tuple[int, JobId]] = []
 
     def start_now(self, now_ms: int) -> None:
@@ -250,9 +285,7 @@ class Easy(Fifo):
         super().end(running, at_ms, cause, cost_ms)
 
 
-def run_baseline(
-    cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent], end_ms: int | None
-) -> History:
+def run_baseline(cluster: Cluster, workload: Workload, policy: Policy, end_ms: int | None) -> History:
     """Simulate the policy's baseline."""
     from scheduler.simulator.conservative import Conservative
 
@@ -262,4 +295,4 @@ def run_baseline(
         Baseline.CONSERVATIVE: Conservative,
         Baseline.SJF: ShortestFirst,
     }
-    return kinds[policy.baseline](cluster, workload, policy, node_events).run(end_ms)
+    return kinds[policy.baseline](cluster, workload, policy).run(end_ms)

@@ -118,7 +118,9 @@ def document(results: Sequence[Result], options: Options) -> dict[str, Any]:
         "cluster": first.outcome.cluster.name,
         "seed": options.seed,
         "load_factor": options.window.load_factor,
-        "policy": first.outcome.policy.model_dump(mode="json", exclude={"offers", "recalls", "failures", "groups"}),
+        "policy": first.outcome.policy.model_dump(
+            mode="json", exclude={"offers", "recalls", "maintenance", "failures", "groups"}
+        ),
         "compared": {each.name: each.measured.document for each in results[1:]},
     }
 

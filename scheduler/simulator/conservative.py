@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.model.ids import JobId
-from scheduler.simulator.availability import NodeEvent
 from scheduler.simulator.baselines import PlainScheduler, Running
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.history import EndCause
@@ -83,8 +82,8 @@ class Profile:
 class Conservative(PlainScheduler):
     """Everybody has a reservation."""
 
-    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy, node_events: Sequence[NodeEvent]) -> None:
-        super().__init__(cluster, workload, policy, node_events)
+    def __init__(self, cluster: Cluster, workload: Workload, policy: Policy) -> None:
+        super().__init__(cluster, workload, policy)
         self._class_of = [node.gpu_class for node in cluster.nodes]
         self._profiles: dict[str, Profile] = {}
         self._due: list[tuple[int, JobId]] = []
@@ -126,10 +125,10 @@ class Conservative(PlainScheduler):
         self._stale |= at_ms < running.expected_end_ms
         super().end(running, at_ms, cause, cost_ms)
 
-    def change_nodes(self, event: NodeEvent) -> None:
-        """Nodes open or close."""
+    def see_devices(self, now_ms: int, devices: int) -> None:
+        """So many devices are lent from now on."""
         self._stale = True
-        super().change_nodes(event)
+        super().see_devices(now_ms, devices)
 
     def _make_anew(self, now_ms: int) -> None:
         self._made_ms, self._stale = now_ms, False

@@ -1,32 +1,37 @@
 """The production round under a virtual clock: events come in time, every instant that changes something is one round.
 
 What runs is ``Federation``, ``decide`` and ``check_plan`` as production has them. A stopped run ends after its grace and
-keeps what it has done (a checkpoint on the signal); its job waits again and needs the preemption's cost longer. A run on a
-node that fails keeps what it had done at its last checkpoint.
+keeps what it has done, where it saves its state on the signal; its job waits again and needs the preemption's cost longer.
+A run on a node that fails keeps what it had done at its last checkpoint. What lenders lend and take back is for
+``Federation.lend`` and the round to work out; a run on a node when its lender takes it back ends the simulation.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from math import ceil
 from time import perf_counter, process_time
 
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import Earmarked, LiveRun, PreemptionRules, WaitingJob
+from scheduler.cycle.facts import Earmarked, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.give_back import taken_back
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
-from scheduler.model.ids import JobId, RunId, SiteId
-from scheduler.simulator.availability import Action, NodeEvent
+from scheduler.model.ids import JobId, NodeId, RunId
 from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.failures import NodeEvent, node_events
 from scheduler.simulator.groups import put_groups
-from scheduler.simulator.history import EndCause, History, NodeUse, Segment
+from scheduler.simulator.history import EndCause, History, Segment
 from scheduler.simulator.knowledge import Knowledge
+from scheduler.simulator.lenders import Lenders
+from scheduler.simulator.live import Live, RunFacts
 from scheduler.simulator.nodes import Nodes
 from scheduler.simulator.policy import Policy, RoundCost
 from scheduler.simulator.workload import SimJob, Workload
@@ -44,21 +49,6 @@ _CAUSE_OF = {
 }
 
 
-@dataclass(slots=True, eq=False)
-class _Live:
-    """A run: when it ends as things stand, and why. ``stopping`` once it has been told to end."""
-
-    run: RunId
-    job: SimJob
-    site: SiteId
-    start_ms: int
-    end_ms: int
-    gang: tuple[NodeUse, ...]
-    cause: EndCause = EndCause.FINISHED
-    preemptor: SimJob | None = None
-    stopping: bool = False
-
-
 class Driver:
     """One simulation of the production round. ``run`` may be called once; it uses up the workload's jobs."""
 
@@ -67,22 +57,26 @@ class Driver:
         cluster: Cluster,
         workload: Workload,
         policy: Policy,
-        node_events: Sequence[NodeEvent] = (),
         *,
         seed: int = 0,
         end_ms: int | None = None,
         round_: Decide = decide,
         checked: bool = True,
     ) -> None:
-        """``end_ms`` cuts the simulation off there; ``checked`` looks at every plan with ``check_plan``."""
+        """``end_ms`` cuts the simulation off there; ``checked`` looks at every plan with ``check_plan``.
+
+        Raises ConfigurationError for a policy that does not suit the cluster.
+        """
         self._cluster, self._workload, self._policy = cluster, workload, policy
-        self._events, self._seed, self._end_ms = node_events, seed, end_ms
+        self._events, self._lenders = node_events(policy, cluster), Lenders(policy, cluster)
+        self._seed, self._end_ms = seed, self._lenders.over_ms(workload, end_ms)
         self._decide, self._checked = round_, checked
         rules = PreemptionRules(minimum_run_ms=policy.minimum_run_seconds * 1000)
         self._federation = Federation(preemption=rules)
         self._nodes = Nodes(cluster)
         orders = put_groups(self._federation, cluster, workload, policy)
         self._knowledge = Knowledge(policy.durations, policy.order, orders, policy.levels_per_doubling)
+        self._facts = RunFacts(policy, self._knowledge)
         for site in cluster.sites:
             self._federation.put_site(site)
         for node in cluster.nodes:
@@ -90,7 +84,7 @@ class Driver:
         for shape_id, shape in workload.shapes.items():
             self._federation.put_shape(shape_id, shape)
         self._history = History(workload.jobs)
-        self._live: dict[RunId, _Live] = {}
+        self._live: dict[RunId, Live] = {}
         self._run_of: dict[JobId, RunId] = {}
         self._earmarks: dict[JobId, Earmark] = {}
         self._waiting: set[JobId] = set()
@@ -99,26 +93,40 @@ class Driver:
         self._arrived = self._told = self._last_run = 0
         self._interval_ms = round(policy.round_interval_seconds * 1000)
         self._busy_until_ms = 0
+        #: when lenders ask for something, lend otherwise, or runs have to be told to go
+        self._lending_ms = NEVER_MS
+        self._nodes_changed = self._tells_now = False
 
     def run(self) -> History:
         """Simulate to the end, and answer what happened."""
         history, began = self._history, perf_counter()
         history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
-        history.capacity.append((0, self._nodes.devices))
+        self._federation.set_lending(self._lenders.offers, (), ())
+        self._lend(0)
+        self._see_lent(self._federation.snapshot(), 0)
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
-            now_ms = max(next_ms, now_ms + self._interval_ms, self._busy_until_ms)
+            # Whatever the rounds' interval, what is taken back is taken back on time.
+            now_ms = min(max(next_ms, now_ms + self._interval_ms, self._busy_until_ms), self._lending_ms)
             if self._end_ms is not None and now_ms >= self._end_ms:
                 break
-            while (at_ms := self._next_ms()) is not None and at_ms <= now_ms:
+            while (at_ms := self._event_ms()) is not None and at_ms <= now_ms:
                 self._happen(at_ms)
             self._decide_now(now_ms)
         self._cut_off()
+        history.recalled_nodes = self._lenders.asked, self._lenders.granted
         history.seconds["driver"] = perf_counter() - began - sum(history.seconds.values())
         return history
 
     def _next_ms(self) -> int | None:
-        """When the next thing happens. Arrivals and runs alone keep the simulation going."""
+        """When to look next. Arrivals and runs alone keep the simulation going, and who waits for nodes."""
+        found = self._event_ms()
+        if self._lending_ms < NEVER_MS and (found is not None or self._waiting):
+            return self._lending_ms if found is None else min(found, self._lending_ms)
+        return found
+
+    def _event_ms(self) -> int | None:
+        """When the next job or node does something."""
         jobs, found = self._workload.jobs, None
         if self._arrived < len(jobs):
             found = jobs[self._arrived].submit_ms
@@ -136,9 +144,8 @@ class Driver:
             if live is not None and live.end_ms == at_ms:
                 self._end(live, at_ms)
         while self._told < len(self._events) and self._events[self._told].at_ms == at_ms:
-            self._change_nodes(self._events[self._told])
+            self._change_node(self._events[self._told])
             self._told += 1
-        self._tell_nodes(at_ms)
         jobs, first = self._workload.jobs, self._arrived
         while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
             self._arrived += 1
@@ -152,6 +159,7 @@ class Driver:
         self._federation.put_waiting([self._waiting_fact(job) for job in jobs])
 
     def _waiting_fact(self, job: SimJob) -> WaitingJob:
+        lends = self._lenders.is_any
         return WaitingJob(
             id=job.id,
             group=job.group,
@@ -159,9 +167,12 @@ class Driver:
             priority=self._knowledge.priority(job),
             submitted_ms=job.order,
             bound_site=job.bound_site,
+            # Where nothing is ever taken back, how long jobs stay would only tell like ones apart.
+            walltime_ms=self._knowledge.walltime_ms(job) if lends else None,
+            save_ms=self._policy.grace_ms if lends and job.checkpoints else None,
         )
 
-    def _end(self, live: _Live, at_ms: int, lost_ms: int = 0) -> None:
+    def _end(self, live: Live, at_ms: int, lost_ms: int = 0) -> None:
         """A run is gone. ``lost_ms`` of what it did are not in any checkpoint."""
         job, history = live.job, self._history
         del self._live[live.run]
@@ -169,6 +180,8 @@ class Driver:
         self._federation.drop_run(live.run)
         self._nodes.give_back(live.gang)
         finished = live.cause is EndCause.FINISHED
+        if not job.checkpoints and not self._policy.free_preemption:
+            lost_ms = at_ms - live.start_ms
         cost_ms = 0 if finished else lost_ms + self._policy.preemption_cost_ms
         history.segments.append(
             Segment(job, live.site, live.start_ms, at_ms, live.gang, live.cause, live.preemptor, cost_ms)
@@ -182,52 +195,82 @@ class Driver:
         if job.id not in self._earmarks:
             self._wait((job,))
 
-    def _change_nodes(self, event: NodeEvent) -> None:
-        """Open or close nodes, and end what may not go on there."""
-        if event.action is not Action.END:
-            self._nodes.change(event)
-        if event.action in (Action.END, Action.FAIL):
-            self._end_all_on(event)
-
-    def _tell_nodes(self, at_ms: int) -> None:
-        """Have the scheduler know what has changed of nodes."""
-        if self._nodes.changed:
-            for index in sorted(self._nodes.changed):
-                self._federation.put_node(self._nodes.fact(index))
-            self._nodes.changed.clear()
-            self._history.capacity.append((at_ms, self._nodes.devices))
-
-    def _end_all_on(self, event: NodeEvent) -> None:
-        fails, touched = event.action is Action.FAIL, set(event.nodes)
+    def _change_node(self, event: NodeEvent) -> None:
+        """A node fails, and everything on it, or is repaired."""
+        self._nodes.change(event)
+        self._federation.put_node(self._nodes.fact(event.node))
+        self._nodes_changed = True
+        if not event.fails:
+            return
         for earmark in list(self._earmarks.values()):
-            if any(part[0] - 1 in touched for part in earmark.gang):
+            if any(part[0] - 1 == event.node for part in earmark.gang):
                 self._withdraw(earmark.job)
-        for live in [each for each in self._live.values() if any(index in touched for index, _ in each.gang)]:
-            live.cause = EndCause.FAILED if fails else EndCause.RECALLED
-            live.preemptor = None
+        for live in [each for each in self._live.values() if any(index == event.node for index, _ in each.gang)]:
+            live.cause, live.preemptor = EndCause.FAILED, None
             ran_ms, interval_ms = event.at_ms - live.start_ms, self._policy.checkpoint_interval_seconds * 1000
-            self._end(live, event.at_ms, ran_ms % interval_ms if fails and interval_ms else 0)
+            self._end(live, event.at_ms, ran_ms % interval_ms if interval_ms else 0)
+
+    def _lend(self, now_ms: int) -> bool:
+        """Let lenders speak, and work out what is lent now; answer whether nodes may have come or gone."""
+        changed, self._nodes_changed = self._nodes_changed or now_ms >= self._lending_ms, False
+        lenders, federation = self._lenders, self._federation
+        if lenders.hear(now_ms, self._nodes.broken, federation.live_runs.values()):
+            federation.set_lending(lenders.offers, lenders.recalls, lenders.reservations)
+            changed = True
+        federation.lend(now_ms)
+        self._lending_ms = min(federation.lending_changes_ms, lenders.next_ms)
+        return changed
+
+    def _see_lent(self, snapshot: Snapshot, now_ms: int) -> None:
+        """Keep the books of what is lent, and know when runs have to be told to go: when their grace is all that is left."""
+        capacity, devices = self._history.capacity, sum(pool.gpus for pool in snapshot.pools.values())
+        if not capacity or capacity[-1][1] != devices:
+            capacity.append((now_ms, devices))
+        self._tells_now = False
+        if not self._policy.grace_ms:
+            return
+        for pool in snapshot.pools.values():
+            if pool.pool.until_ms is not None:
+                told_ms = pool.pool.until_ms - self._policy.grace_ms
+                self._lending_ms = min(self._lending_ms, int(told_ms[told_ms > now_ms].min(initial=NEVER_MS)))
+                self._tells_now |= bool((told_ms == now_ms).any())
+
+    def _check_given_back(self, snapshot: Snapshot, now_ms: int) -> None:
+        """Law 5: at the deadline no run is left, but where nodes broke so that fewer are there to be lent."""
+        until = taken_back(snapshot)
+        for live in self._live.values() if until else ():
+            late = any(until.get(NodeId(index + 1), NEVER_MS) <= now_ms for index, _ in live.gang)
+            if late and not (live.stopping and self._nodes.broken):
+                raise InvariantBroken(f"run {live.run} is on nodes at {now_ms} ms that were taken back")
 
     def _decide_now(self, now_ms: int) -> None:
         """Rounds until one stops nothing at once."""
         self._tell_levels(now_ms)
+        changed = self._lend(now_ms)
         for _ in range(ROUNDS_AT_ONE_INSTANT_MAX):
-            if not self._waiting:
+            # With a grace, whatever has been lent anew has to be looked through for who is to be told when.
+            if not self._waiting and not changed and not (self._lenders.is_any and self._policy.grace_ms):
                 return
             worked = process_time()
-            plan = self._round(now_ms)
+            snapshot, plan = self._round(now_ms)
             if self._policy.round_cost is not RoundCost.NOTHING:
                 by_wall, seconds = self._policy.round_cost is RoundCost.WALL, process_time() - worked
                 now_ms += ceil((self._history.round_seconds[-1] if by_wall else seconds) * 1000)
                 self._busy_until_ms = now_ms
-            if not self._apply(plan, now_ms):
+            more = self._apply(plan, now_ms)
+            if changed:
+                self._check_given_back(snapshot, now_ms)
+            # What starts where its grace is all that is left is told to go at once.
+            if not more and not (self._tells_now and (len(plan.starts) or plan.redeemed)):
                 return
+            self._lend(now_ms)
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
 
-    def _round(self, now_ms: int) -> Plan:
+    def _round(self, now_ms: int) -> tuple[Snapshot, Plan]:
         history, seconds = self._history, self._history.seconds
         began = perf_counter()
         snapshot = self._federation.snapshot()
+        self._see_lent(snapshot, now_ms)
         seen = perf_counter()
         plan = self._decide(snapshot, now_ms, self._seed)
         decided = perf_counter()
@@ -240,7 +283,7 @@ class Driver:
         seconds["check_plan"] += checked - decided
         history.round_seconds.append(checked - began)
         history.rounds += 1
-        return plan
+        return snapshot, plan
 
     def _apply(self, plan: Plan, now_ms: int) -> bool:
         """Do what the plan says; answer whether a run ended at once, so that there is more to hand out."""
@@ -251,7 +294,6 @@ class Driver:
             self._earmark(earmark)
         for stop in plan.stops:
             ended |= self._stop(stop, now_ms)
-        self._tell_nodes(now_ms)
         for start in chain(plan.redeemed, plan.starts):
             self._earmarks.pop(start.job, None)
             self._start(start, self._next_run(), now_ms)
@@ -263,7 +305,7 @@ class Driver:
             return False  # the last of these where the round itself took its time
         grace_ms = 0 if self._policy.free_preemption else stop.grace_ms
         live.stopping = True
-        self._federation.put_run(replace(self._federation.live_runs[live.run], leaving=True))
+        self._leave(live.run, now_ms + grace_ms)
         if grace_ms and now_ms + grace_ms >= live.end_ms:
             return False  # it finishes before
         live.cause = _CAUSE_OF[stop.cause]
@@ -275,6 +317,11 @@ class Driver:
         self._end(live, now_ms)
         return True
 
+    def _leave(self, run: RunId, gone_ms: int) -> None:
+        fact = self._federation.live_runs[run]
+        end_ms = gone_ms if fact.expected_end_ms is None else min(gone_ms, fact.expected_end_ms)
+        self._federation.put_run(replace(fact, leaving=True, expected_end_ms=end_ms))
+
     def _next_run(self) -> RunId:
         self._last_run += 1
         return RunId(self._last_run)
@@ -283,17 +330,18 @@ class Driver:
         job = self._workload.jobs[start.job - 1]
         self._federation.drop_waiting(job.id)
         self._waiting.discard(job.id)
-        self._federation.put_run(self._fact(start, run, now_ms, job))
-        each = self._workload.shapes[start.shape].gpus_per_worker
-        gang = tuple([(node - 1, workers * each) for node, _, _, workers in start.gang])
+        shape, workers_of = self._workload.shapes[start.shape], [(node, workers) for node, _, _, workers in start.gang]
+        pool = start.site, start.gpu_class
+        self._federation.put_run(self._facts.of(run, job, shape, pool, tuple(workers_of), now_ms))
+        gang = tuple([(node - 1, workers * shape.gpus_per_worker) for node, workers in workers_of])
         self._nodes.take(gang)
-        live = _Live(run, job, start.site, now_ms, now_ms + job.left_ms, gang)
+        live = Live(run, job, start.site, now_ms, now_ms + job.left_ms, gang)
         self._live[run] = live
         self._run_of[job.id] = run
         heapq.heappush(self._ends, (live.end_ms, run))
         self._expect_level(live, now_ms)
 
-    def _expect_level(self, live: _Live, now_ms: int) -> None:
+    def _expect_level(self, live: Live, now_ms: int) -> None:
         """Know when to look at a run's level again."""
         holds_ms = self._knowledge.level_holds_ms(live.job, now_ms - live.start_ms)
         if holds_ms is not None and now_ms + holds_ms < live.end_ms:
@@ -309,25 +357,6 @@ class Driver:
                 fact = self._federation.live_runs[live.run]
                 self._federation.put_run(replace(fact, priority=self._knowledge.priority(live.job)))
             self._expect_level(live, now_ms)
-
-    def _fact(self, start: Start, run: RunId, now_ms: int, job: SimJob) -> LiveRun:
-        shape = self._workload.shapes[start.shape]
-        return LiveRun(
-            id=run,
-            job=start.job,
-            group=start.group,
-            site=start.site,
-            gpu_class=start.gpu_class,
-            gpus_per_worker=shape.gpus_per_worker,
-            cpus_per_worker=shape.cpus_per_worker,
-            memory_mib_per_worker=shape.memory_mib_per_worker,
-            gang=tuple([(node, workers) for node, _, _, workers in start.gang]),
-            started_ms=now_ms,
-            preemptible=shape.preemptible and self._policy.preemption,
-            checkpoints=True,
-            priority=self._knowledge.priority(job),
-            expected_end_ms=None if job.expected_ms is None else now_ms + job.expected_ms,
-        )
 
     def _earmark(self, earmark: Earmark) -> None:
         """Hold nodes for a job beside the runs that have to go."""

@@ -12,6 +12,7 @@ from scheduler.model.shape import Shape
 from scheduler.simulator.cluster import Cluster
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 #: (node's index in the cluster, workers)
 Place = tuple[tuple[int, int], ...]
@@ -109,9 +110,9 @@ class FreeNodes:
             free[index, 1] += sign * workers * shape.cpus_per_worker
             free[index, 2] += sign * workers * shape.memory_mib_per_worker
 
-    def set_open(self, index: int, is_open: bool) -> None:
-        """Whether something new may start on a node."""
-        self._open[index] = is_open
+    def open_where(self, is_open: BoolArray) -> None:
+        """Have something new start on these nodes alone, by index."""
+        self._open = is_open
 
 
 def _workers(left: Sequence[int], shape: Shape) -> int:

@@ -9,10 +9,13 @@ from scheduler.cycle.facts import GroupFacts
 from scheduler.cycle.federation import Federation
 from scheduler.model.errors import ConfigurationError
 from scheduler.model.ids import GroupId
+from scheduler.model.offer import Sector
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.policy import GroupPolicy, Order, Policy
 from scheduler.simulator.trace import TraceRow
 from scheduler.simulator.workload import ROOT, Workload
+
+_SECTORS = {sector.value: sector for sector in Sector}
 
 
 def group_paths(policy: Policy, rows: Iterable[TraceRow]) -> tuple[list[str], dict[str, str]]:
@@ -44,7 +47,8 @@ def group_paths(policy: Policy, rows: Iterable[TraceRow]) -> tuple[list[str], di
 def put_groups(federation: Federation, cluster: Cluster, workload: Workload, policy: Policy) -> Mapping[GroupId, Order]:
     """Tell the federation its tree; answer the orders of the groups that have one of their own.
 
-    A group without quotas in the policy has those that the cluster file publishes, in proportion to the classes' devices.
+    One without quotas in the policy has those that the cluster file publishes, in proportion to the classes' devices. A group
+    that is called like a sector, and all below it, is of that sector.
     """
     ids = {path: GroupId(number) for number, path in enumerate(workload.groups, 1)}
     facts = [
@@ -54,6 +58,7 @@ def put_groups(federation: Federation, cluster: Cluster, workload: Workload, pol
             parent=None if path == ROOT else ids.get(path.rpartition(".")[0], ids[ROOT]),
             trust_domain="",
             public_sector=False,
+            sector=_SECTORS.get(path.partition(".")[0]),
         )
         for path, group in ids.items()
     ]

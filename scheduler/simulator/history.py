@@ -50,7 +50,8 @@ class History:
     jobs: Sequence[SimJob]
     segments: list[Segment] = field(default_factory=list)
     ends_ms: dict[int, int] = field(default_factory=dict)
-    capacity: list[tuple[int, int]] = field(default_factory=list)  #: (from ms, devices that may take work)
+    capacity: list[tuple[int, int]] = field(default_factory=list)  #: (from ms, devices that work may run on)
+    recalled_nodes: tuple[int, int] = (0, 0)  #: how many lenders asked for, and how many they got
     rounds: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  #: wall time by part: snapshot, decide, check_plan, driver
     round_seconds: list[float] = field(default_factory=list)

@@ -44,6 +44,15 @@ class Knowledge:
         if self._durations is Durations.PREDICTED:
             self._prediction.saw(job)
 
+    def walltime_ms(self, job: SimJob) -> int | None:
+        """For how long a run that starts now may last at the most, by what ends it; None: by nothing.
+
+        What is merely predicted ends nothing. Restarts and lost work are not held against a job.
+        """
+        if self._durations is Durations.KNOWN:
+            return job.left_ms
+        return None if job.limit_ms is None else job.limit_ms + job.lost_ms - job.served_ms
+
     def priority(self, job: SimJob) -> int:
         """The priority that the scheduler knows: the class, and the level inside it."""
         return job.priority * LEVELS_MAX - job.level if self._levels else job.priority

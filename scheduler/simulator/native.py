@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import ValidationError
 
 from scheduler.model.job_spec import JobSpec
+from scheduler.model.shape import DataClass
 from scheduler.simulator.trace import TraceRow
 
 _PRIORITY_OF = {-100: "low", 0: "", 100: "high"}
@@ -51,4 +52,6 @@ def _row(spec: JobSpec, job_id: str, user: str, submit_s: float, duration_s: flo
         walltime_ms=None if spec.walltime is None else spec.walltime * 1000,
         qos=_PRIORITY_OF[spec.priority],
         preemptible=spec.preemptible,
+        checkpoints=spec.checkpoint is not None,
+        data_class=spec.data_class or DataClass.OPEN,
     )

@@ -1,19 +1,20 @@
-"""The policy file: groups and quotas, offers, order, what is known of durations, the cost of a preemption, the baseline."""
+"""The policy file: groups and quotas, lenders, order, what is known of durations, the cost of a preemption, the baseline."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from quota.tree import GPUS_MAX, WEIGHT_MAX
 from scheduler.model.errors import ConfigurationError
-from scheduler.model.job_spec import parse_duration_seconds
+from scheduler.simulator.lending_policy import MaintenancePolicy, OfferPolicy, RecallPolicy
+from scheduler.simulator.policy_part import Part, Seconds
 from scheduler.simulator.policy_text import problem
 
-Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]
 Gpus = Annotated[int, Field(ge=0, le=GPUS_MAX)]
 
 
@@ -52,12 +53,6 @@ class RoundCost(StrEnum):
     PROCESSOR = "processor"  #: what it took of the processor: what the wall's clock says where nothing else runs
 
 
-class Part(BaseModel):
-    """Base of the file's parts: unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class QuotaPolicy(Part):
     """One group's quota of one GPU class."""
 
@@ -72,49 +67,8 @@ class GroupPolicy(Part):
     """A group by its path below the federation. A trace's group is the one whose path or last name it is."""
 
     path: str = Field(pattern=r"^[^.\s]+(\.[^.\s]+)*$", max_length=400)
-    quota: dict[str, QuotaPolicy] = {}
+    quota: dict[str, QuotaPolicy] = Field(default_factory=dict)
     order: Order | None = None
-
-
-class OfferPolicy(Part):
-    """The first ``nodes`` of a site's (or of one of its GPU class) take work in these windows alone; [from, to) in seconds.
-
-    ``every_seconds`` repeats the window until the trace ends. From ``notice_seconds`` before a window ends nothing new starts.
-    """
-
-    site: str
-    nodes: int = Field(ge=1)
-    gpu_class: str | None = None
-    from_seconds: Seconds = 0
-    to_seconds: Seconds
-    every_seconds: Seconds | None = None
-    notice_seconds: Seconds = 600
-
-    @model_validator(mode="after")
-    def _in_order(self) -> OfferPolicy:
-        if self.to_seconds <= self.from_seconds:
-            raise ValueError("to_seconds has to be after from_seconds")
-        if self.every_seconds is not None and self.every_seconds < self.to_seconds - self.from_seconds:
-            raise ValueError("every_seconds has to be no shorter than the window")
-        return self
-
-
-class RecallPolicy(Part):
-    """The lender asks at ``at_seconds`` for the site's first ``nodes`` by ``by_seconds``, until ``until_seconds``."""
-
-    site: str
-    nodes: int = Field(ge=1)
-    at_seconds: Seconds
-    by_seconds: Seconds
-    until_seconds: Seconds | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> RecallPolicy:
-        if self.by_seconds < self.at_seconds:
-            raise ValueError("by_seconds has to be no earlier than at_seconds")
-        if self.until_seconds is not None and self.until_seconds <= self.by_seconds:
-            raise ValueError("until_seconds has to be after by_seconds")
-        return self
 
 
 class FailurePolicy(Part):
@@ -137,12 +91,16 @@ class Policy(Part):
     groups: tuple[GroupPolicy, ...] = ()
     offers: tuple[OfferPolicy, ...] = ()
     recalls: tuple[RecallPolicy, ...] = ()
+    maintenance: tuple[MaintenancePolicy, ...] = ()
     failures: tuple[FailurePolicy, ...] = ()
+    #: What the trace's second 0 is by offers' calendars; without a zone UTC. The default one is a Monday.
+    begins: datetime = datetime(2024, 1, 1, tzinfo=UTC)
     order: Order = Order.FIFO
     durations: Durations = Durations.KNOWN
     preemption: bool = True
     minimum_run_seconds: Seconds = 600  #: no run is ended for another job before it has run so long
     preemption_cost_seconds: Seconds = 300
+    grace_seconds: Seconds = 0  #: how long a run goes on after it was told to stop, and needs to save its state
     free_preemption: bool = False  #: a stopped run is gone at once and its job loses nothing
     #: In a group with an order other than fifo, jobs of one priority class differ in priority by what the order counts, in
     #: so many levels for each doubling of it: the first may end runs of the last. 0: the order says who starts, no more.
@@ -159,6 +117,32 @@ class Policy(Part):
         if len(set(paths)) != len(paths):
             raise ValueError("groups: a path is given twice")
         return self
+
+    @model_validator(mode="after")
+    def _leaves_grace(self) -> Policy:
+        asked = [each.by_seconds - each.at_seconds for each in self.recalls]
+        asked += [each.from_seconds - each.at_seconds for each in self.maintenance]
+        if min(asked, default=self.grace_seconds) < self.grace_seconds:
+            raise ValueError("recalls and maintenance have to leave runs their grace_seconds")
+        if self.lends and self.round_cost is not RoundCost.NOTHING:
+            raise ValueError("round_cost: where nodes are taken back, rounds have to be on time")
+        return self
+
+    @property
+    def lends(self) -> bool:
+        """Whether nodes are ever taken back, failures apart."""
+        return bool(self.offers or self.recalls or self.maintenance)
+
+    @property
+    def grace_ms(self) -> int:
+        """How long a run goes on after it was told to stop, in ms."""
+        return 0 if self.free_preemption else self.grace_seconds * 1000
+
+    @property
+    def begins_ms(self) -> int:
+        """The trace's second 0 in ms since the epoch."""
+        known = self.begins if self.begins.tzinfo else self.begins.replace(tzinfo=UTC)
+        return int(known.timestamp()) * 1000
 
     @property
     def preemption_cost_ms(self) -> int:

@@ -33,6 +33,18 @@ _ENGLISH: Mapping[str, str] = {"extra_forbidden": "there is no such field: remov
 #: What the file's own rules say, as they say it.
 _RULES: Mapping[str, str] = {
     "to_seconds has to be after from_seconds": "to_seconds는 from_seconds보다 뒤여야 합니다",
+    "every_seconds repeats a window: give its to_seconds": "every_seconds는 창을 되풀이합니다. to_seconds도 쓰십시오",
+    "give a calendar or from_seconds, to_seconds and every_seconds, not both": (
+        "calendar와 from_seconds·to_seconds·every_seconds 가운데 한쪽만 쓰십시오"
+    ),
+    "priority_floor is low, normal or high": "priority_floor는 low, normal, high 중 하나입니다",
+    "from_seconds has to be no earlier than at_seconds": "from_seconds는 at_seconds보다 앞설 수 없습니다",
+    "recalls and maintenance have to leave runs their grace_seconds": (
+        "회수와 점검은 실행에 grace_seconds만큼의 시간을 주어야 합니다"
+    ),
+    "round_cost: where nodes are taken back, rounds have to be on time": (
+        "round_cost: 노드를 돌려받는 곳에서는 라운드가 제때 돌아야 하므로 함께 쓸 수 없습니다"
+    ),
     "every_seconds has to be no shorter than the window": "every_seconds는 창의 길이보다 짧을 수 없습니다",
     "by_seconds has to be no earlier than at_seconds": "by_seconds는 at_seconds보다 앞설 수 없습니다",
     "until_seconds has to be after by_seconds": "until_seconds는 by_seconds보다 뒤여야 합니다",

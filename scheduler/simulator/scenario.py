@@ -10,7 +10,7 @@ group the dispersion that Philly's hours have (variance 164 times the mean at 31
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -96,6 +96,14 @@ _KOREA = (
     _Site(name="company-5", gpu_type="gb200", gpus=40_000, gpus_per_node=4, lends="always"),
 )
 SCENARIOS = {"korea": _KOREA}
+_WINDOWS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "nights": ({"from": "20:00", "to": "08:00"},),
+    "weekends": (
+        {"days": "fri", "from": "20:00", "to": "00:00"},
+        {"days": "sat-sun"},
+        {"days": "mon", "to": "08:00"},
+    ),
+}
 
 #: Sector, its part of the guarantees, its institutions, projects of each.
 _SECTORS = (("public", 0.2, 4, 3), ("startup", 0.2, 6, 2), ("research", 0.3, 5, 4), ("national", 0.3, 2, 2))
@@ -116,6 +124,7 @@ def build_scenario(name: str, scale: Scale, seed: int) -> Scenario:
         "offers": list(_offers(sites, counts)),
         "recalls": list(_recalls(sites, counts, scale, dice)),
         "failures": list(_failures(cluster, scale, dice)),
+        "begins": "2026-01-05T00:00:00+09:00",
         "order": "least_work",
         "durations": "predicted",
     }
@@ -157,16 +166,17 @@ def _groups(cluster: Cluster) -> Iterator[dict[str, Any]]:
 
 
 def _offers(sites: tuple[_Site, ...], counts: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """Nights are 20:00 to 08:00, weekends Friday 20:00 to Monday 08:00; the trace begins on a Monday at 00:00."""
-    for site in sites:
-        if site.lends == "nights":
-            window = {"from_seconds": 20 * _HOUR, "to_seconds": 32 * _HOUR, "every_seconds": _DAY}
-        elif site.lends == "weekends":
-            begin = 4 * _DAY + 20 * _HOUR
-            window = {"from_seconds": begin, "to_seconds": begin + 60 * _HOUR, "every_seconds": _WEEK}
-        else:
+    """All of a lender's nodes with an hour's notice: for good, or half of them for good and half in windows alone.
+
+    Nights are 20:00 to 08:00, weekends Friday 20:00 to Monday 08:00; the trace begins on a Monday at 00:00 in Seoul.
+    """
+    for site in (each for each in sites if each.lends):
+        terms, in_windows = {"site": site.name, "notice_seconds": _HOUR}, counts[site.name] // 2
+        if site.lends == "always":
+            yield {**terms, "nodes": counts[site.name]}
             continue
-        yield {"site": site.name, "nodes": max(1, counts[site.name] // 2), "notice_seconds": 1800} | window
+        yield {**terms, "nodes": in_windows, "calendar": {"time_zone": "Asia/Seoul", "windows": _WINDOWS[site.lends]}}
+        yield {**terms, "nodes": counts[site.name] - in_windows}
 
 
 def _recalls(sites: tuple[_Site, ...], counts: dict[str, int], scale: Scale, dice: Random) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-from scheduler.simulator.availability import node_events
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.driver import Driver
 from scheduler.simulator.groups import group_paths
@@ -14,9 +13,6 @@ from scheduler.simulator.history import History
 from scheduler.simulator.policy import Baseline, Policy
 from scheduler.simulator.trace import TraceRow
 from scheduler.simulator.workload import Workload, build_workload
-
-#: What happens to nodes is worked out for this long after the last arrival.
-AFTER_LAST_ARRIVAL_MS = 366 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +41,12 @@ def simulate(
     workload = build_workload(named, cluster, paths)
     last_ms = workload.jobs[-1].submit_ms if workload.jobs else 0
     end_ms = None if policy.drain else last_ms + 1
-    events = node_events(policy, cluster, last_ms + AFTER_LAST_ARRIVAL_MS)
     if policy.baseline is Baseline.NONE:
-        history = Driver(cluster, workload, policy, events, seed=seed, end_ms=end_ms, checked=checked).run()
+        history = Driver(cluster, workload, policy, seed=seed, end_ms=end_ms, checked=checked).run()
     else:
         from scheduler.simulator.baselines import run_baseline
 
-        history = run_baseline(cluster, workload, policy, events, end_ms)
+        history = run_baseline(cluster, workload, policy, end_ms)
     return Outcome(
         cluster=cluster, workload=workload, policy=policy, history=history, wall_seconds=perf_counter() - began
     )

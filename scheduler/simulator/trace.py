@@ -11,6 +11,7 @@ from random import Random
 from typing import TextIO
 
 from scheduler.model.errors import ConfigurationError
+from scheduler.model.shape import DataClass
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class TraceRow:
 
     ``gpus`` counts whole GPUs, 0 for a job that wants none; ``cpus`` and ``memory_mib`` are those of the whole job.
     ``resident``: 1 was running at the start (``duration_ms`` is what was left), 2 was queued then, 0 came later.
+    One that ``checkpoints`` saves its state when it is told to stop.
     """
 
     job_id: str
@@ -38,6 +40,8 @@ class TraceRow:
     site: str = ""
     resident: int = 0
     preemptible: bool = True
+    checkpoints: bool = True
+    data_class: DataClass = DataClass.OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
-from scheduler.model.shape import PRIORITY_CLASSES, DataClass, Shape, Topology
+from scheduler.model.shape import PRIORITY_CLASSES, Shape, Topology
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.trace import TraceRow
 
@@ -36,11 +36,17 @@ class SimJob:
     preemptible: bool
     bound_site: SiteId | None
     left_ms: int
+    checkpoints: bool = True
     order: int = 0  #: what the group's policy sorts it by while it waits
     level: int = 0  #: by how much that lowers its priority inside its class
     expected_ms: int | None = None  #: what the scheduler is told it will still need
     stops: int = 0
     lost_ms: int = 0  #: run time spent without progress, for restarts and for work that was lost
+
+    @property
+    def limit_ms(self) -> int | None:
+        """What ended its run in the log, had it not ended by itself: where it ran beyond its walltime, that did not."""
+        return None if self.walltime_ms is None else max(self.walltime_ms, self.duration_ms)
 
     @property
     def served_ms(self) -> int:
@@ -70,7 +76,8 @@ def build_workload(rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[
     group_ids = {name: GroupId(number) for number, name in enumerate(made.groups, 1)}
     known_shapes: dict[tuple[object, ...], tuple[Shape, ShapeId] | str] = {}
     for row in rows:
-        key = (row.gpus, row.gpu_types, row.gpus_per_node, row.nodes, row.cpus, row.memory_mib, row.preemptible)
+        key = (row.gpus, row.gpu_types, row.gpus_per_node, row.nodes, row.cpus, row.memory_mib, row.preemptible,
+               row.data_class)  # fmt: skip
         found = known_shapes.get(key)
         if found is None:
             shape = shape_of(row, cluster)
@@ -103,6 +110,7 @@ def build_workload(rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[
                 preemptible=row.preemptible,
                 bound_site=cluster.site_ids.get(row.site) if cluster.names_sites else None,
                 left_ms=row.duration_ms,
+                checkpoints=row.checkpoints,
             )
         )
     made.shapes = {shape_id: shape for shape, shape_id in shape_ids.items()}
@@ -132,7 +140,7 @@ def shape_of(row: TraceRow, cluster: Cluster) -> Shape | str:
         memory_mib_per_worker=0 if cluster.counts_cores else -(-(row.memory_mib or 0) // workers),
         gpu_classes=classes,
         topology=Topology.ANY,
-        data_class=DataClass.OPEN,
+        data_class=row.data_class,
         preemptible=row.preemptible,
     )
 

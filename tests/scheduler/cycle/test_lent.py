@@ -29,6 +29,7 @@ GUESTS = st.builds(
     priority=st.sampled_from((-100, 0, 100)),
     preemptible=st.booleans(),
     end_ms=st.sampled_from((NOW_MS + HOUR_MS, NOW_MS + 8 * HOUR_MS, NEVER_MS)),
+    saves=st.booleans(),
 )
 HELD = st.dictionaries(st.sampled_from([node.id for node in NODES]), st.lists(GUESTS, min_size=1, max_size=2))
 HERE = {node.id: (node.site_id, node.gpu_class) for node in NODES}
@@ -116,6 +117,17 @@ def test_a_longer_run_keeps_its_node_with_the_offer_that_lasts() -> None:
     found = lent(NODES[:2], {NodeId(1): [short], NodeId(2): [GUEST]}, [ends, endless], [], []).nodes
     assert found[NodeId(2)].until_ms == NEVER_MS
     assert found[NodeId(1)].until_ms == NOW_MS + 2 * HOUR_MS  # 14:00 in Seoul
+
+
+def test_a_run_that_cannot_save_its_state_has_the_offer_that_lasts_before_a_longer_one_that_can() -> None:
+    terms = [offer_of(1, nodes=1, calendar=CALENDARS[3]), offer_of(2, nodes=1)]
+    runs = {
+        NodeId(1): [GUEST],
+        NodeId(2): [replace(GUEST, saves=False, end_ms=NOW_MS + 48 * HOUR_MS), replace(GUEST, end_ms=NOW_MS + HOUR_MS)],
+    }
+    found = lent(NODES, runs, terms, [], [])
+    assert found.nodes[NodeId(2)].until_ms == NEVER_MS
+    assert found.nodes[NodeId(1)].until_ms < NOW_MS + 48 * HOUR_MS
 
 
 def test_a_short_run_leaves_the_offer_that_lasts_to_others() -> None:

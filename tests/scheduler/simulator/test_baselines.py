@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -177,8 +178,7 @@ def test_a_gang_fits_after_so_many_releases_as_trying_each_says(
 ) -> None:
     workload = build_workload(drawn, cluster)
     nodes = FreeNodes(cluster)
-    for index, is_open in enumerate(open_nodes[: len(cluster.nodes)]):
-        nodes.set_open(index, is_open)
+    nodes.open_where(np.array(open_nodes[: len(cluster.nodes)]))
     placed = []
     for job in workload.jobs:
         shape = workload.shapes[job.shape]

@@ -19,7 +19,6 @@ from scheduler.cycle.plan import Earmark, GangPart, Plan, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.errors import InvariantBroken
 from scheduler.model.ids import JobId, NodeId, RunId
-from scheduler.simulator.availability import node_events
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.driver import Decide, Driver
 from scheduler.simulator.groups import put_groups
@@ -53,8 +52,7 @@ def driven(
     """What happens when ``round_`` decides; plans by lot or by hand, which break laws, go unchecked."""
     parsed = parse_policy(policy)
     workload = build_workload(given_rows, cluster)
-    events = node_events(parsed, cluster, 10**9)
-    return Driver(cluster, workload, parsed, events, round_=round_, checked=checked).run()
+    return Driver(cluster, workload, parsed, round_=round_, checked=checked).run()
 
 
 def replayed_slowly(
@@ -295,6 +293,7 @@ def test_an_offer_takes_work_in_its_windows_alone() -> None:
             }
         ],
         preemption_cost_seconds=0,
+        minimum_run_seconds=0,
     )  # fmt: skip
     assert told(history) == [
         ("a", 10_000, 30_000, ((0, 4),), "recalled", ""),

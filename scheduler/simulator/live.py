@@ -1,0 +1,65 @@
+"""Runs of a simulation, and how rounds know them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.cycle.facts import LiveRun
+from scheduler.model.ids import NodeId, RunId, SiteId
+from scheduler.model.shape import Shape
+from scheduler.simulator.history import EndCause, NodeUse
+from scheduler.simulator.knowledge import Knowledge
+from scheduler.simulator.policy import Policy
+from scheduler.simulator.workload import SimJob
+
+
+@dataclass(slots=True, eq=False)
+class Live:
+    """A run: when it ends as things stand, and why. ``stopping`` once it has been told to end."""
+
+    run: RunId
+    job: SimJob
+    site: SiteId
+    start_ms: int
+    end_ms: int
+    gang: tuple[NodeUse, ...]
+    cause: EndCause = EndCause.FINISHED
+    preemptor: SimJob | None = None
+    stopping: bool = False
+
+
+class RunFacts:
+    """What rounds are told of runs under a policy."""
+
+    def __init__(self, policy: Policy, knowledge: Knowledge) -> None:
+        self._policy, self._knowledge = policy, knowledge
+
+    def of(
+        self,
+        run: RunId,
+        job: SimJob,
+        shape: Shape,
+        pool: tuple[SiteId, str],
+        gang: tuple[tuple[NodeId, int], ...],
+        now_ms: int,
+    ) -> LiveRun:
+        """A run that starts now; ``gang`` lists (node, workers)."""
+        over_ms = self._knowledge.walltime_ms(job)
+        return LiveRun(
+            id=run,
+            job=job.id,
+            group=job.group,
+            site=pool[0],
+            gpu_class=pool[1],
+            gpus_per_worker=shape.gpus_per_worker,
+            cpus_per_worker=shape.cpus_per_worker,
+            memory_mib_per_worker=shape.memory_mib_per_worker,
+            gang=gang,
+            started_ms=now_ms,
+            preemptible=shape.preemptible and self._policy.preemption,
+            priority=self._knowledge.priority(job),
+            expected_end_ms=None if over_ms is None else now_ms + over_ms,
+            grace_ms=self._policy.grace_ms,
+            checkpoints=job.checkpoints,
+            data_class=shape.data_class,
+        )
