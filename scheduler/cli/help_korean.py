@@ -47,6 +47,9 @@ KOREAN: Mapping[str, str] = {
     "C, S or O.": "C, S, O 가운데 하나.",
     "C, S or O; may be repeated.": "C, S, O 가운데 하나. 여러 번 쓸 수 있습니다.",
     "CPUs a worker.": "작업자마다 CPU 수.",
+    "Cancelled once it cannot be over by then: 12h, 2026-12-24T18:00.": (
+        "그때까지 끝날 수 없게 되면 취소합니다: 12h, 2026-12-24T18:00."
+    ),
     "Create a group below its parent: `dure group create research.kaist.vision`.": (
         "상위 그룹 아래에 그룹을 만듭니다: `dure group create research.kaist.vision`."
     ),

@@ -17,6 +17,7 @@ from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.warm_up import warm_up
 from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
+from scheduler.service.deadlines import cancel_late, late
 from scheduler.service.dependencies import WAITERS_A_TRANSACTION, settle
 from scheduler.service.earmark_commit import clearings_of, commit_clearings, withdraw_earmarks
 from scheduler.service.follow import Follower
@@ -125,6 +126,7 @@ class SchedulerLoop:
             follower.catch_up()
             if self._reconcile(follower, fence):
                 follower.catch_up()
+            self._settle_deadlines(follower, fence)
             self._settle_dependencies(follower, fence)
             snapshot = follower.federation.snapshot()
             plan = decide(snapshot, runtime.clock.now_ms(), fence.number)
@@ -155,6 +157,17 @@ class SchedulerLoop:
             seconds = runtime.settings.idempotency_seconds
             runtime.database.run(lambda each: forget_old_answers(each, seconds), fence)
         return bool(changed)
+
+    def _settle_deadlines(self, follower: Follower, fence: Fence) -> None:
+        """Cancel what waits and cannot be over by its deadline any more."""
+        database, clock = self._runtime.database, self._runtime.clock
+        while True:
+            with database.read() as connection:
+                too_late = late(connection, clock.now_ms())
+            if not too_late or not database.run(partial(cancel_late, job_ids=too_late), fence):
+                return
+            self._renew_when_due(fence)
+            follower.catch_up()
 
     def _settle_dependencies(self, follower: Follower, fence: Fence) -> None:
         """Let go what waited for other jobs, or cancel what waits for nothing; what waits for those comes next."""

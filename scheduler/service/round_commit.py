@@ -39,7 +39,7 @@ def commit_starts(
     *,
     redeemed: bool = False,
 ) -> int:
-    """Lease what is still queued, at sites that are still active; answer how many runs that made.
+    """Lease what is still queued and not too late, at sites that are still active; answer how many runs that made.
 
     ``redeemed``: the starts are on nodes that are held for their jobs, and need those very earmarks to be in the record;
     other starts need that there is none.
@@ -60,6 +60,7 @@ def commit_starts(
         and job.state == JobState.QUEUED.value
         and job.bound_site_id in (None, start.site)
         and (job.group_id, job.shape_id) == (start.group, start.shape)
+        and (job.start_by_ms is None or transaction.now_ms <= job.start_by_ms)
         and (_is_held_for(job, start) if redeemed else job.earmark is None)
     ]
     ids = transaction.next_ids("run", len(valid))

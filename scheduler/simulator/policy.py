@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from quota.tree import GPUS_MAX, WEIGHT_MAX
+from scheduler.model.duration import parse_duration_seconds
 from scheduler.model.errors import ConfigurationError
-from scheduler.model.job_spec import parse_duration_seconds
 from scheduler.simulator.policy_text import problem
 
 Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]

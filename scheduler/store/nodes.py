@@ -29,6 +29,10 @@ class NodeRow:
     domain: list[str]
     healthy: bool
     removed: bool
+    aside_ms: int | None
+    aside_by: str | None
+    aside_why: str | None
+    trusted_ms: int | None
     change: int
 
 

@@ -27,6 +27,7 @@ from scheduler.model.wire import (
 from scheduler.service.agent_sync import AgentSync
 from scheduler.service.caller import Caller
 from scheduler.service.checkpoint import save_ms_of
+from scheduler.service.deadlines import start_by_of
 from scheduler.service.follow import Follower
 from scheduler.service.loop import LEADERSHIP, SchedulerLoop
 from scheduler.service.runtime import Runtime
@@ -170,12 +171,13 @@ class Stage:
             shape=parsed.shape(DataClass.OPEN),
             priority=parsed.priority,
             spec=parsed.model_dump_json(exclude_defaults=True, by_alias=True),
-            retries=parsed.retries,
+            retries=parsed.retries.program,
             submitted_ms=self.clock.now_ms(),
             walltime_ms=None if parsed.walltime is None else parsed.walltime * 1000,
             save_ms=save_ms_of(parsed.checkpoint),
             awaits=parsed.dependencies,
             array=parsed.tasks,
+            start_by_ms=start_by_of(parsed, self.clock.now_ms()),
         )
         submission = Submission(
             key=None,
