@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from scheduler.api.schemas import TRUST_DOMAIN_PATTERN, Input, Page, PersonName, Slug, TimeText, Why
+from scheduler.api.schemas import TRUST_DOMAIN_PATTERN, Input, Page, PersonName, ReasonOut, Slug, TimeText, Why
 from scheduler.model.site import Csap
 
 
@@ -62,6 +62,7 @@ class SiteContractOut(SiteOut):
     agent: str | None
     operators: list[str]
     enrolled: bool
+    nodes_set_aside: int = 0
 
 
 class EnrolmentOut(BaseModel):
@@ -111,3 +112,32 @@ class OperatorIn(Input):
 
     person: PersonName
     why: Why = ""
+
+
+class AsideOut(BaseModel):
+    """Since when a node is set aside, by whom (a person, or ``scheduler``), and why."""
+
+    since: TimeText
+    by: str
+    reason: ReasonOut
+
+
+class NodeOut(BaseModel):
+    """A node as its operators see it. ``failures`` are the runs whose ends within a day speak against it, in ``incidents``, of
+    so many ``people``; one that is ``set_aside`` takes nothing, whatever its agent reports."""
+
+    name: str
+    pool: str
+    gpu_class: str
+    gpus: int
+    healthy: bool
+    failures: int
+    incidents: int
+    people: int
+    set_aside: AsideOut | None
+
+
+class NodePage(Page):
+    """Nodes of a site, by name."""
+
+    items: list[NodeOut]

@@ -135,6 +135,9 @@ class ReasonCode(StrEnum):
     ETA_TOO_MANY_WAITING = "EtaTooManyWaiting"
     ETA_NOT_LOOKED_AT = "EtaNotLookedAt"  #: no round looks at it now, or it came after the forecast
     ETA_AFTER_DEADLINE = "EtaAfterDeadline"  #: a warning beside the estimate
+    # why nothing starts on a node
+    NODE_SET_ASIDE = "NodeSetAside"  #: by the bad-node memory
+    NODE_SET_ASIDE_BY = "NodeSetAsideBy"  #: by a person
     # how it ended
     COMMAND_FAILED = "CommandFailed"
     COMMAND_KILLED = "CommandKilled"  #: by SIGKILL: most often for want of memory

@@ -13,6 +13,7 @@ from typing import Any
 from scheduler.model.dependency_text import DEPENDENCY_TEXTS
 from scheduler.model.eta_text import ETA_TEXTS
 from scheduler.model.lending_text import LENDING_TEXTS
+from scheduler.model.node_text import NODE_TEXTS
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
 from scheduler.model.retry_text import RETRY_TEXTS
 from scheduler.model.words import Language, WordKind, word
@@ -364,6 +365,7 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     **ETA_TEXTS,
     **LENDING_TEXTS,
     **RETRY_TEXTS,
+    **NODE_TEXTS,
 }
 
 

@@ -21,7 +21,7 @@ from scheduler.service.deadlines import cancel_late, late
 from scheduler.service.dependencies import WAITERS_A_TRANSACTION, settle
 from scheduler.service.earmark_commit import clearings_of, commit_clearings, withdraw_earmarks
 from scheduler.service.follow import Follower
-from scheduler.service.reconcile import forget_old_answers, reconcile_site, revive_site
+from scheduler.service.reconcile import forget_old, reconcile_site, revive_site
 from scheduler.service.round_commit import STARTS_A_TRANSACTION, commit_starts
 from scheduler.service.runtime import Runtime
 from scheduler.store import leadership
@@ -155,7 +155,7 @@ class SchedulerLoop:
         if now_seconds - self._forgot_seconds >= FORGET_SECONDS:
             self._forgot_seconds = now_seconds
             seconds = runtime.settings.idempotency_seconds
-            runtime.database.run(lambda each: forget_old_answers(each, seconds), fence)
+            runtime.database.run(lambda each: forget_old(each, seconds), fence)
         return bool(changed)
 
     def _settle_deadlines(self, follower: Follower, fence: Fence) -> None:

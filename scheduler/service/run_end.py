@@ -15,6 +15,7 @@ from scheduler.model.job_state import (
     RunPhase,
 )
 from scheduler.model.retry import RunOutcome, after_run
+from scheduler.service.bad_nodes import NodeBlame
 from scheduler.service.checkpoint import bound_after, checkpoint_of
 from scheduler.service.retry_reason import Ended, reason_after
 from scheduler.service.tally import TALLY_COLUMNS, limits_of, row_of_tally, tally_of
@@ -27,13 +28,15 @@ from scheduler.store.transaction import EventRow, WriteTransaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """How a run ended, by whoever may say so. ``started_ms`` None: it never ran, and nothing is charged."""
+    """How a run ended, by whoever may say so. ``started_ms`` None: it never ran, and nothing is charged. ``node`` is the
+    node whose doing it was, where its site knows."""
 
     cause: EndCause
     started_ms: int | None
     ended_ms: int
     exit_code: int | None = None
     message: str = ""
+    node: str | None = None
 
 
 _RUN_COLUMNS = (
@@ -59,6 +62,7 @@ class RunEnds:
         self._entries: list[Entry] = []
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
+        self._blame = NodeBlame()
 
     def end(self, run: RunRow, job: JobRow, end: RunEnd, *, actor: str) -> JobState:
         """End a live run; answer the job's state after it."""
@@ -81,6 +85,7 @@ class RunEnds:
             cancel_requested=job.cancel_requested,
             requeue_requested=job.requeue_requested,
         )
+        self._blame.note(run, job, end.cause, ended_ms, end.node)
         state, waits_ms = after.state, after.wait_seconds * 1000
         not_before_ms = self._transaction.now_ms + waits_ms if waits_ms else None
         reason = reason_after(
@@ -133,6 +138,7 @@ class RunEnds:
         jobs.change_many(transaction, ("started_ms", "ended_ms"), self._mended_jobs)
         ledger.enter(transaction, self._entries)
         transaction.add_events(self._events)
+        self._blame.write(transaction)
         if self._job_rows:
             transaction.after_commit("scheduler")
 

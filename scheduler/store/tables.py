@@ -180,7 +180,7 @@ nodes = Table(
     Column("removed", Boolean, nullable=False, default=False),
     Column("aside_ms", BigInteger, nullable=True),  # set aside since then: nothing starts there, whatever is reported
     Column("aside_by", String(128), nullable=True),  # a person, or "scheduler"
-    Column("aside_why", Text, nullable=True),
+    Column("aside_reason", JSON(none_as_null=True), nullable=True),  # {code, numbers}
     Column("trusted_ms", BigInteger, nullable=True),  # returned then: earlier failures count no more
     Column("change", BigInteger, nullable=False, index=True),
     UniqueConstraint("site_id", "name"),
@@ -406,6 +406,14 @@ Index(
     jobs.c.array_id,
     sqlite_where=text("array_id IS NOT NULL"),
     postgresql_where=text("array_id IS NOT NULL"),
+)
+
+#: Few nodes are set aside.
+Index(
+    "ix_nodes_aside_ms",
+    nodes.c.aside_ms,
+    sqlite_where=text("aside_ms IS NOT NULL"),
+    postgresql_where=text("aside_ms IS NOT NULL"),
 )
 
 #: Few jobs have a deadline, and of these only the waiting ones matter.

@@ -87,6 +87,7 @@ def site_document(view: SiteView) -> SiteOut:
         agent=row.agent,
         operators=list(view.operators),
         enrolled=row.credential_hash is not None,
+        nodes_set_aside=view.nodes_set_aside,
     )
 
 

@@ -10,7 +10,7 @@ down_revision = "0009"
 
 _COUNTS = ("memory_failures", "walltime_failures", "alike_failures")
 _WAITING = "start_by_ms IS NOT NULL AND state IN ('queued', 'held')"
-_OF_NODES = (("aside_ms", sa.BigInteger()), ("aside_by", sa.String(128)), ("aside_why", sa.Text()))
+_OF_NODES = (("aside_ms", sa.BigInteger()), ("aside_by", sa.String(128)), ("aside_reason", sa.JSON()))
 
 
 def upgrade() -> None:
@@ -28,6 +28,8 @@ def upgrade() -> None:
     )
     for name, kind in (*_OF_NODES, ("trusted_ms", sa.BigInteger())):
         op.add_column("nodes", sa.Column(name, kind, nullable=True))
+    aside = sa.text("aside_ms IS NOT NULL")
+    op.create_index("ix_nodes_aside_ms", "nodes", ["aside_ms"], sqlite_where=aside, postgresql_where=aside)
     op.create_table(
         "node_failures",
         sa.Column("node_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -46,6 +48,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them."""
     op.drop_table("node_failures")
+    op.drop_index("ix_nodes_aside_ms", "nodes")
     for name in ("trusted_ms", *(name for name, _ in reversed(_OF_NODES))):
         op.drop_column("nodes", name)
     op.drop_index("ix_jobs_start_by_ms", "jobs")
