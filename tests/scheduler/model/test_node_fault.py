@@ -45,6 +45,11 @@ def test_a_node_that_is_lost_once_with_everybody_on_it_is_one_incident() -> None
     assert standing(failed(*((10, person, 1) for person in range(8)), (0, 9, 1)), NOW).is_bad
 
 
+def test_an_incident_counts_as_its_heaviest_failure_and_not_as_their_sum() -> None:
+    assert not standing(failed((30, 1, 2), (29, 2, 2), (0, 3, 1)), NOW).is_bad
+    assert standing(failed((30, 1, 2), (29, 2, 1), (0, 3, 1)), NOW).is_bad
+
+
 def test_what_is_a_day_old_or_was_before_the_node_was_returned_counts_no_more() -> None:
     assert not standing(failed((24 * 60, 1, 1), (0, 2, 1)), NOW).is_bad
     two = failed((60, 1, 1), (0, 2, 1))
@@ -63,7 +68,7 @@ def test_what_is_shared_among_many_counts_little() -> None:
             Failure,
             at_ms=st.integers(0, 150).map(lambda tens: NOW - tens * 10 * MINUTE + tens % 3 - 1),
             person=st.integers(1, 3),
-            suspects=st.sampled_from([1, 1, 1, 2, 3, SUSPECTS_MAX]),
+            suspects=st.sampled_from([1, 1, 2, 2, 3, SUSPECTS_MAX]),
         ),
         max_size=10,
     ),
