@@ -134,7 +134,7 @@ class ReasonCode(StrEnum):
     ETA_NOT_AS_THINGS_ARE = "EtaNotAsThingsAre"  #: it would not start on an empty federation either
     ETA_TOO_MANY_WAITING = "EtaTooManyWaiting"
     ETA_NOT_LOOKED_AT = "EtaNotLookedAt"  #: no round looks at it now, or it came after the forecast
-    ETA_AFTER_DEADLINE = "EtaAfterDeadline"  #: a warning beside the estimate
+    LATE_FOR_DEADLINE = "LateForDeadline"  #: a warning beside the estimate
     # why nothing starts on a node
     NODE_SET_ASIDE = "NodeSetAside"  #: by the bad-node memory
     NODE_SET_ASIDE_BY = "NodeSetAsideBy"  #: by a person

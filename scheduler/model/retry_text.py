@@ -66,7 +66,7 @@ RETRY_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "Cancelled: it had not started by {start_by}, and so could not be over by its deadline {deadline} (walltime "
         "{walltime_seconds} s).",
     ),
-    _C.ETA_AFTER_DEADLINE: (
+    _C.LATE_FOR_DEADLINE: (
         _K.WAITING,
         "이 추정은 기한보다 늦습니다. 기한({deadline})을 지키려면 {start_by}까지 시작해야 하며, 그때까지 시작하지 못하면 "
         "취소됩니다(walltime {walltime_seconds}초).",

@@ -84,7 +84,7 @@ def late_reason(job: JobRow, start_ms: int | None) -> Reason | None:
     """A warning of a job that would start, by an estimate, too late for its deadline."""
     if job.start_by_ms is None or start_ms is None or start_ms <= job.start_by_ms:
         return None
-    return Reason(code=ReasonCode.ETA_AFTER_DEADLINE, numbers=_numbers(job))
+    return Reason(code=ReasonCode.LATE_FOR_DEADLINE, numbers=_numbers(job))
 
 
 def _numbers(job: JobRow) -> dict[str, Number]:

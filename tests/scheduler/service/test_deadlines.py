@@ -158,7 +158,7 @@ def test_an_estimate_behind_the_deadline_is_a_warning(
         why = why_job(stage.runtime, administrator, job)
         etas.append(why.job.eta)  # type: ignore[union-attr]
     assert etas[0].start_ms == etas[1].start_ms == stage.clock.now_ms() + 2 * HOUR * 1000
-    assert etas[0].late.code is ReasonCode.ETA_AFTER_DEADLINE
+    assert etas[0].late.code is ReasonCode.LATE_FOR_DEADLINE
     assert etas[1].late is None
 
 
