@@ -30,7 +30,7 @@ from connectors.local.worker import (
 )
 from connectors.message import message_of
 from connectors.protocol import Lease, stop_over_ns
-from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
+from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end, node_of
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 
@@ -132,7 +132,8 @@ class Gang:
                 # A command that no machine could run is no fault of this one.
                 unusable = isinstance(fault, ValueError) or getattr(fault, "errno", None) == errno.E2BIG
                 message = f"worker {len(launched)} could not be launched: {fault}"
-                self._fail_start(message, launched, EXIT_CODE_UNUSABLE if unusable else None)
+                exit_code = EXIT_CODE_UNUSABLE if unusable else None
+                self._fail_start(message, launched, exit_code, node=None if unusable else node_of(order, len(launched)))
             else:
                 self.record = replace(self.record, launched=True, port=port)
                 # The workers are there and are found again by their own files.
@@ -294,7 +295,10 @@ class Gang:
             kill_all(self.folder, [rank])
             started_ms = word.started_ms if word is not None else None
             message = "the supervisor was gone without a word"
-            self._ends[rank] = WorkerEnd(rank, started_ms, self._clock.now_ms(), None, EndCause.DRIVER_LOST, message)
+            node = None if self.record.order is None else node_of(self.record.order, rank)
+            self._ends[rank] = WorkerEnd(
+                rank, started_ms, self._clock.now_ms(), None, EndCause.DRIVER_LOST, message, node
+            )
 
     def give_up(self, message: str) -> None:
         """End the run whatever stands in the way: kill what runs of it, and tell ``message``. Raises OSError where the
@@ -326,14 +330,14 @@ class Gang:
             report = report.model_copy(update={"message": message_of(report.message, left_out)})
         return report
 
-    def _fail_start(self, message: str, launched: set[int], exit_code: int | None) -> None:
+    def _fail_start(self, message: str, launched: set[int], exit_code: int | None, node: str | None = None) -> None:
         """The gang starts as a whole or not at all; with an exit code it is the command that is at fault."""
         assert self.record.order is not None
         now_ms = self._clock.now_ms()
         cause = EndCause.START_FAILED if exit_code is None else EndCause.EXITED
         for rank in range(self.record.order.workers):
             if rank not in launched:
-                self._ends[rank] = WorkerEnd(rank, None, now_ms, exit_code, cause, message)
+                self._ends[rank] = WorkerEnd(rank, None, now_ms, exit_code, cause, message, node)
         self._watched = True
         self._end_peers()
 

@@ -194,7 +194,7 @@ class SimulatedConnector:
             for run_id in sorted(self._live):
                 order = self._runs[run_id].order
                 if order is not None and any(member.node == name for member in order.gang):
-                    self._end(run_id, now_ms, EndCause.NODE_LOST, None, f"node {name} was lost")
+                    self._end(run_id, now_ms, EndCause.NODE_LOST, None, f"node {name} was lost", name)
         self._notify()
 
     def _mark_lost(self, name: str) -> None:
@@ -240,9 +240,17 @@ class SimulatedConnector:
             ended = True
         return ended
 
-    def _end(self, run_id: int, ended_ms: int, cause: EndCause, exit_code: int | None, message: str = "") -> None:
+    def _end(
+        self,
+        run_id: int,
+        ended_ms: int,
+        cause: EndCause,
+        exit_code: int | None,
+        message: str = "",
+        node: str | None = None,
+    ) -> None:
         run = self._runs[run_id]
-        run.report = _ended(run.report, ended_ms, cause, exit_code, message)
+        run.report = _ended(run.report, ended_ms, cause, exit_code, message).model_copy(update={"node": node})
         self._live.discard(run_id)
         self._gpus.free(run_id)
 

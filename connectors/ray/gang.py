@@ -22,7 +22,7 @@ from connectors.ray.given import GivenLeases
 from connectors.ray.run_record import RayRunRecord
 from connectors.ray.settings import RaySettings
 from connectors.ray.words import Word, Words
-from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end
+from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end, node_of
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport, StopOrder
 
@@ -53,7 +53,7 @@ class RayGang:
         self._lock = threading.RLock()
         self._lease: Lease | None = None
         self._given = GivenLeases(self.file("given.json"), clock)
-        self._lost: tuple[int, EndCause, str] | None = None
+        self._lost: tuple[int, EndCause, str, str | None] | None = None
         self._kept = Words(folder)
         self._words: dict[int, Word] = {}
         self._ends: dict[int, WorkerEnd] = {}
@@ -185,9 +185,9 @@ class RayGang:
                 # Ray may tell of the driver before it misses the node.
                 cause = EndCause.NODE_LOST if dead else EndCause.DRIVER_LOST
                 words = f"node {dead[0]} was lost" if dead else f"Ray: {status.value} … {message[-400:]}"
-                self._lost = (now_ns, cause, words)
+                self._lost = (now_ns, cause, words, dead[0] if dead else None)
                 return
-            lost_ns, cause, words = self._lost
+            lost_ns, cause, words, node = self._lost
             if now_ns < lost_ns + SETTLE_SECONDS * 1e9:
                 return
             silent = [rank for rank in range(order.workers) if rank not in self._ends]
@@ -196,7 +196,7 @@ class RayGang:
                 return
             for rank in silent:
                 started_ms = self._words.get(rank, {}).get("started_ms")
-                self._ends[rank] = WorkerEnd(rank, started_ms, self._clock.now_ms(), None, cause, words)
+                self._ends[rank] = WorkerEnd(rank, started_ms, self._clock.now_ms(), None, cause, words, node)
             self._finish_if_over()
 
     def end_unstarted(self, cause: EndCause, message: str, exit_code: int | None) -> None:
@@ -358,8 +358,11 @@ class RayGang:
         cause, message = word.get("cause") or EndCause.EXITED, str(word.get("message") or "")
         if cause not in _CAUSES:
             cause = EndCause.EXITED if word.get("exit_code") is not None else EndCause.DRIVER_LOST
-        ended_ms = word.get("ended_ms") or self._clock.now_ms()
-        self._ends[rank] = WorkerEnd(rank, word.get("started_ms"), ended_ms, word.get("exit_code"), cause, message)
+        ended_ms, order = word.get("ended_ms") or self._clock.now_ms(), self.record.order
+        node = node_of(order, rank) if order is not None and cause == EndCause.DRIVER_LOST else None
+        self._ends[rank] = WorkerEnd(
+            rank, word.get("started_ms"), ended_ms, word.get("exit_code"), cause, message, node
+        )
 
     def _look(self) -> None:
         order = self.record.order

@@ -24,6 +24,7 @@ from scheduler.api.routes import (
     logs,
     members,
     metrics,
+    nodes,
     offers,
     quotas,
     recalls,
@@ -42,12 +43,12 @@ from scheduler.service.submit import Judges
 
 API_VERSION = "1"
 
-#: submit and stream stand before jobs, recalls and reservations before sites: their addresses are more particular.
+#: submit and stream stand before jobs, recalls, reservations and nodes before sites: their addresses are more particular.
 _ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
     for module in (
         session, submit, stream, logs, jobs, arrays, content, gpus, groups, members, quotas, usage, tokens,
-        gpu_classes, events, offers, recalls, reservations, sites, agent,
+        gpu_classes, events, offers, recalls, reservations, nodes, sites, agent,
     )
 )  # fmt: skip
 

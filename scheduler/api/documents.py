@@ -15,6 +15,7 @@ from scheduler.api.schemas import (
     JobOut,
     QuotaOut,
     ReasonOut,
+    RetryOut,
     RunOut,
     SiteReasonOut,
     TokenOut,
@@ -24,11 +25,13 @@ from scheduler.model.job_spec import JobSpec
 from scheduler.model.reason import Reason, SiteReason
 from scheduler.model.reason_text import sentence
 from scheduler.service.caller import Caller
+from scheduler.service.deadlines import deadline_of
 from scheduler.service.directory import GroupView
 from scheduler.service.eta import EtaView
 from scheduler.service.groups import roles_on
 from scheduler.service.job_view import JobDetail, JobView, RunView
 from scheduler.service.quotas import QuotaView
+from scheduler.service.tally import budgets_of, category_text
 from scheduler.service.time_text import time_text
 from scheduler.service.tokens import TokenView
 from scheduler.store.events import Event
@@ -78,7 +81,10 @@ def eta_document(eta: EtaView | None) -> EtaOut | None:
     if eta is None:
         return None
     return EtaOut(
-        start_at=time_or_none(eta.start_ms), reason=reason_document(eta.reason), made_at=time_text(eta.made_ms)
+        start_at=time_or_none(eta.start_ms),
+        reason=reason_document(eta.reason),
+        made_at=time_text(eta.made_ms),
+        late=None if eta.late is None else reason_document(eta.late),
     )
 
 
@@ -109,6 +115,8 @@ def _job_fields(view: JobView) -> dict[str, Any]:
         "has_outputs": row.outputs is not None,
         "eta": eta_document(view.eta),
         "array": _array_task(view),
+        "deadline": time_or_none(deadline_of(row)),
+        "start_by": time_or_none(row.start_by_ms),
     }
 
 
@@ -132,6 +140,10 @@ def job_detail_document(detail: JobDetail) -> JobDetailOut:
         runs=[run_document(run) for run in detail.runs],
         gpu_seconds=detail.gpu_milliseconds / 1000,
         bound_site=detail.bound_site,
+        retries=[
+            RetryOut(category=each.category.value, failed=each.failed, retries=each.retries)
+            for each in budgets_of(detail.job.row)
+        ],
     )
 
 
@@ -157,6 +169,7 @@ def run_document(run: RunView) -> RunOut:
         exit_code=row.exit_code,
         cause=row.cause,
         message=row.message,
+        category=category_text(row),
     )
 
 

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from scheduler.api.array_schemas import ArrayTaskOut, SubmittedArrayOut
 from scheduler.model.job_spec import GROUP_PATH_PATTERN
 from scheduler.model.shape import DataClass
-from scheduler.model.site import Csap
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 PERSON_PATTERN = r"^[^\x00-\x1f\x7f/\s][^\x00-\x1f\x7f/]{0,127}$"
@@ -43,11 +42,13 @@ class ReasonOut(BaseModel):
 
 
 class EtaOut(BaseModel):
-    """An estimate of a waiting job's start. ``reason`` is its basis, or why nothing is known and ``start_at`` null."""
+    """An estimate of a waiting job's start. ``reason`` is its basis, or why nothing is known and ``start_at`` null. ``late``
+    warns of a start that is too late for the job's deadline."""
 
     start_at: TimeText | None
     reason: ReasonOut
     made_at: TimeText
+    late: ReasonOut | None = None
 
 
 class JobOut(BaseModel):
@@ -77,6 +78,8 @@ class JobOut(BaseModel):
     has_outputs: bool
     eta: EtaOut | None = None
     array: ArrayTaskOut | None = None
+    deadline: TimeText | None = None
+    start_by: TimeText | None = None
 
 
 class RunOut(BaseModel):
@@ -95,15 +98,25 @@ class RunOut(BaseModel):
     exit_code: int | None
     cause: str | None
     message: str
+    category: str | None = None
+
+
+class RetryOut(BaseModel):
+    """How many runs of a category have failed, and after how many there is another one. ``infrastructure`` counts in a row."""
+
+    category: str
+    failed: int
+    retries: int
 
 
 class JobDetailOut(JobOut):
-    """A job with its file and its runs."""
+    """A job with its file, its runs, and what is left of its retries."""
 
     spec: dict[str, Any]
     runs: list[RunOut]
     gpu_seconds: float
     bound_site: str | None
+    retries: list[RetryOut] = []
 
 
 class Page(BaseModel):
@@ -493,109 +506,6 @@ class WhoamiOut(BaseModel):
     auditor: bool
     groups: list[WhoamiRole]
     sites: list[str]
-
-
-class SiteIn(Input):
-    """A new site and its contract."""
-
-    name: Slug
-    owner: PersonName
-    operator: PersonName
-    facility: PersonName
-    csap: Csap = Csap.NONE
-    state_facility: bool = False
-    classified_network: bool = False
-    isolates_users: bool = False
-    trust_domain: Annotated[str, Field(max_length=128, pattern=TRUST_DOMAIN_PATTERN)] | None = None
-    supervised: bool = True
-    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
-    why: Why = ""
-
-
-class SiteGpusOut(BaseModel):
-    """GPUs of one class on a site."""
-
-    gpu_class: str
-    total: int
-    free: int
-
-
-class SiteOut(BaseModel):
-    """A site as everybody may see it."""
-
-    name: str
-    owner: str
-    operator: str
-    facility: str
-    state: str
-    reachable: bool
-    gpu_classes: list[SiteGpusOut]
-    nodes: int
-    csap: str
-    isolates_users: bool
-    data_classes: list[str]
-
-
-class SiteContractOut(SiteOut):
-    """A site as its operators, auditors and administrators see it."""
-
-    state_reason: str
-    heard_at: TimeText | None
-    lease_seconds: int
-    supervised: bool
-    trust_domain: str | None
-    agent: str | None
-    operators: list[str]
-    enrolled: bool
-
-
-class EnrolmentOut(BaseModel):
-    """A new one-time token for a site's agent, shown this once. The agent's old credential holds until it is used."""
-
-    site: str
-    enrolment_token: str
-    enrolment_expires_at: TimeText
-    agent_command: str
-
-
-class NewSiteOut(SiteContractOut):
-    """A site with the one-time token for its agent, shown this once."""
-
-    enrolment_token: str
-    enrolment_expires_at: TimeText
-    agent_command: str
-
-
-class SitePage(Page):
-    """Sites, by name."""
-
-    items: list[SiteContractOut | SiteOut]
-
-
-class SiteRunOut(BaseModel):
-    """What an operator sees of a run: size, group and times."""
-
-    run: int
-    group: str
-    gpus: int
-    gpu_class: str
-    nodes: list[str]
-    phase: str
-    leased_at: TimeText
-    started_at: TimeText | None
-
-
-class SiteRunPage(Page):
-    """Runs on a site, oldest first."""
-
-    items: list[SiteRunOut]
-
-
-class OperatorIn(Input):
-    """Who operates the site."""
-
-    person: PersonName
-    why: Why = ""
 
 
 class GpuClassIn(Input):

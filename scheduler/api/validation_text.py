@@ -43,6 +43,7 @@ _TEXTS: Mapping[str, str] = {
     "too_short": "너무 적습니다(최소 {min_length}개)",
     "too_long": "너무 많습니다(최대 {max_length}개)",
     "duration": "90s, 1h30m, 2d, 02:30:00처럼 쓰십시오",
+    "deadline": "2026-12-24T18:00(한국 시간, 또는 시차를 붙여)이나, 제출 뒤 얼마 안인지 12h처럼 쓰십시오",
     "memory": "512MiB, 64GiB, 1TiB처럼 쓰십시오",
     "choice": "다음 중 하나를 고르십시오: {known}",
     "repeated": "GPU 종류는 한 번씩만 쓰십시오",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli import groups, jobs, offers, pull, recalls, reservations, resources, session, sites, usage
+from scheduler.cli import groups, jobs, nodes, offers, pull, recalls, reservations, resources, session, sites, usage
 from scheduler.cli.bilingual import BilingualGroup
 from scheduler.cli.options import CommandAfterDashes
 
@@ -54,6 +54,8 @@ sites.site_app.command("recall")(recalls.site_recall)
 sites.site_app.command("recalls")(recalls.site_recalls)
 sites.site_app.command("withdraw-recall")(recalls.site_withdraw_recall)
 sites.site_app.command("owed")(usage.site_owed)
+sites.site_app.command("events")(nodes.site_events)
+sites.site_app.add_typer(nodes.node_app, name="node")
 app.add_typer(sites.site_app, name="site")
 app.add_typer(offers.offer_app, name="offer")
 app.add_typer(reservations.reserve_app, name="reserve")

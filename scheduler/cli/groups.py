@@ -208,7 +208,7 @@ def token_create(
     from scheduler.cli.failure import usage_failure
     from scheduler.cli.language import say
     from scheduler.cli.output import write_document, write_note
-    from scheduler.model.job_spec import parse_duration_seconds
+    from scheduler.model.duration import parse_duration_seconds
 
     try:
         expires_in_seconds = int(parse_duration_seconds(expires))

@@ -47,6 +47,9 @@ KOREAN: Mapping[str, str] = {
     "C, S or O.": "C, S, O 가운데 하나.",
     "C, S or O; may be repeated.": "C, S, O 가운데 하나. 여러 번 쓸 수 있습니다.",
     "CPUs a worker.": "작업자마다 CPU 수.",
+    "Cancelled once it cannot be over by then: 12h, 2026-12-24T18:00.": (
+        "그때까지 끝날 수 없게 되면 취소합니다: 12h, 2026-12-24T18:00."
+    ),
     "Create a group below its parent: `dure group create research.kaist.vision`.": (
         "상위 그룹 아래에 그룹을 만듭니다: `dure group create research.kaist.vision`."
     ),
@@ -160,8 +163,23 @@ KOREAN: Mapping[str, str] = {
     ),
     "One group.": "그룹 하나.",
     "One job in full, with its runs.": "작업 하나를 실행까지 모두.",
-    "One site; its operators also see what runs there: size, group and times.": (
-        "사이트 하나. 운영자는 거기서 실행되는 것의 크기, 그룹, 시각도 봅니다."
+    "One site; its operators also see what runs there, and the nodes that are set aside.": (
+        "사이트 하나. 운영자는 거기서 실행되는 것과 따로 둔 노드도 봅니다."
+    ),
+    "A site's nodes, and what failed on them within a day by the node's doing.": (
+        "사이트의 노드와, 하루 안에 노드 탓으로 실패한 실행의 수."
+    ),
+    "Name of the node, as the site reports it.": "사이트가 알린 노드의 이름.",
+    "Nodes of a site, and those that are set aside.": "사이트의 노드와, 따로 둔 노드.",
+    "Nothing new on the node until it is given back; what runs there goes on.": (
+        "되돌릴 때까지 노드에 새 작업을 두지 않습니다. 실행 중인 것은 계속됩니다."
+    ),
+    "Only those that are set aside.": "따로 둔 노드만.",
+    "What was done to a site and its nodes, and why; the oldest first.": (
+        "사이트와 그 노드에 한 일과 사유. 오래된 것부터."
+    ),
+    "Work again on a node that was set aside; what failed there before counts no more.": (
+        "따로 둔 노드가 다시 작업을 받습니다. 전에 실패한 것은 더 세지 않습니다."
     ),
     "Only inside the guarantee.": "보장분 안에서만.",
     "Only these states.": "이 상태만.",

@@ -94,7 +94,8 @@ def _eta_cell(job: Mapping[str, Any]) -> str:
     eta = job.get("eta")
     if not eta:
         return "-"
-    return f"~{show_zoned_time(eta['start_at'])}" if eta.get("start_at") else say("unknown", "알 수 없음")
+    mark = "!" if eta.get("late") else ""
+    return f"~{show_zoned_time(eta['start_at'])}{mark}" if eta.get("start_at") else say("unknown", "알 수 없음")
 
 
 def eta_line(eta: Mapping[str, Any] | None) -> str:
@@ -102,7 +103,8 @@ def eta_line(eta: Mapping[str, Any] | None) -> str:
     if not eta:
         return "-"
     start = eta.get("start_at")
-    return f"~{show_zoned_time(start)}. {text_of(eta['reason'])}" if start else text_of(eta["reason"])
+    told = " ".join(text_of(each) for each in (eta["reason"], eta.get("late")) if each)
+    return f"~{show_zoned_time(start)}. {told}" if start else told
 
 
 #: With estimates, and what each is based on in the place of the reason for waiting.
@@ -111,7 +113,9 @@ ETA_COLUMNS: Sequence[Column] = (
     Column(heading="ETA", value=_eta_cell),
     Column(
         heading="REASON",
-        value=lambda job: show_reason(job["eta"]["reason"] if job.get("eta") else job.get("reason")),
+        value=lambda job: show_reason(
+            (job["eta"].get("late") or job["eta"]["reason"]) if job.get("eta") else job.get("reason")
+        ),
     ),
 )
 
@@ -127,6 +131,8 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
         (say("Start", "시작 예상"), eta_line(job.get("eta"))),
         *([(say("Array", "배열"), _array_line(job))] if job.get("array") else []),
         *_earlier_jobs(job),
+        *([(say("Deadline", "기한"), _deadline_line(job))] if job.get("deadline") else []),
+        *([(say("Retries", "재시도"), _retries_line(job))] if job.get("retries") else []),
         ("GPU", f"{_gpus(job)} ({job['workers']} x {job['gpus_per_worker']})"),
         (say("Site", "사이트"), job.get("site") or "-"),
         (say("Data class", "자료 등급"), job["data_class"]),
@@ -136,8 +142,30 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
     ]
     write_fields(job, pairs, output, "id")
     if output in (OutputFormat.TABLE, OutputFormat.WIDE) and job.get("runs"):
-        headings = ("RUN", "EPOCH", "SITE", "PHASE", "NODES", "STARTED", "ENDED", "EXIT", "CAUSE", "MESSAGE")
+        headings = (
+            "RUN",
+            "EPOCH",
+            "SITE",
+            "PHASE",
+            "NODES",
+            "STARTED",
+            "ENDED",
+            "EXIT",
+            "CAUSE",
+            "CATEGORY",
+            "MESSAGE",
+        )
         write_table(headings, [_run_cells(run) for run in job["runs"]])
+
+
+def _deadline_line(job: Mapping[str, Any]) -> str:
+    deadline, start_by = show_zoned_time(job["deadline"]), show_zoned_time(job["start_by"])
+    return deadline + say(f"; it has to start by {start_by}", f", {start_by}까지 시작해야 합니다")
+
+
+def _retries_line(job: Mapping[str, Any]) -> str:
+    """What is left: runs of each category that have failed, of those that are followed by another."""
+    return ", ".join(f"{each['category']} {each['failed']}/{each['retries']}" for each in job["retries"])
 
 
 def _run_cells(run: Mapping[str, Any]) -> list[str]:
@@ -154,6 +182,7 @@ def _run_cells(run: Mapping[str, Any]) -> list[str]:
         *times,
         exit_code,
         run.get("cause") or "-",
+        run.get("category") or "-",
         run.get("message") or "-",
     ]
 

@@ -37,6 +37,9 @@ def submit(
     env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE for the job.")] = None,
     output_pattern: Annotated[list[str] | None, typer.Option("--collect", help="Output files to collect.")] = None,
     retries: Annotated[int | None, typer.Option("--retries", min=0, help="Tries after a failure.")] = None,
+    deadline: Annotated[
+        str | None, typer.Option("--deadline", help="Cancelled once it cannot be over by then: 12h, 2026-12-24T18:00.")
+    ] = None,
     after: Annotated[
         list[int] | None, typer.Option("--after", min=1, help="Not before this job or array has started; repeatable.")
     ] = None,
@@ -86,6 +89,7 @@ def submit(
             "environment": parse_assignments(env, "--env") if env else None,
             "outputs": output_pattern or None,
             "retries": retries,
+            "deadline": deadline,
             "after": after or None,
             "after_ok": after_ok or None,
             "array": array,

@@ -18,7 +18,7 @@ def moment_text(text: str, option: str, now: datetime) -> str:
 
     A while from now is rounded up to a whole minute.
     """
-    from scheduler.model.job_spec import parse_duration_seconds
+    from scheduler.model.duration import parse_duration_seconds
 
     written = text.strip()
     try:

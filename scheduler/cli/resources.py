@@ -35,7 +35,7 @@ def gpus(
     write_rows(answer["items"], _GPU_COLUMNS, output, "gpu_class", document=answer)
 
 
-_EVENT_COLUMNS = (
+EVENT_COLUMNS = (
     Column(heading="ID", value=field("id"), wide=True),
     Column(heading="AT", value=time_field("at")),
     Column(heading="KIND", value=field("kind")),
@@ -55,7 +55,7 @@ def events(
     from scheduler.cli.client import Client
     from scheduler.cli.output import write_rows
 
-    write_rows(Client.from_profile().pages("events", limit, group=group), _EVENT_COLUMNS, output, "id")
+    write_rows(Client.from_profile().pages("events", limit, group=group), EVENT_COLUMNS, output, "id")
 
 
 def _bounded(name: str) -> Any:

@@ -32,6 +32,16 @@ _SITE_COLUMNS = (
     Column(heading="REASON", value=field("state_reason")),
 )
 
+_RUN_COLUMNS = (
+    Column(heading="RUN", value=field("run")),
+    Column(heading="GROUP", value=field("group")),
+    Column(heading="GPUS", value=field("gpus")),
+    Column(heading="CLASS", value=field("gpu_class")),
+    Column(heading="PHASE", value=field("phase")),
+    Column(heading="LEASED", value=time_field("leased_at")),
+    Column(heading="STARTED", value=time_field("started_at")),
+)
+
 site_app = typer.Typer(help="Sites: clusters behind an agent.", no_args_is_help=True)
 
 
@@ -119,27 +129,26 @@ def site_list(output: Output = OutputFormat.TABLE) -> None:
 @site_app.command("show")
 @command
 def site_show(name: SiteName, output: Output = OutputFormat.TABLE) -> None:
-    """One site; its operators also see what runs there: size, group and times."""
+    """One site; its operators also see what runs there, and the nodes that are set aside."""
     from scheduler.cli.client import Client
+    from scheduler.cli.nodes import NODE_COLUMNS
     from scheduler.cli.output import write_document, write_table
 
     client = Client.from_profile()
     site = client.get(path_of("sites", name))
-    runs = list(client.pages(path_of("sites", name, "runs"))) if "lease_seconds" in site else []
-    if write_document({**site, "runs": runs}, output):
+    inspected = "lease_seconds" in site
+    runs = list(client.pages(path_of("sites", name, "runs"))) if inspected else []
+    aside = list(client.pages(path_of("sites", name, "nodes"), aside="true")) if inspected else []
+    if write_document({**site, "runs": runs, "set_aside": aside}, output):
         return
     _write_sites([site], OutputFormat.WIDE if output is OutputFormat.TABLE else output)
-    if runs and output is not OutputFormat.NAME:
-        columns = (
-            Column(heading="RUN", value=field("run")),
-            Column(heading="GROUP", value=field("group")),
-            Column(heading="GPUS", value=field("gpus")),
-            Column(heading="CLASS", value=field("gpu_class")),
-            Column(heading="PHASE", value=field("phase")),
-            Column(heading="LEASED", value=time_field("leased_at")),
-            Column(heading="STARTED", value=time_field("started_at")),
-        )
-        write_table([column.heading for column in columns], [[column.value(run) for column in columns] for run in runs])
+    if output is OutputFormat.NAME:
+        return
+    shown = tuple(column for column in NODE_COLUMNS if not column.wide)
+    for rows, columns in ((runs, _RUN_COLUMNS), (aside, shown)):
+        if rows:
+            cells = [[column.value(row) for column in columns] for row in rows]
+            write_table([column.heading for column in columns], cells)
 
 
 def _act(name: str, action: str, why: str, output: OutputFormat) -> None:

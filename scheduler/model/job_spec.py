@@ -9,7 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic_core import PydanticCustomError
 
 from scheduler.model.array_range import ARRAY_PATTERN, ArrayRange
+from scheduler.model.deadline import Deadline
 from scheduler.model.dependency import Condition, Dependency
+from scheduler.model.duration import DURATION_PATTERN, parse_duration_seconds
+from scheduler.model.retry import RetryCount, RetryLimits
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass, Shape, Topology
 
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
@@ -20,32 +23,10 @@ JOB_NAME_PATTERN = r"^[^\x00-\x1f\x7f/\\]+$"
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP")
 
-_DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MEMORY_UNITS = {"": 1, "MiB": 1, "GiB": 1024, "TiB": 1024 * 1024}
 WALLTIME_SECONDS_MAX = 366 * 86_400
 GRACE_SECONDS_MAX = 3600
 MEMORY_MIB_MAX = 64 * 1024 * 1024
-_DURATION_PATTERN = r"^\s*(\d{1,9}|(\d{1,9}\s*[smhdw]\s*)+|(\d{1,4}-)?\d{1,4}:\d{1,2}:\d{1,2})\s*$"
-
-
-def parse_duration_seconds(value: Any) -> Any:
-    """Read ``90``, ``"90s"``, ``"1h30m"``, ``"2d"``, ``"HH:MM:SS"`` or ``"D-HH:MM:SS"`` as whole seconds.
-
-    Anything that is not text is handed on unchanged for the schema to judge.
-    """
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    clock = re.fullmatch(r"(?:(\d{1,4})-)?(\d{1,4}):(\d{1,2}):(\d{1,2})", text)
-    if clock:
-        days, hours, minutes, seconds = (int(part or 0) for part in clock.groups())
-        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    parts = re.findall(r"(\d{1,9})\s*([smhdw])", text)
-    if parts and re.fullmatch(r"(?:\d{1,9}\s*[smhdw]\s*)+", text):
-        return sum(int(number) * _DURATION_UNITS[unit] for number, unit in parts)
-    if re.fullmatch(r"\d{1,9}", text):
-        return int(text)
-    raise PydanticCustomError("duration", "write a duration like 90s, 1h30m, 2d or 02:30:00")
 
 
 def parse_memory_mib(value: Any) -> Any:
@@ -63,6 +44,11 @@ def parse_command(value: Any) -> Any:
     return ["/bin/sh", "-c", value] if isinstance(value, str) and value.strip() else value
 
 
+def parse_retries(value: Any) -> Any:
+    """Read a number as the retries of the job's own fault; numbers by category as they stand."""
+    return value if isinstance(value, dict | RetryLimits) else {"program": value}
+
+
 def _number_or_text(minimum: int, maximum: int, pattern: str) -> WithJsonSchema:
     """What may be written: the number itself, or a text with units."""
     number = {"type": "integer", "minimum": minimum, "maximum": maximum}
@@ -73,13 +59,13 @@ GraceSeconds = Annotated[
     int,
     Field(ge=0, le=GRACE_SECONDS_MAX),
     BeforeValidator(parse_duration_seconds),
-    _number_or_text(0, GRACE_SECONDS_MAX, _DURATION_PATTERN),
+    _number_or_text(0, GRACE_SECONDS_MAX, DURATION_PATTERN),
 ]
 WalltimeSeconds = Annotated[
     int,
     Field(ge=1, le=WALLTIME_SECONDS_MAX),
     BeforeValidator(parse_duration_seconds),
-    _number_or_text(1, WALLTIME_SECONDS_MAX, _DURATION_PATTERN),
+    _number_or_text(1, WALLTIME_SECONDS_MAX, DURATION_PATTERN),
 ]
 MemoryMib = Annotated[
     int,
@@ -87,6 +73,7 @@ MemoryMib = Annotated[
     BeforeValidator(parse_memory_mib),
     _number_or_text(1, MEMORY_MIB_MAX, r"^\s*\d{1,9}\s*(MiB|GiB|TiB|)\s*$"),
 ]
+Retries = Annotated[RetryLimits, BeforeValidator(parse_retries, json_schema_input_type=RetryCount | RetryLimits)]
 #: A folder in a file; by the time that it is sent, the digest of the uploaded archive.
 WorkingDirectory = Annotated[
     str, Field(pattern=DIGEST_PATTERN), WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4096})
@@ -196,8 +183,14 @@ class JobSpec(Part):
         json_schema_extra={"enum": list(PRIORITY_CLASSES)},
         description="Its place among its group's jobs.",
     )
-    retries: int = Field(
-        default=0, ge=0, le=100, description="How often it is run again after it failed by its own fault."
+    retries: Retries = Field(
+        default=RetryLimits(),
+        description="How often it is run again after it failed: a number, for its own fault; or numbers by category.",
+    )
+    deadline: Deadline | None = Field(
+        default=None,
+        description="By when it has to be over: a time like 2026-12-24T18:00, Korean time or with an offset, or how long "
+        "after its submission, like 12h. Cancelled once it cannot; a run is ended by its walltime alone.",
     )
     after: tuple[JobNumber, ...] = Field(
         default=(),

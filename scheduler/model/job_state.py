@@ -1,4 +1,4 @@
-"""States of a job and phases of a run, with the moves that are allowed between them."""
+"""States of a job and phases of a run, with the moves that are allowed between them. Where an end leads is ``retry``'s."""
 
 from __future__ import annotations
 
@@ -84,20 +84,6 @@ INFRASTRUCTURE_CAUSES = frozenset(
 #: Runs that had to make way. That is nobody's fault and costs the job nothing: it is placed again as soon as may be.
 YIELDED_CAUSES = frozenset({EndCause.PREEMPTED, EndCause.RECLAIMED, EndCause.RECALLED, EndCause.MOVED})
 
-#: A job whose runs keep dying under it is given up after so many of them, so that no retry is without bound.
-INFRASTRUCTURE_FAILURES_MAX = 20
-
-#: After its first lost run a job is placed again at once; after each further one it waits twice as long, up to this.
-RETRY_SECONDS_MAX = 300
-
-
-def retry_seconds(infrastructure_failures: int) -> int:
-    """How long a job waits in the queue after so many runs were lost to the infrastructure: 0, 2, 4, 8 … 300 s."""
-    if infrastructure_failures < 2:
-        return 0
-    return min(RETRY_SECONDS_MAX, 1 << min(infrastructure_failures - 1, 30))
-
-
 _Q, _H, _L, _S, _R = JobState.QUEUED, JobState.HELD, JobState.LEASED, JobState.STARTING, JobState.RUNNING
 _P, _C, _U = JobState.PREEMPTING, JobState.CANCELLING, JobState.UNREACHABLE
 _ENDS = TERMINAL_STATES
@@ -115,30 +101,3 @@ ALLOWED_MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
-
-
-def state_after_run(
-    *,
-    cause: EndCause,
-    exit_code: int | None,
-    cancel_requested: bool,
-    requeue_requested: bool,
-    retries_left: int,
-    infrastructure_failures: int,
-) -> JobState:
-    """Where a job goes when its run has ended for ``cause``.
-
-    ``infrastructure_failures`` counts the runs lost to ``INFRASTRUCTURE_CAUSES``, this one included. A command that
-    ended by itself with exit code 0 has succeeded even when a stop was on its way to it.
-    """
-    if cause is EndCause.EXITED and exit_code == 0:
-        return JobState.SUCCEEDED
-    if cancel_requested or cause is EndCause.CANCELLED:
-        return JobState.CANCELLED
-    if requeue_requested or cause is EndCause.REQUEUED or cause in YIELDED_CAUSES:
-        return JobState.QUEUED
-    if cause in INFRASTRUCTURE_CAUSES:
-        return JobState.QUEUED if infrastructure_failures <= INFRASTRUCTURE_FAILURES_MAX else JobState.FAILED
-    if cause is EndCause.WALLTIME:
-        return JobState.FAILED
-    return JobState.QUEUED if retries_left > 0 else JobState.FAILED

@@ -17,13 +17,9 @@ from pydantic import BeforeValidator, Field, InstanceOf, PlainSerializer, WithJs
 from pydantic_core import PydanticCustomError
 
 from scheduler.model.calendar import Calendar, spells
+from scheduler.model.duration import parse_duration_seconds
 from scheduler.model.ids import GroupId, OfferId, SiteId
-from scheduler.model.job_spec import (
-    GROUP_PATH_PATTERN,
-    GpuClassName,
-    Part,
-    parse_duration_seconds,
-)
+from scheduler.model.job_spec import GROUP_PATH_PATTERN, GpuClassName, Part
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass
 from scheduler.model.spell import Spell
 

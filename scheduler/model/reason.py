@@ -86,6 +86,7 @@ class ReasonCode(StrEnum):
     NO_NODE_FITS = "NoNodeFits"  #: one worker asks for more of something than any node has
     NO_GPUS = "NoGpus"  #: no site has reported a GPU yet
     DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
+    DEADLINE_TOO_SOON = "DeadlineTooSoon"  #: it could not be over by then even if it started now
     DEPENDENCY_NEVER_MET = "DependencyNeverMet"  #: it has to follow the success of a job that failed
     GUARANTEE_EXCEEDED = "GuaranteeExceeded"  #: Σ children's guarantees above the parent's
     QUOTA_INCONSISTENT = "QuotaInconsistent"
@@ -116,7 +117,8 @@ class ReasonCode(StrEnum):
     WAITING_FOR_SITE = "WaitingForSite"  #: every site that could serve it is cordoned, stopped or silent
     SITE_CLOSED = "SiteClosed"  #: one site that takes nothing now
     WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
-    WAITING_FOR_RETRY = "WaitingForRetry"  #: runs were lost to the infrastructure; a while, then it is placed again
+    WAITING_FOR_RETRY = "WaitingForRetry"  #: a run was lost to the infrastructure; a while, then it is placed again
+    WAITING_AFTER_FAILURE = "WaitingAfterFailure"  #: its command failed; a while, then it is placed again
     WAITING_FOR_START = "WaitingForStart"  #: of another job
     WAITING_FOR_SUCCESS = "WaitingForSuccess"  #: of another job
     WAITING_FOR_ARRAY = "WaitingForArray"  #: as many tasks of its array run as may
@@ -136,11 +138,18 @@ class ReasonCode(StrEnum):
     ETA_NOT_AS_THINGS_ARE = "EtaNotAsThingsAre"  #: it would not start on an empty federation either
     ETA_TOO_MANY_WAITING = "EtaTooManyWaiting"
     ETA_NOT_LOOKED_AT = "EtaNotLookedAt"  #: no round looks at it now, or it came after the forecast
+    LATE_FOR_DEADLINE = "LateForDeadline"  #: a warning beside the estimate
+    # why nothing starts on a node
+    NODE_SET_ASIDE = "NodeSetAside"  #: by the bad-node memory
+    NODE_SET_ASIDE_BY = "NodeSetAsideBy"  #: by a person
     # how it ended
     COMMAND_FAILED = "CommandFailed"
+    COMMAND_KILLED = "CommandKilled"  #: by SIGKILL: most often for want of memory
+    FAILS_ALIKE = "FailsAlike"  #: at once and in the same way, again and again
     WALLTIME_EXCEEDED = "WalltimeExceeded"
     CANCELLED_BY = "CancelledBy"
     INFRASTRUCTURE_FAILED = "InfrastructureFailed"
+    DEADLINE_MISSED = "DeadlineMissed"  #: it waited until it could not be over by its deadline
     DEPENDENCY_FAILED = "DependencyFailed"  #: a job that had to succeed first did not
 
 

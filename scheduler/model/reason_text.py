@@ -13,12 +13,15 @@ from typing import Any
 from scheduler.model.dependency_text import DEPENDENCY_TEXTS
 from scheduler.model.eta_text import ETA_TEXTS
 from scheduler.model.lending_text import LENDING_TEXTS
+from scheduler.model.node_text import NODE_TEXTS
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
+from scheduler.model.retry_text import RETRY_TEXTS
 from scheduler.model.words import Language, WordKind, word
 
 _C, _K = ReasonCode, ReasonKind
 #: Numbers of reasons that are names.
-_KINDS = {kind.value: kind for kind in (WordKind.STATE, WordKind.CAUSE, WordKind.ACTION, WordKind.RULE)}
+_NAMED = (WordKind.STATE, WordKind.CAUSE, WordKind.CATEGORY, WordKind.ACTION, WordKind.RULE)
+_KINDS = {kind.value: kind for kind in _NAMED}
 
 #: code: (kind, Korean, English)
 TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
@@ -336,13 +339,6 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "It waits for the site {site}, which holds its checkpoint; `dure requeue --start-over {job}` lets it begin again "
         "elsewhere.",
     ),
-    _C.WAITING_FOR_RETRY: (
-        _K.WAITING,
-        "기반 시설 문제로 실행이 {failures}번 중단되어 {not_before}까지 기다린 뒤 다시 배치합니다"
-        "(마지막 원인: {cause}. {message}).",
-        "Its runs were lost {failures} times to the infrastructure: it is placed again after {not_before} "
-        "(the last one: {cause}. {message}).",
-    ),
     _C.WAITING_FOR_EARMARK: (
         _K.WAITING,
         "사이트 {site}에서 이 작업을 위해 노드를 비우고 있습니다. 실행 {runs}개가 {until}까지 나갑니다.",
@@ -378,25 +374,12 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "여러 노드를 함께 쓰는 작업의 자리를 마련하려고 실행을 옮깁니다. {until}까지 멈춘 뒤 다른 곳에서 이어집니다.",
         "Its run is moved so that a larger job finds room: it stops by {until} and goes on elsewhere.",
     ),
-    _C.COMMAND_FAILED: (
-        _K.ENDED,
-        "명령이 종료 코드 {exit_code}(으)로 끝났습니다. 로그: `dure logs {job}`.",
-        "The command ended with exit code {exit_code}: see `dure logs {job}`.",
-    ),
-    _C.WALLTIME_EXCEEDED: (
-        _K.ENDED,
-        "요청한 실행 시간 {walltime_seconds}초를 넘겨 종료되었습니다.",
-        "Its walltime of {walltime_seconds} s was over.",
-    ),
     _C.CANCELLED_BY: (_K.ENDED, "{person} 님이 취소했습니다.", "Cancelled by {person}."),
-    _C.INFRASTRUCTURE_FAILED: (
-        _K.ENDED,
-        "기반 시설 문제로 {failures}번 중단되어 포기했습니다(마지막 원인: {cause}. {message}).",
-        "Given up after {failures} runs were lost to the infrastructure (the last one: {cause}. {message}).",
-    ),
     **DEPENDENCY_TEXTS,
     **ETA_TEXTS,
     **LENDING_TEXTS,
+    **RETRY_TEXTS,
+    **NODE_TEXTS,
 }
 
 

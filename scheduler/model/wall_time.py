@@ -18,6 +18,8 @@ from pydantic_core import PydanticCustomError
 
 MINUTES_A_DAY = 24 * 60
 YEARS = range(1970, 2200)
+#: Of times that are written without a zone or an offset.
+DEFAULT_TIME_ZONE = "Asia/Seoul"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -71,6 +73,23 @@ def parse_wall(value: Any) -> datetime:
             {"first": YEARS[0], "last": YEARS[-1]},
         )
     return wall
+
+
+def read_moment_ms(text: str) -> int | None:
+    """Read ``2026-12-24T18:00``, Korean time, or the same with an offset (``Z``, ``+09:00``) as ms UTC; None for all else."""
+    match = re.fullmatch(_DATE + r"[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(Z|[+-][0-9]{2}:[0-9]{2})?", text.strip())
+    day = _date_of(match) if match else None
+    if match is None or day is None or day.year not in YEARS:
+        return None
+    hours, minutes, seconds = int(match[4]), int(match[5]), int(match[6] or 0)
+    if hours > 23 or minutes > 59 or seconds > 59:
+        return None
+    if match[7] is None:
+        return moment_ms(DEFAULT_TIME_ZONE, day, hours * 60 + minutes) + seconds * 1000
+    offset = 0 if match[7] == "Z" else int(match[7][1:3]) * 60 + int(match[7][4:])
+    ahead = -offset if match[7][0] == "-" else offset
+    wall = datetime.combine(day, time(hours, minutes, seconds), tzinfo=UTC)
+    return (_seconds(wall) - ahead * 60) * 1000
 
 
 def _date_of(match: re.Match[str]) -> date | None:

@@ -80,7 +80,10 @@ class CapacityReport(Message):
 
 
 class RunReport(Message):
-    """What the agent saw of one run. Times are the agent's, in ms since the epoch UTC, never guessed by the server."""
+    """What the agent saw of one run. Times are the agent's, in ms since the epoch UTC, never guessed by the server.
+
+    ``node`` names the node of the gang on which it failed first, where the site knows that it was that node's doing.
+    """
 
     run_id: int = Field(ge=1, le=ID_MAX)
     epoch: int = Field(ge=1, le=INTEGER_MAX)
@@ -90,6 +93,7 @@ class RunReport(Message):
     exit_code: ExitCode | None = None
     cause: EndCause | None = None
     message: MessageText = ""
+    node: MessageText | None = None
 
 
 class SyncRequest(Message):

@@ -18,6 +18,7 @@ class WordKind(StrEnum):
 
     STATE = "state"  #: of a job, a run (its phase) or a site
     CAUSE = "cause"  #: why a run ended or is being stopped
+    CATEGORY = "category"  #: of how a run failed
     ACTION = "action"
     RULE = "rule"  #: by which a site may not serve a data class
     EVENT = "event"
@@ -67,6 +68,14 @@ WORDS: Mapping[WordKind, Words] = {
         "vanished": ("에이전트 기록에 없음", "the agent knew it no more"),
         "withdrawn": ("시작 전 회수", "taken back before it started"),
         "declared_lost": ("운영자 유실 선언", "declared lost by the operator"),
+    },
+    WordKind.CATEGORY: {
+        "program": ("프로그램", "the program"),
+        "memory": ("메모리 부족", "memory"),
+        "walltime": ("실행 시간", "walltime"),
+        "infrastructure": ("기반 시설", "infrastructure"),
+        "policy": ("양보", "made way"),
+        "owner": ("소유자", "its owner"),
     },
     WordKind.ACTION: {
         "cancel": ("취소", "cancel"),

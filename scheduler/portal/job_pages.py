@@ -7,14 +7,25 @@ from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
 from scheduler.model.words import Language, WordKind, word
-from scheduler.portal.pages import ArrayLine, EstimateLine, JobLine, JobStatus, RunLine, SiteLine, TimelineLine
+from scheduler.portal.pages import (
+    ArrayLine,
+    DeadlineLine,
+    EstimateLine,
+    JobLine,
+    JobStatus,
+    RunLine,
+    SiteLine,
+    TimelineLine,
+)
 from scheduler.portal.render import moment, show_duration
 from scheduler.service.access import holds
 from scheduler.service.caller import Caller, Role, Scope
+from scheduler.service.deadlines import deadline_of
 from scheduler.service.eta import EtaView
 from scheduler.service.job_view import JobDetail, JobView
 from scheduler.service.jobs import newest_job_events, show_job, why_job
 from scheduler.service.runtime import Runtime
+from scheduler.service.tally import category_text
 from scheduler.store.events import Event
 
 #: A job's page shows its newest events; a page of older ones shows more.
@@ -62,6 +73,7 @@ def job_status(
         job=job_line(detail.job, language),
         is_live=state not in TERMINAL_STATES,
         array=_array_line(detail.job),
+        deadline=_deadline_line(detail.job),
         counterfactual=None if other is None else counterfactual_text(other, language),
         estimate=_estimate(why.job.eta, language),
         sites=[SiteLine(site=each.site, text=reason_text(each, language)) for each in why.sites],
@@ -74,6 +86,7 @@ def job_status(
                 started=moment(run.row.started_ms),
                 ended=moment(run.row.ended_ms),
                 cause=run.row.cause,
+                category=category_text(run.row),
                 log=None if run.row.started_ms is None else f"/jobs/{job_id}/log?run={run.row.id}",
             )
             for run in detail.runs
@@ -93,8 +106,16 @@ def _array_line(view: JobView) -> ArrayLine | None:
     return ArrayLine(id=row.array_id, task=row.array_task, tasks=row.array_tasks, running_max=row.array_running_max)
 
 
+def _deadline_line(view: JobView) -> DeadlineLine | None:
+    over_ms = deadline_of(view.row)
+    return None if over_ms is None else DeadlineLine(over=moment(over_ms), start=moment(view.row.start_by_ms))
+
+
 def _estimate(eta: EtaView | None, language: Language) -> EstimateLine | None:
-    return None if eta is None else EstimateLine(start=moment(eta.start_ms), text=reason_text(eta.reason, language))
+    if eta is None:
+        return None
+    text, late = reason_text(eta.reason, language), reason_text(eta.late, language)
+    return EstimateLine(start=moment(eta.start_ms), text=text, late=late)
 
 
 def gpu_seconds(detail: JobDetail) -> str:

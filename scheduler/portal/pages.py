@@ -91,6 +91,7 @@ class RunLine:
     started: Moment | None
     ended: Moment | None
     cause: str | None
+    category: str | None
     log: str | None
 
 
@@ -100,6 +101,15 @@ class EstimateLine:
 
     start: Moment | None
     text: str
+    late: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineLine:
+    """By when a job has to be over, and to start."""
+
+    over: Moment | None
+    start: Moment | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +129,7 @@ class JobStatus:
     job: JobLine
     is_live: bool
     array: ArrayLine | None
+    deadline: DeadlineLine | None
     counterfactual: str | None
     estimate: EstimateLine | None
     sites: Sequence[SiteLine]

@@ -12,7 +12,7 @@ from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import SiteState
 from scheduler.service.earmark import Held
 from scheduler.service.follow import newest_rules_change
-from scheduler.store import jobs, runs, sites
+from scheduler.store import jobs, nodes, runs, sites
 from scheduler.store.jobs import JobRow
 from scheduler.store.runs import RunRow
 from scheduler.store.transaction import WriteTransaction
@@ -80,9 +80,10 @@ def commit_clearings(
     live = runs.by_ids(transaction.connection, [stop.run for stop in stops])
     active = {row.id for row in sites.every(transaction.connection) if row.state == SiteState.ACTIVE.value}
     places = {each.earmark.site for each in clearings if each.earmark is not None}
+    aside = nodes.aside_ids(transaction.connection) if places else frozenset()
     work = _Work(transaction, known, live, runs.leaving(transaction.connection, places))
     for clearing in clearings:
-        if _still_serves(clearing, known, active):
+        if _still_serves(clearing, known, active, aside):
             work.take(clearing)
     return work.write()
 
@@ -99,7 +100,7 @@ def withdraw_earmarks(transaction: WriteTransaction, job_ids: Iterable[JobId]) -
     return len(held)
 
 
-def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[int]) -> bool:
+def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[int], aside: Set[int]) -> bool:
     """Whether the job for which room is made is still there to take it, and has not got other nodes meanwhile."""
     if clearing.preemptor is None:
         return True
@@ -111,6 +112,7 @@ def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[i
     return (
         job.earmark is None
         and earmark.site in active
+        and aside.isdisjoint(part[0] for part in earmark.gang)
         and job.bound_site_id in (None, earmark.site)
         and (job.group_id, job.shape_id) == (earmark.group, earmark.shape)
     )

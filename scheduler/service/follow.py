@@ -310,7 +310,7 @@ def _node(row: Any) -> Node:
         cpus=row.cpus,
         memory_mib=row.memory_mib,
         domain=tuple(row.domain),
-        healthy=row.healthy,
+        healthy=row.healthy and row.aside_ms is None,
     )
 
 

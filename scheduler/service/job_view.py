@@ -19,6 +19,7 @@ from scheduler.service.dependencies import waits_for_jobs
 from scheduler.service.directory import Directory
 from scheduler.service.earmark import Held
 from scheduler.service.eta import EtaView
+from scheduler.service.retry_reason import reason_of_retry
 from scheduler.service.time_text import time_text
 from scheduler.service.world import Told
 from scheduler.store import runs as run_rows
@@ -115,7 +116,7 @@ def _view(
         data_class=own_class.value if own_class is not None else "?",
         elapsed_ms=None if row.started_ms is None or not at_site else max(0, end_ms - row.started_ms),
         reason=waits.get(row.id)
-        or retry_reason(row, now_ms)
+        or reason_of_retry(row, now_ms)
         or yield_reason(row, site, run)
         or reason_of(row, site, verdict_of(class_of(row)) if row.state == JobState.QUEUED.value else None),
     )
@@ -150,15 +151,6 @@ def of_job(reason: Reason, job_id: int) -> Reason:
     """A class's reason as one of its jobs has it: its sentences name the job where they say what to type."""
     per_site = tuple(replace(each, numbers={**each.numbers, "job": job_id}) for each in reason.per_site)
     return replace(reason, numbers={**reason.numbers, "job": job_id}, per_site=per_site)
-
-
-def retry_reason(row: JobRow, now_ms: int) -> Reason | None:
-    """Why a queued job is not looked at by rounds yet, if its runs were lost a moment ago."""
-    reason = row.reason or {}
-    waits = row.state == JobState.QUEUED.value and now_ms < (row.not_before_ms or 0)
-    if not waits or reason.get("code") != ReasonCode.WAITING_FOR_RETRY:
-        return None
-    return Reason(code=ReasonCode.WAITING_FOR_RETRY, numbers=dict(reason.get("numbers") or {}))
 
 
 def yield_reason(row: JobRow, site: str | None, run: _NewestRun | None) -> Reason | None:

@@ -24,6 +24,7 @@ from scheduler.service.checkpoint import grace_seconds_of
 from scheduler.service.directory import Directory
 from scheduler.service.eta import eta_of
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, of_job, views_of
+from scheduler.service.retry_reason import RETRY_CODES
 from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, events, jobs, runs
 from scheduler.store.events import Event
@@ -33,10 +34,10 @@ from scheduler.store.transaction import WriteTransaction
 
 LIVE = "live"
 #: Queued jobs of which no round says anything: their time has not come, or they have their nodes.
-_OUT_OF_ROUNDS = frozenset({
-    ReasonCode.WAITING_FOR_RETRY, ReasonCode.WAITING_FOR_EARMARK, ReasonCode.WAITING_FOR_START,
-    ReasonCode.WAITING_FOR_SUCCESS, ReasonCode.WAITING_FOR_ARRAY,
-})  # fmt: skip
+_OUT_OF_ROUNDS = RETRY_CODES | {
+    ReasonCode.WAITING_FOR_EARMARK, ReasonCode.WAITING_FOR_START, ReasonCode.WAITING_FOR_SUCCESS,
+    ReasonCode.WAITING_FOR_ARRAY,
+}  # fmt: skip
 
 
 class JobAction(StrEnum):

@@ -17,10 +17,11 @@ from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.warm_up import warm_up
 from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
+from scheduler.service.deadlines import cancel_late, late
 from scheduler.service.dependencies import WAITERS_A_TRANSACTION, settle
 from scheduler.service.earmark_commit import clearings_of, commit_clearings, withdraw_earmarks
 from scheduler.service.follow import Follower
-from scheduler.service.reconcile import forget_old_answers, reconcile_site, revive_site
+from scheduler.service.reconcile import forget_old, reconcile_site, revive_site
 from scheduler.service.round_commit import STARTS_A_TRANSACTION, commit_starts
 from scheduler.service.runtime import Runtime
 from scheduler.store import leadership
@@ -125,6 +126,7 @@ class SchedulerLoop:
             follower.catch_up()
             if self._reconcile(follower, fence):
                 follower.catch_up()
+            self._settle_deadlines(follower, fence)
             self._settle_dependencies(follower, fence)
             snapshot = follower.federation.snapshot()
             plan = decide(snapshot, runtime.clock.now_ms(), fence.number)
@@ -153,8 +155,19 @@ class SchedulerLoop:
         if now_seconds - self._forgot_seconds >= FORGET_SECONDS:
             self._forgot_seconds = now_seconds
             seconds = runtime.settings.idempotency_seconds
-            runtime.database.run(lambda each: forget_old_answers(each, seconds), fence)
+            runtime.database.run(lambda each: forget_old(each, seconds), fence)
         return bool(changed)
+
+    def _settle_deadlines(self, follower: Follower, fence: Fence) -> None:
+        """Cancel what waits and cannot be over by its deadline any more."""
+        database, clock = self._runtime.database, self._runtime.clock
+        while True:
+            with database.read() as connection:
+                too_late = late(connection, clock.now_ms())
+            if not too_late or not database.run(partial(cancel_late, job_ids=too_late), fence):
+                return
+            self._renew_when_due(fence)
+            follower.catch_up()
 
     def _settle_dependencies(self, follower: Follower, fence: Fence) -> None:
         """Let go what waited for other jobs, or cancel what waits for nothing; what waits for those comes next."""

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from scheduler.cycle.use import used_by_group
 from scheduler.model.ids import GroupId
 from scheduler.service.runtime import Runtime
-from scheduler.store import jobs, quotas, sites
+from scheduler.store import jobs, nodes, quotas, sites
 
 #: Classes of waiting jobs whose reasons are worked out at each question; the jobs of the others are counted as ``other``.
 CLASSES_EXPLAINED_MAX = 64
@@ -20,7 +20,7 @@ OTHER = "other"
 
 
 class FederationMetrics(Collector):
-    """Jobs by state, waiting jobs by reason, quotas and their use, how long sites were silent, the writer's queue."""
+    """Jobs by state, waiting jobs by reason, quotas and their use, sites' silence and bad nodes, the writer's queue."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -29,7 +29,7 @@ class FederationMetrics(Collector):
         """Read everything anew. Raises StoreUnavailable."""
         yield from self._jobs()
         yield from self._quotas()
-        yield self._sites()
+        yield from self._sites()
         waiting = GaugeMetricFamily("dure_writer_waiting_rows", "Rows that wait for the next commit.")
         waiting.add_metric([], self._runtime.writer.waiting_weight())
         yield waiting
@@ -67,14 +67,20 @@ class FederationMetrics(Collector):
         left_out.add_metric([], max(0, len(rows) - QUOTA_SERIES_MAX))
         yield left_out
 
-    def _sites(self) -> Metric:
+    def _sites(self) -> Iterator[Metric]:
         now_ms = self._runtime.clock.now_ms()
         with self._runtime.database.read() as connection:
-            rows = sites.every(connection)
+            rows, aside = sites.every(connection), nodes.aside_by_site(connection)
         age = GaugeMetricFamily(
             "dure_site_heartbeat_age_seconds", "Time since a site's agent was heard.", labels=["site"]
         )
         for row in rows:
             if row.heard_ms is not None:
                 age.add_metric([row.name], max(0, now_ms - row.heard_ms) / 1000)
-        return age
+        yield age
+        set_aside = GaugeMetricFamily(
+            "dure_site_nodes_set_aside", "Nodes of a site that are set aside for what failed on them.", labels=["site"]
+        )
+        for row in rows:
+            set_aside.add_metric([row.name], aside.get(row.id, 0))
+        yield set_aside

@@ -61,11 +61,11 @@ def choose_nodes(
 ) -> list[NodeRow]:
     """Choose ``needed`` nodes to be empty by a deadline: idle ones by name, then those whose runs lose the least work.
 
-    Runs that may not be preempted go last, and unhealthy nodes are chosen where there are too few others. A gang goes as
-    a whole, wherever it stands. ``candidates`` are at least as many as are needed.
+    Runs that may not be preempted go last, and nodes that are unhealthy or set aside are chosen where there are too few
+    others. A gang goes as a whole, wherever it stands. ``candidates`` are at least as many as are needed.
     """
-    well = sorted((node for node in candidates if node.healthy), key=_by_name)
-    ill = sorted((node for node in candidates if not node.healthy), key=_by_name)
+    well = sorted((node for node in candidates if node.is_well), key=_by_name)
+    ill = sorted((node for node in candidates if not node.is_well), key=_by_name)
     most = min(needed, len(well))
     chosen = _least_lost(well, live, most, deadline_ms, now_ms)
     return [*chosen, *ill[: needed - most]]

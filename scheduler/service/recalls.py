@@ -242,5 +242,5 @@ def _is_open(offer: Offer, at_ms: int) -> bool:
 def _first_lent(present: Sequence[NodeRow], held: frozenset[int], count: int) -> list[NodeRow]:
     """Nodes that are lent, as rounds give nodes to offers: those that runs hold, then idle ones by name, unhealthy last."""
     busy = [node for node in present if node.id in held]
-    idle = sorted((node for node in present if node.id not in held), key=lambda node: (not node.healthy, node.name))
+    idle = sorted((node for node in present if node.id not in held), key=lambda node: (not node.is_well, node.name))
     return [*busy, *idle[: max(0, count - len(busy))]]

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scheduler.model.job_state import EndCause, JobState
+from scheduler.model.node_fault import WINDOW_MS
 from scheduler.model.reason import ReasonCode
 from scheduler.service.checkpoint import grace_seconds_of
 from scheduler.service.hearing import Silence, over_seconds
 from scheduler.service.run_end import RunEnd, RunEnds
 from scheduler.service.run_report import reason_when_heard
-from scheduler.store import idempotency, jobs, runs, sites
+from scheduler.store import idempotency, jobs, node_failures, runs, sites
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
 from scheduler.store.runs import RunRow
@@ -19,6 +20,8 @@ from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
 
 ACTOR = "scheduler"
+#: Failures of nodes are kept for so many times as long as they count.
+KEPT_WINDOWS = 7
 
 _UNREACHABLE_FROM = frozenset({
     JobState.LEASED.value, JobState.STARTING.value, JobState.RUNNING.value, JobState.PREEMPTING.value,
@@ -111,6 +114,7 @@ def revive_site(transaction: WriteTransaction, site_id: int) -> int:
     return revived
 
 
-def forget_old_answers(transaction: WriteTransaction, seconds: int) -> int:
-    """Drop answers that nobody repeats a request for any more."""
+def forget_old(transaction: WriteTransaction, seconds: int) -> int:
+    """Drop answers that nobody repeats a request for any more, and what speaks against no node any more."""
+    node_failures.forget_before(transaction, transaction.now_ms - KEPT_WINDOWS * WINDOW_MS)
     return idempotency.forget_before(transaction, transaction.now_ms - seconds * 1000)

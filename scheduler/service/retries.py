@@ -1,9 +1,9 @@
-"""Jobs that lost runs and wait a while in the queue before rounds see them again."""
+"""Jobs whose runs failed and that wait a while in the queue before rounds see them again."""
 
 from __future__ import annotations
 
 from scheduler.clock import Clock
-from scheduler.model.job_state import RETRY_SECONDS_MAX
+from scheduler.model.retry import RETRY_SECONDS_MAX
 
 
 class Retries:

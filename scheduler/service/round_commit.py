@@ -15,7 +15,7 @@ from scheduler.model.site import SiteState
 from scheduler.service.checkpoint import GRACE_SECONDS, bound_after, checkpoint_of
 from scheduler.service.earmark import Held
 from scheduler.service.follow import newest_rules_change
-from scheduler.store import jobs, runs, sites
+from scheduler.store import jobs, nodes, runs, sites
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
 from scheduler.store.runs import NewRun
@@ -39,7 +39,8 @@ def commit_starts(
     *,
     redeemed: bool = False,
 ) -> int:
-    """Lease what is still queued, at sites that are still active; answer how many runs that made.
+    """Lease what is still queued and not too late, at sites that are still active and on nodes that
+    are not set aside; answer how many runs that made.
 
     ``redeemed``: the starts are on nodes that are held for their jobs, and need those very earmarks to be in the record;
     other starts need that there is none.
@@ -52,14 +53,17 @@ def commit_starts(
         return 0
     known = jobs.by_ids(transaction.connection, [start.job for start in starts])
     active = {row.id for row in sites.every(transaction.connection) if row.state == SiteState.ACTIVE.value}
+    aside = nodes.aside_ids(transaction.connection)
     valid = [
         start
         for start in starts
         if start.site in active
+        and aside.isdisjoint(part[0] for part in start.gang)
         and (job := known.get(start.job)) is not None
         and job.state == JobState.QUEUED.value
         and job.bound_site_id in (None, start.site)
         and (job.group_id, job.shape_id) == (start.group, start.shape)
+        and (job.start_by_ms is None or transaction.now_ms <= job.start_by_ms)
         and (_is_held_for(job, start) if redeemed else job.earmark is None)
     ]
     ids = transaction.next_ids("run", len(valid))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from quota.ledger import Entry, RunInterval, charge, correction
-from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import (
     INFRASTRUCTURE_CAUSES,
     TERMINAL_STATES,
@@ -14,12 +13,12 @@ from scheduler.model.job_state import (
     EndCause,
     JobState,
     RunPhase,
-    retry_seconds,
-    state_after_run,
 )
-from scheduler.model.reason import ReasonCode
+from scheduler.model.retry import RunOutcome, after_run
+from scheduler.service.bad_nodes import NodeBlame
 from scheduler.service.checkpoint import bound_after, checkpoint_of
-from scheduler.service.time_text import time_text
+from scheduler.service.retry_reason import Ended, reason_after
+from scheduler.service.tally import TALLY_COLUMNS, limits_of, row_of_tally, tally_of
 from scheduler.store import jobs, ledger, runs
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
@@ -29,13 +28,15 @@ from scheduler.store.transaction import EventRow, WriteTransaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """How a run ended, by whoever may say so. ``started_ms`` None: it never ran, and nothing is charged."""
+    """How a run ended, by whoever may say so. ``started_ms`` None: it never ran, and nothing is charged. ``node`` is the
+    node whose doing it was, where its site knows."""
 
     cause: EndCause
     started_ms: int | None
     ended_ms: int
     exit_code: int | None = None
     message: str = ""
+    node: str | None = None
 
 
 _RUN_COLUMNS = (
@@ -45,8 +46,8 @@ _RUN_COLUMNS = (
 #: Exit codes from here on say that a signal ended the command, which so did not end by itself with its state saved.
 _SIGNALLED = 128
 _JOB_COLUMNS = (
-    "state", "failures", "infrastructure_failures", "bound_site_id", "requeue_requested", "started_ms", "ended_ms",
-    "exit_code", "reason", "not_before_ms",
+    "state", "bound_site_id", "requeue_requested", "started_ms", "ended_ms", "exit_code", "reason", "not_before_ms",
+    *TALLY_COLUMNS,
 )  # fmt: skip
 
 
@@ -61,6 +62,7 @@ class RunEnds:
         self._entries: list[Entry] = []
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
+        self._blame = NodeBlame()
 
     def end(self, run: RunRow, job: JobRow, end: RunEnd, *, actor: str) -> JobState:
         """End a live run; answer the job's state after it."""
@@ -74,24 +76,25 @@ class RunEnds:
             run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, _told_cause(end, cause).value,
             end.message[:2000], *_charged(interval),
         ))  # fmt: skip
-        lost = cause in INFRASTRUCTURE_CAUSES
-        failures = job.failures + (end.cause is EndCause.EXITED and end.exit_code != 0)
-        lost_runs = job.infrastructure_failures + lost
-        state = state_after_run(
-            cause=cause,
-            exit_code=end.exit_code,
+        lasted_ms = None if started_ms is None else ended_ms - started_ms
+        outcome = RunOutcome(cause=cause, exit_code=end.exit_code, lasted_ms=lasted_ms)
+        after = after_run(
+            limits_of(job),
+            tally_of(job),
+            outcome,
             cancel_requested=job.cancel_requested,
             requeue_requested=job.requeue_requested,
-            retries_left=job.retries - job.failures,
-            infrastructure_failures=lost_runs,
         )
-        waits_ms = retry_seconds(lost_runs) * 1000 if lost and state is JobState.QUEUED else 0
+        self._blame.note(run, job, end.cause, ended_ms, end.node)
+        state, waits_ms = after.state, after.wait_seconds * 1000
         not_before_ms = self._transaction.now_ms + waits_ms if waits_ms else None
-        reason = _reason(job, run, end, state, lost_runs, not_before_ms)
+        reason = reason_after(
+            job, Ended(run=run.id, epoch=run.epoch, outcome=outcome, message=end.message), after, not_before_ms
+        )
         self._job_rows.append((
-            job.id, state.value, failures, lost_runs, _bound_site(job, run, started_ms), False, started_ms,
-            ended_ms if state in TERMINAL_STATES else None, end.exit_code, reason,
-            not_before_ms,
+            job.id, state.value, _bound_site(job, run, started_ms), False, started_ms,
+            ended_ms if state in TERMINAL_STATES else None, end.exit_code, reason, not_before_ms,
+            *row_of_tally(after.tally),
         ))  # fmt: skip
         data = {"state": state.value, "cause": _told_cause(end, cause).value, "exit_code": end.exit_code, "run": run.id}
         data |= {"epoch": run.epoch}
@@ -135,6 +138,7 @@ class RunEnds:
         jobs.change_many(transaction, ("started_ms", "ended_ms"), self._mended_jobs)
         ledger.enter(transaction, self._entries)
         transaction.add_events(self._events)
+        self._blame.write(transaction)
         if self._job_rows:
             transaction.after_commit("scheduler")
 
@@ -203,23 +207,3 @@ def _bound_site(job: JobRow, run: RunRow, started_ms: int | None) -> int | None:
     if started_ms is None:
         return job.bound_site_id
     return bound_after(job, run.site_id, checkpoint_of(job))
-
-
-def _reason(
-    job: JobRow, run: RunRow, end: RunEnd, state: JobState, lost_runs: int, not_before_ms: int | None
-) -> dict[str, Any] | None:
-    """Why a job stands where it does after its run; None where the state says all."""
-    if state is JobState.CANCELLED:
-        return job.reason if (job.reason or {}).get("code") == ReasonCode.CANCELLED_BY else None
-    lost = {"failures": lost_runs, "cause": end.cause.value, "run": run.id, "message": end.message[:300] or None}
-    if not_before_ms is not None:
-        numbers = lost | {"not_before": time_text(not_before_ms)}
-        return {"code": ReasonCode.WAITING_FOR_RETRY.value, "numbers": numbers}
-    if state is not JobState.FAILED:
-        return None
-    if end.cause is EndCause.EXITED:
-        return {"code": ReasonCode.COMMAND_FAILED.value, "numbers": {"exit_code": end.exit_code, "job": job.id}}
-    if end.cause is EndCause.WALLTIME:
-        walltime = JobSpec.model_validate_json(job.spec).walltime
-        return {"code": ReasonCode.WALLTIME_EXCEEDED.value, "numbers": {"walltime_seconds": walltime}}
-    return {"code": ReasonCode.INFRASTRUCTURE_FAILED.value, "numbers": lost}

@@ -172,6 +172,7 @@ def _end_of(report: RunReport, now_ms: int) -> RunEnd:
         ended_ms=report.ended_ms if report.ended_ms is not None else now_ms,
         exit_code=report.exit_code,
         message=report.message,
+        node=report.node,
     )
 
 

@@ -23,7 +23,7 @@ from scheduler.service.follow import security_of
 from scheduler.service.run_end import RunEnd, RunEnds
 from scheduler.service.runtime import Runtime, access_changed
 from scheduler.service.secret import ENROLMENT_PREFIX, derived_secret, hash_of
-from scheduler.store import jobs, memberships, people, runs, sites
+from scheduler.store import jobs, memberships, nodes, people, runs, sites
 from scheduler.store.runs import RunRow
 from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
@@ -57,6 +57,7 @@ class SiteView:
     data_classes: tuple[str, ...]
     operators: tuple[str, ...]
     inspected: bool
+    nodes_set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +214,7 @@ def _view(runtime: Runtime, connection: Connection, caller: Caller, row: SiteRow
         data_classes=_data_classes(runtime, row),
         operators=operators,
         inspected=inspected,
+        nodes_set_aside=nodes.aside_by_site(connection).get(row.id, 0) if inspected else 0,
     )
 
 

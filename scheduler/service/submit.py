@@ -18,6 +18,7 @@ from scheduler.model.shape import Shape
 from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
 from scheduler.service.checkpoint import save_ms_of
+from scheduler.service.deadlines import start_by_of, why_too_late
 from scheduler.service.dependencies import to_come
 from scheduler.service.directory import Directory, GroupView
 from scheduler.service.runtime import Runtime
@@ -46,8 +47,8 @@ class Judge:
         self._snapshot = snapshot
         self._never: dict[tuple[int, Shape], Refusal | None] = {}
 
-    def judge(self, directory: Directory, caller: Caller, spec: JobSpec) -> Admissible | Refusal:
-        """Whether ``caller`` may submit ``spec``, and whether some site could ever run it."""
+    def judge(self, directory: Directory, caller: Caller, spec: JobSpec, now_ms: int) -> Admissible | Refusal:
+        """Whether ``caller`` may submit ``spec``, whether some site could ever run it, and in time."""
         group = group_for(directory, caller, spec.group, Role.SUBMITTER)
         if isinstance(group, Refusal):
             return group
@@ -59,7 +60,7 @@ class Judge:
                 bound=f"{group.data_class.value} ({group.path})",
             )
         shape = spec.shape(group.data_class)
-        refusal = self._why_never(GroupId(group.id), shape)
+        refusal = self._why_never(GroupId(group.id), shape) or why_too_late(spec, now_ms)
         return Admissible(spec, group, shape) if refusal is None else refusal
 
     def _why_never(self, group: GroupId, shape: Shape) -> Refusal | None:
@@ -140,12 +141,13 @@ async def submit(
             shape=each.shape,
             priority=each.spec.priority,
             spec=each.spec.model_dump_json(exclude_defaults=True, by_alias=True),
-            retries=each.spec.retries,
+            retries=each.spec.retries.program,
             submitted_ms=now_ms,
             walltime_ms=None if each.spec.walltime is None else each.spec.walltime * 1000,
             save_ms=save_ms_of(each.spec.checkpoint),
             awaits=each.awaits,
             array=each.spec.tasks,
+            start_by_ms=start_by_of(each.spec, now_ms),
         )
         for each in jobs
     ]

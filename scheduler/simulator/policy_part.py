@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from scheduler.model.job_spec import parse_duration_seconds
+from scheduler.model.duration import parse_duration_seconds
 
 Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]
 

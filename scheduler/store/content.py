@@ -18,9 +18,9 @@ from typing import Self
 from sqlalchemy import Connection, select
 
 from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.store.content_tables import content_grants, content_parts, contents
 from scheduler.store.database import Database
 from scheduler.store.dialect import upsert
-from scheduler.store.tables import content_grants, content_parts, contents
 from scheduler.store.transaction import WriteTransaction
 
 PART_BYTES = 1 << 20

@@ -37,6 +37,11 @@ class JobRow:
     infrastructure_failures: int
     not_before_ms: int | None
     retries: int
+    memory_failures: int
+    walltime_failures: int
+    alike_failures: int
+    alike_exit_code: int | None
+    start_by_ms: int | None
     started_ms: int | None
     ended_ms: int | None
     exit_code: int | None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from scheduler.store.content_tables import log_ends, log_parts
 from scheduler.store.dialect import upsert
-from scheduler.store.tables import log_ends, log_parts
 from scheduler.store.transaction import WriteTransaction
 
 BYTES_MAX = 64 << 20

@@ -24,14 +24,16 @@ _COLUMNS = (
     "retries", "change", "epoch", "cancel_requested", "requeue_requested", "failures",
     "infrastructure_failures", "walltime_ms", "save_ms",
 )  # fmt: skip
-_LINKED_COLUMNS = (*_COLUMNS, "awaits", "array_id", "array_task", "array_tasks", "array_running_max")
+_LINKED_COLUMNS = (
+    *_COLUMNS, "start_by_ms", "awaits", "array_id", "array_task", "array_tasks", "array_running_max",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job before it has an id, or the jobs of an ``array``, which differ by their task alone. ``spec`` is the job file
     as JSON text; ``awaits`` is what is still to come of other jobs, ``save_ms`` what it needs to save its
-    state."""
+    state, ``start_by_ms`` the last moment at which it may start for its deadline."""
 
     group_id: int
     person_id: int
@@ -46,6 +48,7 @@ class NewJob:
     save_ms: int | None = None
     awaits: tuple[Dependency, ...] = ()
     array: ArrayRange | None = None
+    start_by_ms: int | None = None
 
     @property
     def ids(self) -> int:
@@ -67,13 +70,13 @@ class Submission:
     jobs: Sequence[NewJob]
     answer: Callable[[Sequence[int]], Answer]
 
-    #: Whether some of it waits for others, or is an array: most requests have neither, and pay for neither.
+    #: Whether some of it waits for others, is an array or has a deadline: most requests have none, and pay for none.
     has_links: bool = field(init=False)
     ids: int = field(init=False)  #: how many numbers it takes
 
     def __post_init__(self) -> None:
         """Look once, before the writer's turn."""
-        has_links = any(job.array is not None or job.awaits for job in self.jobs)
+        has_links = any(job.array is not None or job.awaits or job.start_by_ms is not None for job in self.jobs)
         object.__setattr__(self, "has_links", has_links)
         object.__setattr__(self, "ids", sum(job.ids for job in self.jobs) if has_links else len(self.jobs))
 
@@ -156,7 +159,7 @@ def _link(
     waiting: list[tuple[int, Dependency]],
     happened: list[EventRow],
 ) -> list[int]:
-    """Add the rows and events of a submission with arrays or dependencies; answer one number for each of its jobs."""
+    """Add the rows and events of a submission with arrays, dependencies or deadlines; answer one number for each of its jobs."""
     own: list[int] = []
     taken = 0
     for shape_id, job in zip(shape_ids, submission.jobs, strict=True):
@@ -172,14 +175,14 @@ def _link(
 
 
 def _linked_rows(first: int, shape_id: int, job: NewJob, change: int) -> Iterator[tuple[int, tuple[object, ...]]]:
-    """Numbers and rows of a job that waits for others, or of an array's jobs; ``first`` is the number that people know."""
+    """Numbers and rows of a job with links or a deadline, or of an array's jobs; ``first`` is the number that people know."""
     awaits, array = bool(job.awaits), job.array
     if array is None:
-        yield first, (*_row(first, shape_id, job, change), awaits, None, None, None, None)
+        yield first, (*_row(first, shape_id, job, change), job.start_by_ms, awaits, None, None, None, None)
         return
     for id_, task in enumerate(array.tasks, first + 1):
         of_array = first, task, len(array.tasks), array.running_max
-        yield id_, (*_row(id_, shape_id, job, change), awaits, *of_array)
+        yield id_, (*_row(id_, shape_id, job, change), job.start_by_ms, awaits, *of_array)
 
 
 def _fresh(

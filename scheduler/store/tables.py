@@ -16,7 +16,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -179,8 +178,24 @@ nodes = Table(
     Column("domain", JSON, nullable=False),
     Column("healthy", Boolean, nullable=False),
     Column("removed", Boolean, nullable=False, default=False),
+    Column("aside_ms", BigInteger, nullable=True),  # set aside since then: nothing starts there, whatever is reported
+    Column("aside_by", String(128), nullable=True),  # a person, or "scheduler"
+    Column("aside_reason", JSON(none_as_null=True), nullable=True),  # {code, numbers}
+    Column("trusted_ms", BigInteger, nullable=True),  # returned then: earlier failures count no more
     Column("change", BigInteger, nullable=False, index=True),
     UniqueConstraint("site_id", "name"),
+)
+
+node_failures = Table(
+    "node_failures",
+    metadata,
+    # Ends of runs that speak against a node; old ones are dropped.
+    Column("node_id", Id, ForeignKey("nodes.id"), primary_key=True),
+    Column("run_id", BigInteger, ForeignKey("runs.id"), primary_key=True),
+    Column("person_id", Id, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("cause", String(32), nullable=False),  # job_state.EndCause
+    Column("suspects", Integer, nullable=False),  # among so many the one failure is shared
 )
 
 offers = Table(
@@ -256,9 +271,16 @@ jobs = Table(
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("requeue_requested", Boolean, nullable=False, default=False),
     Column("failures", Integer, nullable=False, default=0),  # runs that ended by the job's own fault
-    Column("infrastructure_failures", Integer, nullable=False, default=0),
-    Column("not_before_ms", BigInteger, nullable=True),  # queued after lost runs: not placed again before then
+    Column("infrastructure_failures", Integer, nullable=False, default=0),  # in a row
+    Column("not_before_ms", BigInteger, nullable=True),  # queued after failed runs: not placed again before then
     Column("retries", Integer, nullable=False, default=0),
+    Column(
+        "memory_failures", Integer, nullable=False, server_default=text("0")
+    ),  # where they have retries of their own
+    Column("walltime_failures", Integer, nullable=False, server_default=text("0")),
+    Column("alike_failures", Integer, nullable=False, server_default=text("0")),  # in a row, at once, with that code:
+    Column("alike_exit_code", Integer, nullable=True),
+    Column("start_by_ms", BigInteger, nullable=True),  # what starts later is not over by the job's deadline
     Column("started_ms", BigInteger, nullable=True),  # of the newest run
     Column("ended_ms", BigInteger, nullable=True),  # set in a terminal state
     Column("exit_code", Integer, nullable=True),
@@ -378,53 +400,28 @@ idempotency = Table(
     Column("created_ms", BigInteger, nullable=False, index=True),
 )
 
-contents = Table(
-    "contents",
-    metadata,
-    Column("digest", String(71), primary_key=True),
-    Column("bytes", BigInteger, nullable=False),
-    Column("created_ms", BigInteger, nullable=False),
-)
-
-content_parts = Table(
-    "content_parts",
-    metadata,
-    Column("digest", String(71), primary_key=True),
-    Column("part", Integer, primary_key=True, autoincrement=False),
-    Column("data", LargeBinary, nullable=False),  # at most 1 MiB
-)
-
-content_grants = Table(
-    "content_grants",
-    metadata,
-    # Who brought a content may use it in jobs: knowing a digest is not a permission.
-    Column("digest", String(71), primary_key=True),
-    Column("person_id", Id, primary_key=True),
-)
-
-log_parts = Table(
-    "log_parts",
-    metadata,
-    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("rank", Integer, primary_key=True, autoincrement=False),
-    Column("offset", BigInteger, primary_key=True, autoincrement=False),
-    Column("data", LargeBinary, nullable=False),
-)
-
-log_ends = Table(
-    "log_ends",
-    metadata,
-    # A worker's log that has come in whole: who reads it later need not wait for more.
-    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("rank", Integer, primary_key=True, autoincrement=False),
-)
-
 #: Few jobs are tasks of an array: the others cost this nothing.
 Index(
     "ix_jobs_array_id",
     jobs.c.array_id,
     sqlite_where=text("array_id IS NOT NULL"),
     postgresql_where=text("array_id IS NOT NULL"),
+)
+
+#: Few nodes are set aside.
+Index(
+    "ix_nodes_aside_ms",
+    nodes.c.aside_ms,
+    sqlite_where=text("aside_ms IS NOT NULL"),
+    postgresql_where=text("aside_ms IS NOT NULL"),
+)
+
+#: Few jobs have a deadline, and of these only the waiting ones matter.
+Index(
+    "ix_jobs_start_by_ms",
+    jobs.c.start_by_ms,
+    sqlite_where=text("start_by_ms IS NOT NULL AND state IN ('queued', 'held')"),
+    postgresql_where=text("start_by_ms IS NOT NULL AND state IN ('queued', 'held')"),
 )
 
 #: At most one live run a job (law 6), held by the database itself.

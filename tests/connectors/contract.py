@@ -166,7 +166,7 @@ def a_lost_node_ends_its_gangs(harness: Harness) -> None:
     wait_for(harness, 1, RunPhase.RUNNING)
     harness.lose_node(harness.nodes[1])
     report = wait_for(harness, 1, RunPhase.ENDED)
-    assert report.cause is EndCause.NODE_LOST
+    assert (report.cause, report.node) == (EndCause.NODE_LOST, harness.nodes[1])
     assert_no_process_is_left(harness, 1)
     assert harness.nodes[1] not in {node.name for node in harness.connector.capacity() if node.healthy}
 

@@ -40,3 +40,11 @@ def test_a_gang_starts_with_its_last_worker_and_ends_with_its_last() -> None:
 
 def test_a_gang_that_was_never_whole_has_no_start() -> None:
     assert gang_end(1, 1, [PEER, UNSTARTED], None).started_ms is None
+
+
+def test_the_node_whose_doing_it_was_is_named_where_that_is_known() -> None:
+    lost = WorkerEnd(1, 120, 300, None, "driver_lost", "gone", "n-2")
+    assert gang_end(1, 1, [PEER, lost], None).node == "n-2"
+    assert gang_end(1, 1, [PEER, lost], "n-1").node == "n-1"
+    assert gang_end(1, 1, [PEER, CRASHED], None).node is None
+    assert gang_end(1, 1, [OK, OK], None).node is None

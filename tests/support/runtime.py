@@ -27,6 +27,7 @@ from scheduler.model.wire import (
 from scheduler.service.agent_sync import AgentSync
 from scheduler.service.caller import Caller
 from scheduler.service.checkpoint import save_ms_of
+from scheduler.service.deadlines import start_by_of
 from scheduler.service.follow import Follower
 from scheduler.service.loop import LEADERSHIP, SchedulerLoop
 from scheduler.service.runtime import Runtime
@@ -119,7 +120,6 @@ class Stage:
         self.loop = SchedulerLoop(runtime, "tested")
         self.follower = Follower(runtime.database, clock, DEFAULT_POLICY, runtime.settings.preemption)
         self.fence = self.lead("tested")
-        self._person = runtime.database.run(lambda transaction: people.ensure(transaction, "jiwoo"))
 
     def lead(self, holder: str) -> Fence:
         """Take the leadership."""
@@ -158,28 +158,30 @@ class Stage:
         agent.report_nodes(*(node(f"{name}-{number}", gpus) for number in range(nodes)))
         return agent
 
-    def submit(self, group_id: int, count: int = 1, **spec: Any) -> list[int]:
+    def submit(self, group_id: int, count: int = 1, *, person: str = "jiwoo", **spec: Any) -> list[int]:
         """Queue ``count`` equal jobs of one GPU, unless told otherwise; their ids."""
+        owner = self.runtime.database.run(lambda transaction: people.ensure(transaction, person))
         values: dict[str, Any] = {"name": "job", "group": "research", "command": ["true"], "memory_per_worker": 16}
         parsed = JobSpec.model_validate(values | spec)
         new = NewJob(
             group_id=group_id,
-            person_id=self._person.id,
+            person_id=owner.id,
             name=parsed.name,
             state="queued",
             shape=parsed.shape(DataClass.OPEN),
             priority=parsed.priority,
             spec=parsed.model_dump_json(exclude_defaults=True, by_alias=True),
-            retries=parsed.retries,
+            retries=parsed.retries.program,
             submitted_ms=self.clock.now_ms(),
             walltime_ms=None if parsed.walltime is None else parsed.walltime * 1000,
             save_ms=save_ms_of(parsed.checkpoint),
             awaits=parsed.dependencies,
             array=parsed.tasks,
+            start_by_ms=start_by_of(parsed, self.clock.now_ms()),
         )
         submission = Submission(
             key=None,
-            actor=self._person.name,
+            actor=owner.name,
             jobs=[new] * count,
             answer=lambda ids: Answer(status=201, body=",".join(map(str, ids))),
         )
@@ -237,7 +239,13 @@ def runs_now(run: RunRow, started_ms: int, phase: RunPhase = RunPhase.RUNNING) -
 
 
 def ended(
-    run: RunRow, started_ms: int | None, ended_ms: int, *, cause: EndCause = EndCause.EXITED, exit_code: int | None = 0
+    run: RunRow,
+    started_ms: int | None,
+    ended_ms: int,
+    *,
+    cause: EndCause = EndCause.EXITED,
+    exit_code: int | None = 0,
+    node: str | None = None,
 ) -> RunReport:
     """The report of a run's end; by itself and well, unless told otherwise."""
     return RunReport(
@@ -248,6 +256,7 @@ def ended(
         ended_ms=ended_ms,
         cause=cause,
         exit_code=exit_code if cause is EndCause.EXITED else None,
+        node=node,
     )
 
 

@@ -24,11 +24,11 @@ from scheduler.api.dependencies import (
     write,
 )
 from scheduler.api.problem import answered
-from scheduler.api.schemas import (
+from scheduler.api.schemas import PersonName, Slug, Why, WhyIn
+from scheduler.api.site_schemas import (
     EnrolmentOut,
     NewSiteOut,
     OperatorIn,
-    PersonName,
     SiteContractOut,
     SiteGpusOut,
     SiteIn,
@@ -36,9 +36,6 @@ from scheduler.api.schemas import (
     SitePage,
     SiteRunOut,
     SiteRunPage,
-    Slug,
-    Why,
-    WhyIn,
 )
 from scheduler.model.reason import Refusal
 from scheduler.service import sites as service
@@ -90,6 +87,7 @@ def site_document(view: SiteView) -> SiteOut:
         agent=row.agent,
         operators=list(view.operators),
         enrolled=row.credential_hash is not None,
+        nodes_set_aside=view.nodes_set_aside,
     )
 
 

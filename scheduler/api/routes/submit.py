@@ -18,6 +18,7 @@ from scheduler.api.dependencies import (
     Submitting,
     key_of,
     response_of,
+    runtime_of,
 )
 from scheduler.api.documents import counterfactual_document, reason_document
 from scheduler.api.problem import RefusedError, answered, problem_json, problem_of, refusal_of_validation, trace_id_of
@@ -85,13 +86,14 @@ async def _judge(request: Request, caller: Caller, specs: Sequence[JobSpec | Ref
     missing = await judges.without_their_content(caller, read)
     to_come = await judges.to_come(caller, read)
     places = iter(range(len(read)))
+    now_ms = runtime_of(request).clock.now_ms()
 
     def judged(spec: JobSpec | Refusal) -> Admissible | Refusal:
         if isinstance(spec, Refusal):
             return spec
         awaits = to_come.get(next(places), ())
         lacking = missing.get(spec.working_directory or "")
-        answer = lacking if lacking is not None else judge.judge(directory, caller, spec)
+        answer = lacking if lacking is not None else judge.judge(directory, caller, spec, now_ms)
         if isinstance(answer, Refusal):
             return answer
         if isinstance(awaits, Refusal):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import scheduler.store.content_tables  # noqa: F401 - its tables belong to the metadata
 from scheduler.store.tables import metadata
 
 context.configure(

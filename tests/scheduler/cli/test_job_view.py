@@ -103,3 +103,42 @@ def test_a_job_in_full_says_its_array_and_what_it_comes_after(capsys: pytest.Cap
     told = capsys.readouterr().out
     assert "17_4, of 3 jobs, 1 at once" in told
     assert "After start of" in told and "3, 4" in told and "After success of" not in told
+
+
+def test_a_job_in_full_says_its_deadline_what_is_left_of_its_retries_and_how_its_runs_failed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    choose_language("en")
+    run = {
+        "id": 9,
+        "epoch": 1,
+        "site": "s",
+        "phase": "ended",
+        "cause": "exited",
+        "category": "memory",
+        "exit_code": 137,
+    }
+    job = {
+        "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1,
+        "gpus_per_worker": 1, "data_class": "O", "submitted_at": "2026-11-25T18:00:00.000Z",
+        "deadline": "2026-11-25T19:12:00.000Z", "start_by": "2026-11-25T18:12:00.000Z", "runs": [run],
+        "retries": [{"category": "program", "failed": 1, "retries": 3}, {"category": "memory", "failed": 0, "retries": 2}],
+    }  # fmt: skip
+    write_job(job, OutputFormat.TABLE)
+    told = capsys.readouterr().out
+    assert "11-26 04:12 KST; it has to start by 11-26 03:12 KST" in told
+    assert "program 1/3, memory 0/2" in told
+    assert "CATEGORY" in told and told.split()[-2:] == ["memory", "-"]
+
+
+LATE: dict[str, Any] = KNOWN | {"late": {"text": "Too late.", "text_ko": "늦습니다."}}
+
+
+def test_a_start_that_is_too_late_for_the_deadline_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told("en", ANSWER | {"counterfactual": None, "eta": LATE}, capsys) == [
+        "Start: ~11-26 04:12 KST. An estimate by walltimes. Too late."
+    ]
+    cells = {
+        column.heading: column.value({"eta": LATE}) for column in ETA_COLUMNS if column.heading in ("ETA", "REASON")
+    }
+    assert cells == {"ETA": "~11-26 04:12 KST!", "REASON": "Too late."}

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scheduler.model.job_spec import WALLTIME_SECONDS_MAX, JobSpec, parse_duration_seconds, parse_memory_mib
+from scheduler.model.duration import parse_duration_seconds
+from scheduler.model.job_spec import WALLTIME_SECONDS_MAX, JobSpec, parse_memory_mib
 from scheduler.model.shape import DataClass, Topology
 
 ROOT = Path(__file__).resolve().parents[3]

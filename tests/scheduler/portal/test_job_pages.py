@@ -50,6 +50,21 @@ def log_of(page: str) -> str:
     return found[1]
 
 
+def test_a_page_says_how_a_run_failed_when_the_next_comes_and_by_when_the_job_has_to_start(
+    stage: Stage, reader: PageReader
+) -> None:
+    agent = stage.agent()
+    (job,) = stage.submit(stage.group(), retries=5, walltime="1h", deadline="3h")
+    for _ in range(2):
+        stage.turn()
+        now_ms = stage.clock.now_ms()
+        agent.sync(ended(stage.run(job), now_ms, now_ms, exit_code=137))
+    page = reader.get(f"/jobs/{job}").text
+    assert "(memory)" in page
+    assert "Attempt 2 failed (memory, exit code 137): 2 of 5 retries are used, and attempt 3 is placed after" in page
+    assert 'id="deadline"' in page and "to start by" in page
+
+
 LINES = "".join(f"줄 {number}\n" for number in range(60_000))
 
 

@@ -18,7 +18,9 @@ DEADLINE_MS = NOW_MS + 100_000
 
 def node(number: int, *, healthy: bool) -> NodeRow:
     """A node of eight GPUs."""
-    return NodeRow(number, 1, f"n{number}", "default", "h100", 8, 64, 65_536, [], healthy, False, 1)
+    return NodeRow(
+        number, 1, f"n{number}", "default", "h100", 8, 64, 65_536, [], healthy, False, None, None, None, None, 1
+    )
 
 
 @st.composite

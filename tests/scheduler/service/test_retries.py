@@ -8,10 +8,12 @@ from runtime import ScriptedAgent, Stage, ended
 from scheduler.model.job_state import EndCause
 from scheduler.model.reason import Reason, ReasonCode, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
+from scheduler.model.retry import ALIKE_FAILURES_MAX, STEADY_SECONDS
 from scheduler.service.caller import Caller
 from scheduler.service.follow import Follower
 from scheduler.service.job_view import JobView, of_job
 from scheduler.service.jobs import JobAction, act_on_job, why_job
+from scheduler.service.tally import budgets_of, category_text
 
 
 def lose(stage: Stage, agent: ScriptedAgent, job: int) -> None:
@@ -59,10 +61,92 @@ def test_what_it_waits_for_is_told(stage: Stage, administrator: Caller, job: int
     assert reason is not None
     assert reason.code is ReasonCode.WAITING_FOR_RETRY
     assert (reason.numbers["failures"], reason.numbers["cause"]) == (2, "start_failed")
+    assert [reason.numbers[name] for name in ("attempt", "next", "category")] == [2, 3, "infrastructure"]
     assert reason.numbers["message"] == "no such image"
     stage.clock.advance(5)
     later = view_of(stage, administrator, job).reason
     assert later is None or later.code is not ReasonCode.WAITING_FOR_RETRY
+
+
+def fail(stage: Stage, agent: ScriptedAgent, job: int, exit_code: int = 1) -> None:
+    """The job's newest run starts, and ends at once by its own doing."""
+    assert stage.turn() == 1
+    now_ms = stage.clock.now_ms()
+    agent.sync(ended(stage.run(job), now_ms, now_ms + 1, exit_code=exit_code))
+
+
+def test_a_program_that_fails_waits_longer_each_time_and_is_told_which_attempt_comes_when(
+    stage: Stage, agent: ScriptedAgent, administrator: Caller
+) -> None:
+    (job,) = stage.submit(stage.group(), retries=3)
+    fail(stage, agent, job)
+    fail(stage, agent, job)
+    assert stage.turn() == 0
+    reason = view_of(stage, administrator, job).reason
+    assert reason is not None
+    numbers = reason.numbers
+    assert (reason.code, numbers["category"]) == (ReasonCode.WAITING_AFTER_FAILURE, "program")
+    assert [numbers[name] for name in ("attempt", "next", "failures", "failures_max")] == [2, 3, 2, 3]
+    assert "attempt 3" in sentence(reason.code, numbers, "en")
+    assert "프로그램" in sentence(reason.code, numbers, "ko")
+    stage.clock.advance(2.1)
+    agent.sync()
+    fail(stage, agent, job, exit_code=2)
+    assert stage.turn() == 1
+    assert [each.failed for each in budgets_of(stage.job(job))] == [3, 0]
+
+
+def test_what_fails_alike_at_once_is_given_up_before_its_retries_are(
+    stage: Stage, agent: ScriptedAgent, administrator: Caller
+) -> None:
+    (job,) = stage.submit(stage.group(), retries=100)
+    for _ in range(ALIKE_FAILURES_MAX):
+        stage.clock.advance(20)
+        agent.sync()
+        fail(stage, agent, job)
+    reason = view_of(stage, administrator, job).reason
+    assert stage.job(job).state == "failed"
+    assert reason is not None
+    assert (reason.code, reason.numbers["failures"]) == (ReasonCode.FAILS_ALIKE, ALIKE_FAILURES_MAX)
+
+
+def test_a_file_says_what_is_tried_again(stage: Stage, agent: ScriptedAgent, administrator: Caller) -> None:
+    (job,) = stage.submit(stage.group(), retries={"program": 5, "memory": 0, "infrastructure": 0, "walltime": 1})
+    assert stage.turn() == 1
+    now_ms = stage.clock.now_ms()
+    agent.sync(ended(stage.run(job), now_ms, now_ms, cause=EndCause.WALLTIME))
+    assert stage.job(job).state == "queued"
+    fail(stage, agent, job, exit_code=137)
+    reason = view_of(stage, administrator, job).reason
+    assert stage.job(job).state == "failed"
+    assert reason is not None
+    assert (reason.code, reason.numbers["memory_mib"]) == (ReasonCode.COMMAND_KILLED, 16)
+    assert [(run.cause, category_text(run)) for run in stage.runs(job)] == [
+        ("walltime", "walltime"),
+        ("exited", "memory"),
+    ]
+
+
+def test_a_site_that_is_not_to_be_tried_again_fails_the_job_with_the_cause(stage: Stage, agent: ScriptedAgent) -> None:
+    (job,) = stage.submit(stage.group(), retries={"infrastructure": 0})
+    assert stage.turn() == 1
+    lose(stage, agent, job)
+    row = stage.job(job)
+    assert row.reason is not None
+    assert (row.state, row.reason["code"], row.reason["numbers"]["cause"]) == (
+        "failed", "InfrastructureFailed", "start_failed",
+    )  # fmt: skip
+
+
+def test_a_long_run_that_is_lost_begins_the_row_anew(stage: Stage, agent: ScriptedAgent, job: int) -> None:
+    stage.clock.advance(3)
+    agent.sync()
+    assert stage.turn() == 1
+    started_ms = stage.clock.now_ms()
+    stage.clock.advance(STEADY_SECONDS)
+    agent.sync(ended(stage.run(job), started_ms, stage.clock.now_ms(), cause=EndCause.NODE_LOST))
+    assert (stage.job(job).infrastructure_failures, stage.job(job).not_before_ms) == (1, None)
+    assert stage.turn() == 1
 
 
 def test_a_leader_that_begins_meanwhile_waits_too(stage: Stage, job: int) -> None:

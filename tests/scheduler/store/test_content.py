@@ -12,8 +12,8 @@ from store_rows import add_person
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.store import content
 from scheduler.store.content import PART_BYTES, Incoming, Stored
+from scheduler.store.content_tables import content_parts, contents
 from scheduler.store.database import Database
-from scheduler.store.tables import content_parts, contents
 
 
 def digest_of(data: bytes) -> str:
