@@ -6,13 +6,14 @@ from scheduler.model.counterfactual_text import counterfactual_text
 from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
+from scheduler.model.run_time import basis_text
 from scheduler.model.words import Language, WordKind, word
 from scheduler.portal.pages import ArrayLine, EstimateLine, JobLine, JobStatus, RunLine, SiteLine, TimelineLine
 from scheduler.portal.render import moment, show_duration
 from scheduler.service.access import holds
 from scheduler.service.caller import Caller, Role, Scope
 from scheduler.service.eta import EtaView
-from scheduler.service.job_view import JobDetail, JobView
+from scheduler.service.job_view import JobDetail, JobView, run_time_of
 from scheduler.service.jobs import newest_job_events, show_job, why_job
 from scheduler.service.runtime import Runtime
 from scheduler.store.events import Event
@@ -64,6 +65,7 @@ def job_status(
         array=_array_line(detail.job),
         counterfactual=None if other is None else counterfactual_text(other, language),
         estimate=_estimate(why.job.eta, language),
+        run_time=_run_time(detail.job, language),
         sites=[SiteLine(site=each.site, text=reason_text(each, language)) for each in why.sites],
         runs=[
             RunLine(
@@ -95,6 +97,12 @@ def _array_line(view: JobView) -> ArrayLine | None:
 
 def _estimate(eta: EtaView | None, language: Language) -> EstimateLine | None:
     return None if eta is None else EstimateLine(start=moment(eta.start_ms), text=reason_text(eta.reason, language))
+
+
+def _run_time(view: JobView, language: Language) -> str:
+    run_ms, basis = run_time_of(view.row)
+    told = "–" if run_ms is None else f"~{show_duration(run_ms)}"
+    return f"{told} ({basis_text(basis, language)})"
 
 
 def gpu_seconds(detail: JobDetail) -> str:

@@ -121,6 +121,7 @@ class JobStatus:
     array: ArrayLine | None
     counterfactual: str | None
     estimate: EstimateLine | None
+    run_time: str
     sites: Sequence[SiteLine]
     runs: Sequence[RunLine]
     timeline: Sequence[TimelineLine]
@@ -221,6 +222,7 @@ class GroupSection:
 
     path: str
     example: bool
+    order: str
     quotas: Sequence[QuotaLine]
 
 

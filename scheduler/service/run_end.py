@@ -19,6 +19,7 @@ from scheduler.model.job_state import (
 )
 from scheduler.model.reason import ReasonCode
 from scheduler.service.checkpoint import bound_after, checkpoint_of
+from scheduler.service.learned import Lessons
 from scheduler.service.time_text import time_text
 from scheduler.store import jobs, ledger, runs
 from scheduler.store.dialect import encode_json
@@ -61,6 +62,7 @@ class RunEnds:
         self._entries: list[Entry] = []
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
+        self._lessons = Lessons(transaction)
 
     def end(self, run: RunRow, job: JobRow, end: RunEnd, *, actor: str) -> JobState:
         """End a live run; answer the job's state after it."""
@@ -99,6 +101,7 @@ class RunEnds:
             ("job.state", job.id, job.group_id, run.site_id, actor, end.message[:500], encode_json(data))
         )
         self._sites.add(run.site_id)
+        self._lessons.take(run, job, interval, cause, state)
         self._transaction.after_commit(f"job:{job.id}")
         return state
 
@@ -133,6 +136,7 @@ class RunEnds:
         runs.change_many(transaction, _RUN_COLUMNS, self._run_rows)
         jobs.change_many(transaction, _JOB_COLUMNS, self._job_rows)
         jobs.change_many(transaction, ("started_ms", "ended_ms"), self._mended_jobs)
+        self._lessons.write()
         ledger.enter(transaction, self._entries)
         transaction.add_events(self._events)
         if self._job_rows:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scheduler.cycle.feasible import why_never
+from scheduler.cycle.prediction import RunTimes, likes_of
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import is_less_protected
 from scheduler.model.dependency import Dependency
@@ -20,6 +21,7 @@ from scheduler.service.caller import Caller, Role
 from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.dependencies import to_come
 from scheduler.service.directory import Directory, GroupView
+from scheduler.service.learned import columns_of
 from scheduler.service.runtime import Runtime
 from scheduler.store import content, idempotency
 from scheduler.store.idempotency import Answer, IdempotencyKey
@@ -131,26 +133,34 @@ async def submit(
 ) -> Answer | Refusal:
     """Queue ``jobs``, all or none, durable when this returns; ``answer`` says it with their numbers."""
     now_ms = runtime.clock.now_ms()
-    rows = [
-        NewJob(
-            group_id=each.group.id,
-            person_id=caller.person_id,
-            name=each.spec.name,
-            state=JobState.QUEUED.value,
-            shape=each.shape,
-            priority=each.spec.priority,
-            spec=each.spec.model_dump_json(exclude_defaults=True, by_alias=True),
-            retries=each.spec.retries,
-            submitted_ms=now_ms,
-            walltime_ms=None if each.spec.walltime is None else each.spec.walltime * 1000,
-            save_ms=save_ms_of(each.spec.checkpoint),
-            awaits=each.awaits,
-            array=each.spec.tasks,
-        )
-        for each in jobs
-    ]
+    rows = [_new_job(each, caller, runtime.world.run_times, now_ms) for each in jobs]
     submission = Submission(key=key, actor=caller.person, jobs=rows, answer=answer)
     answers = await runtime.writer.submit_items_async(
         runtime.submitter.insert, [submission], weight=max(1, 2 * sum(row.ids for row in rows))
     )
     return answers if isinstance(answers, Refusal) else answers[0]
+
+
+def _new_job(job: Admissible, caller: Caller, run_times: RunTimes, now_ms: int) -> NewJob:
+    """The job as it is written, with what is known of like ones by now."""
+    spec, group = job.spec, job.group.id
+    walltime_ms = None if spec.walltime is None else spec.walltime * 1000
+    prediction = run_times.of(likes_of(caller.person_id, group, job.shape.gpus), walltime_ms)
+    predicted_ms, predicted_from = columns_of(prediction)
+    return NewJob(
+        group_id=group,
+        person_id=caller.person_id,
+        name=spec.name,
+        state=JobState.QUEUED.value,
+        shape=job.shape,
+        priority=spec.priority,
+        spec=spec.model_dump_json(exclude_defaults=True, by_alias=True),
+        retries=spec.retries,
+        submitted_ms=now_ms,
+        walltime_ms=walltime_ms,
+        save_ms=save_ms_of(spec.checkpoint),
+        predicted_ms=predicted_ms,
+        predicted_from=predicted_from,
+        awaits=job.awaits,
+        array=spec.tasks,
+    )

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("quota", "scheduler", "connectors")
 LINES_MAX = 400
 #: One list of documents or tables each, read from top to bottom.
-LONGER = {"scheduler/api/schemas.py": 620, "scheduler/model/reason_text.py": 420, "scheduler/store/tables.py": 440}
+LONGER = {"scheduler/api/schemas.py": 620, "scheduler/model/reason_text.py": 420, "scheduler/store/tables.py": 460}
 #: Run by name, not by import: whatever none of them reaches is no part of the product.
 ENTERED = (
     "scheduler.main",

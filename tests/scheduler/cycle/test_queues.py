@@ -23,6 +23,8 @@ JOBS = st.builds(
     bound_site=st.sampled_from((None, None, SiteId(3))),
     walltime_ms=st.sampled_from((None, 60_000, 600_000)),
     save_ms=st.sampled_from((None, 10_000)),
+    handicap_ms=st.integers(0, 3),
+    expected_ms=st.sampled_from((None, 7_000)),
 )
 STEPS = st.lists(
     st.one_of(
@@ -52,7 +54,13 @@ def plainly(jobs: dict[JobId, WaitingJob]) -> set[WaitingClass]:
     return {
         WaitingClass(
             key,
-            turns=tuple(sorted((-job.priority, job.submitted_ms, job.id) for job in jobs.values() if job.key == key)),
+            turns=tuple(
+                sorted(
+                    (-job.priority, job.submitted_ms + job.handicap_ms, job.id)
+                    for job in jobs.values()
+                    if job.key == key
+                )
+            ),
         )
         for key in keys
     }
@@ -86,7 +94,7 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
             assert table.row_of(table.key(row)) == row
         for number in range(1, 13):
             job = known.get(JobId(number))
-            turn = None if job is None else (-job.priority, job.submitted_ms, job.id)
+            turn = None if job is None else (-job.priority, job.submitted_ms + job.handicap_ms, job.id)
             assert table.turn_of(JobId(number)) == turn
         shown.append((table, plainly(known)))
         for earlier, said in shown:
