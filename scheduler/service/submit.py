@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scheduler.cycle.feasible import why_never
+from scheduler.cycle.handicap import handicap_ms
 from scheduler.cycle.prediction import RunTimes, likes_of
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import is_less_protected
@@ -141,14 +142,28 @@ async def submit(
     return answers if isinstance(answers, Refusal) else answers[0]
 
 
+def handicap_of(runtime: Runtime, caller: Caller, job: Admissible) -> int:
+    """What the group's order adds to the time at which the job would come, were it submitted now."""
+    predicted_ms, _ = _predicted(job, caller, runtime.world.run_times)
+    whole_ms = _walltime_ms(job.spec) if predicted_ms is None else predicted_ms
+    return handicap_ms(job.group.order, gpus=job.shape.gpus, whole_ms=whole_ms, served_ms=0)
+
+
+def _walltime_ms(spec: JobSpec) -> int | None:
+    return None if spec.walltime is None else spec.walltime * 1000
+
+
+def _predicted(job: Admissible, caller: Caller, run_times: RunTimes) -> tuple[int | None, str | None]:
+    likes = likes_of(caller.person_id, job.group.id, job.shape.gpus)
+    return columns_of(run_times.of(likes, _walltime_ms(job.spec)))
+
+
 def _new_job(job: Admissible, caller: Caller, run_times: RunTimes, now_ms: int) -> NewJob:
     """The job as it is written, with what is known of like ones by now."""
-    spec, group = job.spec, job.group.id
-    walltime_ms = None if spec.walltime is None else spec.walltime * 1000
-    prediction = run_times.of(likes_of(caller.person_id, group, job.shape.gpus), walltime_ms)
-    predicted_ms, predicted_from = columns_of(prediction)
+    spec = job.spec
+    predicted_ms, predicted_from = _predicted(job, caller, run_times)
     return NewJob(
-        group_id=group,
+        group_id=job.group.id,
         person_id=caller.person_id,
         name=spec.name,
         state=JobState.QUEUED.value,
@@ -157,7 +172,7 @@ def _new_job(job: Admissible, caller: Caller, run_times: RunTimes, now_ms: int) 
         spec=spec.model_dump_json(exclude_defaults=True, by_alias=True),
         retries=spec.retries,
         submitted_ms=now_ms,
-        walltime_ms=walltime_ms,
+        walltime_ms=_walltime_ms(spec),
         save_ms=save_ms_of(spec.checkpoint),
         predicted_ms=predicted_ms,
         predicted_from=predicted_from,

@@ -10,8 +10,10 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from scheduler.cycle.decide import decide
+from scheduler.cycle.dry_run import dry_run
 from scheduler.cycle.facts import WaitingJob
 from scheduler.cycle.handicap import HANDICAP_MS_MAX, handicap_ms
+from scheduler.cycle.plan import Start
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, ShapeId
 
@@ -130,3 +132,17 @@ def test_who_is_ahead_is_counted_over_all_classes_of_the_group(jobs: tuple[Waiti
 def test_a_table_gives_back_the_very_jobs_that_were_put(jobs: tuple[WaitingJob, ...]) -> None:
     table = build(Facts({}, (OPEN_SITE,), (node_of(1, 1),), SHAPES, jobs)).snapshot().table
     assert {job.id: job for job in table.jobs()} == {job.id: job for job in jobs}
+
+
+def test_a_dry_run_stands_where_the_job_would() -> None:
+    waits = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, handicap_ms=HOUR_MS)
+    snapshot = build(Facts({}, (OPEN_SITE,), (node_of(1, 1),), SHAPES, (waits,))).snapshot()
+
+    def starts(handicap_ms: int) -> bool:
+        answer = dry_run(
+            snapshot, GroupId(4), SHAPES[ShapeId(1)], priority=0, bound_site=None, now_ms=5, handicap_ms=handicap_ms
+        )
+        return isinstance(answer, Start)
+
+    assert starts(HOUR_MS - 6)
+    assert not starts(HOUR_MS - 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +101,19 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
         shown.append((table, plainly(known)))
         for earlier, said in shown:
             assert classes(earlier) == said
+
+
+@given(st.lists(JOBS, min_size=2, max_size=12, unique_by=lambda job: job.id), st.integers(1, 11))
+def test_jobs_of_one_class_are_sorted_whenever_they_come(jobs: list[WaitingJob], first: int) -> None:
+    alike = [
+        replace(job, group=GroupId(1), shape=ShapeId(1), bound_site=None, walltime_ms=None, save_ms=None)
+        for job in jobs
+    ]
+    queues = Queues()
+    for part in (alike[:first], alike[first:]):
+        queues.put(part)
+        table = queues.table(venue_of)
+    assert list(classes(table)) == list(plainly({job.id: job for job in alike}))
 
 
 def test_many_jobs_of_many_classes_survive_the_array_s_growth() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from runtime import ScriptedAgent, Stage, administrator_of, ended, runs_now
 
 from scheduler.cycle.plan import StopCause
 from scheduler.cycle.prediction import Scope, likes_of
+from scheduler.model.group_order import GroupOrder
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause
 from scheduler.model.run_time import RunTimeBasis
@@ -18,7 +20,7 @@ from scheduler.service.job_view import run_time_of
 from scheduler.service.jobs import JobAction, act_on_job
 from scheduler.service.learned import Learned
 from scheduler.service.runtime import Runtime
-from scheduler.service.submit import Judge, submit
+from scheduler.service.submit import Admissible, Judge, handicap_of, submit
 from scheduler.store import run_times
 from scheduler.store.idempotency import Answer, IdempotencyKey
 
@@ -183,7 +185,10 @@ def test_a_job_is_predicted_when_it_is_submitted(stage: Stage, agent: ScriptedAg
     def answer(ids: Any) -> Answer:
         return Answer(status=201, body=str(ids[0]))
 
-    told = asyncio.run(submit(runtime, caller, key, [judged], answer))  # type: ignore[list-item]
+    assert isinstance(judged, Admissible)
+    least_work = replace(judged, group=replace(judged.group, order=GroupOrder.LEAST_WORK))
+    assert [handicap_of(runtime, caller, each) for each in (judged, least_work)] == [0, 8 * 42_000]
+    told = asyncio.run(submit(runtime, caller, key, [judged], answer))
     assert isinstance(told, Answer)
     # The administrator has run nothing yet; the group has.
     assert run_time_of(stage.job(int(told.body))) == (42_000, RunTimeBasis.GROUP)
