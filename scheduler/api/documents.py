@@ -71,6 +71,7 @@ def counterfactual_document(value: Mapping[str, Any] | None) -> CounterfactualOu
         raises=[list(each) for each in value["raises"]],
         preemptible=value["preemptible"],
         open_site=value["open_site"],
+        walltime_seconds=value["walltime_seconds"],
     )
 
 

@@ -206,7 +206,7 @@ class CostOut(BaseModel):
 
 class CounterfactualOut(BaseModel):
     """What would start the job now, all of it together: ``nodes`` more free places of ``gpus_per_node`` GPUs on ``site``,
-    bounds of groups raised by so many GPUs, the site taking work again, the job being preemptible."""
+    bounds of groups raised by so many GPUs, the site taking work again, the job being preemptible, its walltime so short."""
 
     text: str
     text_ko: str
@@ -217,6 +217,7 @@ class CounterfactualOut(BaseModel):
     raises: list[list[str | int]]
     preemptible: bool
     open_site: bool
+    walltime_seconds: int | None
 
 
 class DryRunOut(BaseModel):

@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from quota.admission import Usage
+from scheduler.cycle.check_reservations import wrong_reservations
 from scheduler.cycle.check_stops import overfull_soon, start_of, wrong_earmarks, wrong_stops
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, MEMORY, WORKERS
@@ -34,6 +35,7 @@ class Law(StrEnum):
     QUOTA = "quota"  #: a group holds more than its ceiling, or the federation more than there is
     GUARANTEE = "guarantee"  #: non-preemptible work above its group's guarantee
     STOP = "stop"  #: a run that may not be ended, or not for this job
+    RESERVED = "reserved"  #: in the way, when its time comes, of a job for which nodes are reserved
     EARMARK = "earmark"  #: redeemed or withdrawn without one, or on other nodes
     NO_VERDICT = "no_verdict"  #: a class that waits on without a reason
 
@@ -62,6 +64,7 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
         *_check_nodes(snapshot, started),
         *_check_quotas(snapshot, plan, started, pledged),
         *_check_verdicts(snapshot, plan, started, pledged),
+        *(Violation(Law.RESERVED, detail) for detail in wrong_reservations(snapshot, plan)),
         *(Violation(Law.EARMARK, detail) for detail in wrong_earmarks(snapshot, plan)),
         *(Violation(Law.STOP, detail) for detail in wrong_stops(snapshot, plan)),
         *(Violation(Law.NODE_OVERFULL, detail) for detail in overfull_soon(snapshot, plan)),

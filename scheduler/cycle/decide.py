@@ -1,8 +1,8 @@
 """The round: one pure decision in numbered steps.
 
 Jobs for which nodes are held come first, and runs whose nodes are about to be taken back are told to go. 1. effective
-capacity, 2. fair shares, 3. order, 4. placement by class, 6. reclaim, 7. verdicts. Step 5 (reservations) stands between 4 and
-6; step 8, ``check_plan``, is made by whoever applies the plan.
+capacity, 2. fair shares, 3. order, 4. placement by class, with 5. reservations for heads that are found blocked in it, 6.
+reclaim, 7. verdicts. Step 8, ``check_plan``, is made by whoever applies the plan.
 
 A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
 Ties: group order is ``quota.order``, jobs by priority, submit time and id, sites by fewest free GPUs, then name.
@@ -14,16 +14,17 @@ import numpy as np
 
 from quota.admission import available_all
 from scheduler.cycle.give_back import give_back
-from scheduler.cycle.plan import Plan
+from scheduler.cycle.plan import Plan, Reservation
 from scheduler.cycle.reclaim import reclaim
 from scheduler.cycle.redeem import redeem
+from scheduler.cycle.reservations import Reservations
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.starts import StartTable
 from scheduler.cycle.verdicts import Verdicts
 from scheduler.placement.arrays import Quotas
 from scheduler.placement.kernel import hand_out
-from scheduler.placement.pool import IntArray
+from scheduler.placement.pool import BoolArray, IntArray
 
 
 def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
@@ -34,7 +35,7 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     round_ = Round(snapshot)
     redeemed = redeem(round_)
     given_back = give_back(snapshot)
-    place(round_)
+    reservations = place(round_)
     reclaimed = reclaim(round_, now_ms, frozenset(stop.run for stop in given_back))
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)
     return Plan(
@@ -46,34 +47,46 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
         withdrawn=redeemed.withdrawn,
         stops=(*given_back, *reclaimed.stops),
         earmarks=reclaimed.earmarks,
+        reservations=reservations,
     )
 
 
-def place(round_: Round) -> None:
-    """Steps 3 and 4: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
+def place(round_: Round) -> tuple[Reservation, ...]:
+    """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
     classes = round_.classes
+    reservations = {gpu_class: Reservations(round_, gpu_class) for gpu_class in round_.gpu_classes}
     failed = np.full((2, max(len(round_.snapshot.shapes), int(classes.alike.max(initial=0)) + 1)), -1, np.int64)
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (classes.next < classes.stop))
-            rows = rows[_could_start(round_, gpu_class, rows)]
-            if not len(rows):
+            could = _could_start(round_, gpu_class, rows)
+            if not could.any():
                 continue
             failed[0] = -1  # what failed on one GPU class may be had on another
+            reserved = reservations[gpu_class]
+            reserved.begin(choice)
+            rows = rows[could | reserved.might_ask(rows)]
             rows = rows[np.argsort(classes.position[rows], kind="stable")]
-            hand_out(
-                round_.board.nodes,
-                _quotas(round_, gpu_class),
-                classes,
-                round_.lending,
-                rows,
-                *round_.venue_pools[gpu_class],
-                failed,
-                round_.starts,
-            )
+            blocked = 0
+            while blocked >= 0:
+                blocked = hand_out(
+                    round_.board.nodes,
+                    _quotas(round_, gpu_class),
+                    round_.later[gpu_class],
+                    classes,
+                    round_.lending,
+                    rows,
+                    *round_.venue_pools[gpu_class],
+                    failed,
+                    round_.starts,
+                )
+                if blocked >= 0:
+                    reserved.look(blocked)
+                    rows = rows[~round_.later[gpu_class].done[rows]]
+    return tuple(made for each in reservations.values() for made in each.made)
 
 
-def _could_start(round_: Round, gpu_class: str, rows: IntArray) -> IntArray:
+def _could_start(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
     """Of ``rows``, those whose group may have so much and whose venue has so much free. A round only takes: others cannot."""
     classes, usage = round_.classes, round_.usages[gpu_class]
     asked, position = (classes.workers * classes.gpus)[rows], classes.position[rows]
@@ -83,7 +96,7 @@ def _could_start(round_: Round, gpu_class: str, rows: IntArray) -> IntArray:
     most = np.zeros(len(first) - 1, np.int64)
     owners = np.repeat(np.arange(len(most)), np.diff(first))
     np.maximum.at(most, owners, round_.board.nodes.pool_free[pools])
-    could: IntArray = allowed & (asked <= most[classes.venue[rows]])
+    could: BoolArray = allowed & (asked <= most[classes.venue[rows]])
     return could
 
 

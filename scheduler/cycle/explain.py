@@ -13,6 +13,7 @@ from quota.admission import Usage, admit, guarantee_left
 from quota.refusal import Refusal as QuotaRefusal
 from quota.refusal import RefusalCode
 from quota.tree import GPUS_MAX
+from scheduler.cycle.beside import fit_beside, seconds_beside
 from scheduler.cycle.plan import Counterfactual, Verdict
 from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.snapshot import SitePool, takes_work
@@ -74,12 +75,16 @@ def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
     """What is missing on an open site."""
     pool, request = round_.site_pools[number], queue.request
     usable = round_.usable(number, queue.key, queue.priority)
+    workers_max = round_.board.workers_max(number, request, usable)
     free, name = round_.board.free_gpus(number, usable), round_.snapshot.sites[pool.site].name
     if usable is not None and free < request.gpus_in_all <= round_.board.free_gpus(number):
         return _not_lent(round_, queue, number, usable)
     if free < request.gpus_in_all:
         numbers: dict[str, Number] = {"asked": request.gpus_in_all, "free": free, "gpu_class": pool.gpu_class}
         return SiteReason(site=name, code=ReasonCode.WAITING_FOR_CAPACITY, numbers=numbers)
+    if workers_max >= request.workers:
+        numbers = {"free": free, "gpu_class": pool.gpu_class, "seconds_max": seconds_beside(round_, queue, number)}
+        return SiteReason(site=name, code=ReasonCode.RESERVED_FOR_OTHERS, numbers=numbers)
     return SiteReason(
         site=name,
         code=ReasonCode.WAITING_FOR_NODES,
@@ -87,7 +92,7 @@ def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
             "free": free,
             "workers": request.workers,
             "gpus_per_worker": request.gpus,
-            "workers_max": round_.board.workers_max(number, request, usable),
+            "workers_max": workers_max,
             "gpu_class": pool.gpu_class,
         },
     )
@@ -150,15 +155,17 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
     """What would start the head, at the site that needs the least; None where no site may ever serve it."""
     snapshot, request = round_.snapshot, queue.request
     clearance = snapshot.clearance(queue.group, queue.shape)
-    best: tuple[tuple[bool, int, int, str], Counterfactual] | None = None
+    best: tuple[tuple[bool, int, int, bool, str], Counterfactual] | None = None
     for number in _considered(round_, queue):
         pool = round_.site_pools[number]
         site = snapshot.sites[pool.site]
         if queue.bound_site not in (None, site.id) or snapshot.rule_against(clearance, site) is not None:
             continue
         shut = not takes_work(site)
-        usable = round_.usable(number, queue.key, queue.priority)
-        missing = max(0, request.workers - round_.board.workers_max(number, request, usable))
+        beside = fit_beside(round_, queue, number)
+        if beside is None:
+            continue
+        missing = beside.missing
         raises = _raises(round_, queue, pool, missing)
         inside = not queue.shape.preemptible and _guarantee_left(round_, queue, pool, missing) < request.gpus_in_all
         answer = Counterfactual(
@@ -169,8 +176,10 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
             raises=raises,
             preemptible=inside,
             open_site=shut,
+            walltime_seconds=beside.walltime_seconds,
         )
-        cost = (shut, missing * request.gpus, sum(by for _, by in raises), site.name)
+        shorter = beside.walltime_seconds is not None
+        cost = (shut, missing * request.gpus, sum(by for _, by in raises), shorter, site.name)
         if best is None or cost < best[0]:
             best = (cost, answer)
     return None if best is None else best[1]

@@ -136,3 +136,9 @@ class LiveRun:
     def gpus(self) -> int:
         """GPUs it holds."""
         return self.gpus_per_worker * sum(workers for _, workers in self.gang)
+
+    def leaves_ms(self, now_ms: int) -> int | None:
+        """When it is gone as far as is known, ``now_ms`` at the earliest; None where nobody can tell."""
+        if self.expected_end_ms is None:
+            return now_ms + self.grace_ms if self.leaving else None
+        return max(self.expected_end_ms, now_ms)

@@ -8,8 +8,10 @@ from quota.admission import Usage, admit
 from quota.fair_share import fair_share
 from quota.order import turn_key
 from quota.refusal import Refusal as QuotaRefusal
-from scheduler.cycle.plan import GangPart, Start
+from scheduler.cycle.plan import GangPart, Reservation, Start
+from scheduler.cycle.reservations_oracle import SlowReservations, leaving_of
 from scheduler.cycle.snapshot import Snapshot, takes_work
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.cycle.waiting import Turn, WaitingClass
 from scheduler.model.ids import GroupId, JobId, SiteId
 from scheduler.model.shape import Shape, Topology
@@ -21,17 +23,59 @@ from scheduler.placement.request import Placement, Request
 
 def decide_slowly(snapshot: Snapshot) -> tuple[Start, ...]:
     """The starts of one round."""
+    return decide_and_reserve_slowly(snapshot)[0]
+
+
+def decide_and_reserve_slowly(snapshot: Snapshot) -> tuple[tuple[Start, ...], tuple[Reservation, ...]]:
+    """The starts of one round, and its reservations in the order in which they are made."""
     starts: list[Start] = []
+    reserved = SlowReservations()
     choices = max((len(snapshot.candidates(shape)) for shape in snapshot.shapes.values()), default=0)
     for choice in range(choices):
         for gpu_class in snapshot.gpu_classes:
             failed: set[int] = set()
-            while (start := _next_start(snapshot, starts, choice, gpu_class, failed)) is not None:
+            if not _could_any(snapshot, starts, choice, gpu_class):
+                continue
+            while (start := _next_start(snapshot, starts, reserved, choice, gpu_class, failed)) is not None:
                 starts.append(start)
-    return tuple(starts)
+                reserved.started(start, snapshot.shapes[start.shape], _end_of(snapshot, start))
+    return tuple(starts), tuple(reserved.made)
 
 
-def _next_start(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class: str, failed: set[int]) -> Start | None:
+def _could_any(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class: str) -> bool:
+    """Whether quotas and the number of free GPUs alone would let anybody start."""
+    usage, free = _usage(snapshot, starts, gpu_class), _free(snapshot, starts, gpu_class)
+    started = {start.job for start in starts}
+    for waiting in snapshot.waiting:
+        shape = snapshot.shapes[waiting.shape]
+        if snapshot.candidates(shape)[choice : choice + 1] != (gpu_class,) or all(
+            turn[2] in started for turn in waiting.turns
+        ):
+            continue
+        answer = admit(usage, waiting.group, shape.gpus, inside_guarantee=not shape.preemptible)
+        most = max(
+            (sum(node.gpus for node, _ in free[site]) for site in free if _may(snapshot, waiting, shape, site)),
+            default=0,
+        )
+        if not isinstance(answer, QuotaRefusal) and shape.gpus <= most:
+            return True
+    return False
+
+
+def _end_of(snapshot: Snapshot, start: Start) -> int:
+    """When a gang that starts now is over by its walltime."""
+    (stay,) = {each.key.stay for each in snapshot.waiting if start.job in {turn[2] for turn in each.turns}}
+    return NEVER_MS if stay.walltime_ms is None else snapshot.lent_at_ms + stay.walltime_ms
+
+
+def _next_start(
+    snapshot: Snapshot,
+    starts: list[Start],
+    reserved: SlowReservations,
+    choice: int,
+    gpu_class: str,
+    failed: set[int],
+) -> Start | None:
     """The start of the head whose turn it is, or of the next one that can start; None when nobody can."""
     started = {start.job for start in starts}
     usage = _usage(snapshot, starts, gpu_class)
@@ -54,17 +98,49 @@ def _next_start(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class:
         if left and number not in failed and choice < len(candidates) and candidates[choice] == gpu_class:
             heads.append((turn_key(usage, shares, waiting.group), left[0], number, waiting))
     for _, turn, number, waiting in sorted(heads, key=lambda head: (head[0], head[3].group, head[1], head[2])):
-        found = _try(snapshot, starts, usage, gpu_class, waiting, turn[2])
+        found = _try(snapshot, starts, reserved, usage, gpu_class, waiting, turn[2])
         if found is not None:
             return found
         failed.add(number)
+        if choice == _last_choice(snapshot, waiting):
+            shape = snapshot.shapes[waiting.shape]
+            free = _free(snapshot, starts, gpu_class)
+            sites = [site for site in free if _may(snapshot, waiting, shape, site)]
+            sites.sort(key=lambda site: snapshot.sites[site].name)
+            ends = [_end_of(snapshot, start) for start in starts]
+            reserved.look(
+                snapshot,
+                usage,
+                shares,
+                gpu_class,
+                waiting.key,
+                turn,
+                [(site, free[site]) for site in sites],
+                leaving_of(snapshot, starts, ends, gpu_class),
+            )
     return None
 
 
+def _last_choice(snapshot: Snapshot, waiting: WaitingClass) -> int:
+    """The last of the class's candidates that anybody has or a quota names."""
+    names = snapshot.candidates(snapshot.shapes[waiting.shape])
+    return max((at for at, name in enumerate(names) if name in snapshot.gpu_classes), default=-1)
+
+
 def _try(
-    snapshot: Snapshot, starts: list[Start], usage: Usage, gpu_class: str, waiting: WaitingClass, job: JobId
+    snapshot: Snapshot,
+    starts: list[Start],
+    reserved: SlowReservations,
+    usage: Usage,
+    gpu_class: str,
+    waiting: WaitingClass,
+    job: JobId,
 ) -> Start | None:
     shape = snapshot.shapes[waiting.shape]
+    walltime_ms = waiting.key.stay.walltime_ms
+    end_ms = NEVER_MS if walltime_ms is None else snapshot.lent_at_ms + walltime_ms
+    if reserved.keeps_from(gpu_class, waiting.group, shape.gpus, end_ms):
+        return None
     answer = admit(usage, waiting.group, shape.gpus, inside_guarantee=not shape.preemptible)
     if isinstance(answer, QuotaRefusal):
         return None
@@ -73,7 +149,11 @@ def _try(
     sites.sort(key=lambda site: (sum(node.gpus for node, _ in free[site]), snapshot.sites[site].name))
     for level in Request.of(shape).levels():
         for site in sites:
-            gang = _place(_for(snapshot, free[site], waiting, job), Request.of(shape), level)
+            mine = [
+                (replace(each, spare=reserved.spare(node.id, end_ms)), node)
+                for each, node in _for(snapshot, free[site], waiting, job)
+            ]
+            gang = _place(mine, Request.of(shape), level)
             if gang is not None:
                 return Start(job, waiting.group, waiting.shape, site, gpu_class, gang)
     return None

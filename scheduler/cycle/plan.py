@@ -61,14 +61,14 @@ class Earmark:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """GPUs that a blocked job may count on from ``start_ms``."""
+    """Nodes that a blocked job may count on from ``start_ms``: nothing is started on them that would be in its way then."""
 
     job: JobId
     group: GroupId
     shape: ShapeId
     site: SiteId
     gpu_class: str
-    gpus: int
+    gang: tuple[GangPart, ...]
     start_ms: int
 
 
@@ -78,7 +78,8 @@ class Counterfactual:
 
     ``raises`` lists (group path, GPUs) by which a bound would have to be higher; ``nodes`` is how many more empty nodes
     of the gang's own kind the site would have to have. ``preemptible``: the job would have to say that it may be
-    preempted. ``open_site``: the site would have to be active and heard.
+    preempted. ``open_site``: the site would have to be active and heard. ``walltime_seconds``: its walltime would have to be
+    no longer, so that it is gone when nodes are reserved for others.
     """
 
     site: str
@@ -88,11 +89,12 @@ class Counterfactual:
     raises: tuple[tuple[str, int], ...] = ()
     preemptible: bool = False
     open_site: bool = False
+    walltime_seconds: int | None = None
 
     @property
     def asks_for_anything(self) -> bool:
         """Whether something would have to be other than it is."""
-        return bool(self.nodes or self.raises or self.preemptible or self.open_site)
+        return bool(self.nodes or self.raises or self.preemptible or self.open_site or self.walltime_seconds)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -104,6 +106,7 @@ class Counterfactual:
             "raises": [list(each) for each in self.raises],
             "preemptible": self.preemptible,
             "open_site": self.open_site,
+            "walltime_seconds": self.walltime_seconds,
         }
 
 

@@ -18,7 +18,7 @@ from scheduler.cycle.stay import NEVER_MS
 from scheduler.cycle.waiting import Venue
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import Shape
-from scheduler.placement.arrays import Classes, Lending, Starts
+from scheduler.placement.arrays import Classes, Later, Lending, Starts
 from scheduler.placement.board import Board, new_starts
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
@@ -121,23 +121,46 @@ class Round:
             return pool.well
         kept = (number, key, priority)
         if kept not in self._usable:
-            found = self._lent_for(pool.pool.terms, pool.pool.until_ms, key, priority)
-            self._usable[kept] = found if pool.well is None else found & pool.well
+            self._usable[kept] = self.latest_starts(number, key, priority) >= self.snapshot.lent_at_ms
         return self._usable[kept]
 
-    def _lent_for(self, terms: IntArray, until: IntArray, key: ClassKey, priority: int) -> BoolArray:
-        snapshot, shape, now_ms = self.snapshot, self.snapshot.shapes[key.shape], self.snapshot.lent_at_ms
+    def latest_starts(self, number: int, key: ClassKey, priority: int) -> IntArray:
+        """By node of a pool: until when jobs of a class may start there as it is lent now (ms); -1 for not at all."""
+        pool = self.site_pools[number]
+        if pool.pool.terms is None or pool.pool.until_ms is None:
+            found = np.full(len(pool.node_ids), NEVER_MS, np.int64)
+        else:
+            found = self._latest_starts(pool.pool.terms, pool.pool.until_ms, key, priority)
+        return found if pool.well is None else np.where(pool.well, found, -1)
+
+    def _latest_starts(self, terms: IntArray, until: IntArray, key: ClassKey, priority: int) -> IntArray:
+        snapshot, shape = self.snapshot, self.snapshot.shapes[key.shape]
         sector = snapshot.groups[key.group].sector
         lets = [
             each.lets_in(sector, shape.data_class) and each.serves(priority) and (shape.preemptible or each.firm)
             for each in snapshot.terms
         ]
-        end_ms = NEVER_MS if key.stay.walltime_ms is None else now_ms + key.stay.walltime_ms
-        lasts = until >= np.int64(end_ms)
+        walltime_ms = key.stay.walltime_ms
+        latest = np.where(until >= NEVER_MS, NEVER_MS, -1) if walltime_ms is None else until - walltime_ms
         if shape.preemptible and key.stay.save_ms is not None:
             least_ms = key.stay.save_ms + snapshot.preemption.minimum_run_ms
-            lasts |= until - now_ms >= np.maximum(self.lending.hold, least_ms)[terms]
-        found: BoolArray = np.array(lets, np.bool_)[terms] & lasts
+            latest = np.maximum(latest, until - np.maximum(self.lending.hold, least_ms)[terms])
+        return np.where(np.array(lets, np.bool_)[terms], latest, -1)
+
+    @cached_property
+    def later(self) -> Mapping[str, Later]:
+        """What reservations leave to others, by GPU class: everything, until some are made."""
+        rows = len(self.classes.next)
+        found = {}
+        for gpu_class, usage in self.usages.items():
+            groups = len(usage.tree)
+            found[gpu_class] = Later(
+                from_ms=np.full(groups, NEVER_MS, np.int64),
+                room=np.zeros(groups, np.int64),
+                looked=np.zeros(groups, np.bool_),
+                last=np.zeros(rows, np.bool_),
+                done=np.zeros(rows, np.bool_),
+            )
         return found
 
     @cached_property

@@ -41,6 +41,12 @@ class Stay(NamedTuple):
         grain_ms = next(grain for below, grain in _GRAINS if walltime_ms <= below)
         return Stay(-(-walltime_ms // grain_ms) * grain_ms, save_ms)
 
+    @staticmethod
+    def longest_walltime_ms(within_ms: int) -> int:
+        """The longest walltime with which ``of`` gives one of ``within_ms`` at most; 0 for none."""
+        grain_ms = next(grain for below, grain in _GRAINS if within_ms <= below)
+        return max(within_ms // grain_ms * grain_ms, 0)
+
 
 #: Of a job that stays for ever and cannot save its state.
 ANY_STAY = Stay()

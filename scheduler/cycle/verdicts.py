@@ -13,17 +13,19 @@ from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.round import Round
 from scheduler.cycle.stay import NEVER_MS
-from scheduler.model.reason import ReasonCode
+from scheduler.model.reason import Reason, ReasonCode
 from scheduler.placement.pool import IntArray
 
 
 class Verdicts(Sequence[Verdict]):
     """One verdict a class, by group, shape, bound site and stay. A million waiting jobs cost a round nothing until one asks."""
 
-    def __init__(self, round_: Round) -> None:
+    def __init__(self, round_: Round, *, ahead: bool = False) -> None:
+        """``ahead``: the round is still to come, so that of a class of which it starts any nothing is known before it."""
         self._round = round_
         table, classes = round_.snapshot.table, round_.classes
-        rows = np.flatnonzero(classes.next < classes.stop)
+        self._first = table.start if ahead else classes.next
+        rows = np.flatnonzero(self._first < classes.stop)
         walltimes = np.array([each.walltime_ms or NEVER_MS for each in table.stays], np.int64)
         saves = np.array([-1 if each.save_ms is None else each.save_ms for each in table.stays], np.int64)
         stay = table.stay[rows]
@@ -54,7 +56,7 @@ class Verdicts(Sequence[Verdict]):
     def of(self, key: ClassKey) -> Verdict | None:
         """The verdict on one class; None where none of its jobs waits on."""
         row = self._round.snapshot.table.row_of(key)
-        if row is None or self._round.classes.next[row] >= self._round.classes.stop[row]:
+        if row is None or self._first[row] >= self._round.classes.stop[row]:
             return None
         return self._verdict(row)
 
@@ -62,7 +64,7 @@ class Verdicts(Sequence[Verdict]):
         """How many jobs wait for each reason. The ``classes_max`` classes in which most wait are explained, ties by their
         order here; the jobs of all others stand under None."""
         classes = self._round.classes
-        waiting = (classes.stop - classes.next)[self._rows]
+        waiting = (classes.stop - self._first)[self._rows]
         most_first = np.argsort(-waiting, kind="stable")
         found: Counter[ReasonCode | None] = Counter()
         for number in most_first[:classes_max].tolist():
@@ -76,4 +78,12 @@ class Verdicts(Sequence[Verdict]):
         return self._rows
 
     def _verdict(self, row: int) -> Verdict:
+        classes = self._round.classes
+        if self._first[row] < classes.next[row]:
+            return Verdict(
+                key=self._round.snapshot.table.key(row),
+                reason=Reason(code=ReasonCode.NOT_YET_EVALUATED),
+                counterfactual=None,
+                waiting=int(classes.stop[row] - self._first[row]),
+            )
         return explain(self._round, self._round.queue(row))

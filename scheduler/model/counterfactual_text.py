@@ -27,6 +27,9 @@ def counterfactual_text(value: Mapping[str, Any], language: Language) -> str:
         )
     if value["preemptible"]:
         parts.append("작업의 선점 허용" if korean else "the job said that it may be preempted")
+    if value["walltime_seconds"]:
+        minutes = value["walltime_seconds"] // 60
+        parts.append(f"walltime {minutes}분 이하" if korean else f"its walltime were {minutes} min at most")
     if not parts:
         return "다음 라운드에서 시작합니다." if korean else "It starts in the next round."
     if korean:

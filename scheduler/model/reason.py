@@ -105,6 +105,9 @@ class ReasonCode(StrEnum):
     NOT_LENT_TO = "NotLentTo"  #: enough is free, but offers serve other sectors, data classes or priorities
     LENT_TOO_SHORT = "LentTooShort"  #: enough is free, but taken back before the job could be done or save its state
     WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
+    RESERVED_FOR_OTHERS = (
+        "ReservedForOthers"  #: there is room, but for a job ahead that needs it before this one were over
+    )
     WAITING_FOR_QUOTA = "WaitingForQuota"
     WAITING_FOR_BORROWING = "WaitingForBorrowing"
     WAITING_FOR_GUARANTEE = "WaitingForGuarantee"  #: non-preemptible work starts only inside the guarantee

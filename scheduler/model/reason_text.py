@@ -284,6 +284,13 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "{free} GPUs are free, but not in a shape that holds {workers} workers of {gpus_per_worker} at once; "
         "{workers_max} would fit now.",
     ),
+    _C.RESERVED_FOR_OTHERS: (
+        _K.WAITING,
+        "빈 {gpu_class} {free}장은 차례가 앞선 작업을 위해 잡아 둔 것입니다. walltime이 {seconds_max}초 이하면 그 사이에 "
+        "시작할 수 있습니다.",
+        "The {free} free {gpu_class} GPUs are reserved for jobs ahead; with a walltime of {seconds_max} s at most the job "
+        "could have them until then.",
+    ),
     _C.WAITING_FOR_QUOTA: (
         _K.WAITING,
         "{group}이(가) {gpu_class} {used}장을 쓰고 있고 상한은 {limit}장이라 {asked}장을 더 쓸 수 없습니다.",

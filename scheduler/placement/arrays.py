@@ -15,6 +15,8 @@ class Nodes(NamedTuple):
     (level, node): numbers that run over levels, pools, and a pool's domains by name; ``domains_of`` (level, pool + 1) is
     where a pool's begin, ``members`` holds each domain's nodes from ``member_first`` (domain + 1) on. ``terms`` numbers
     the terms on which a node is lent, ``until`` (ms) is when it is taken back; in a ``plain`` pool everybody has all for ever.
+    In a ``held`` pool some nodes are reserved from ``held_from`` (ms) on: whoever is still there then takes of ``spare``
+    (GPUs, CPUs, memory; node). Reservations write these three, and ``take_spare``.
     """
 
     first: Any
@@ -32,6 +34,9 @@ class Nodes(NamedTuple):
     terms: Any
     until: Any
     plain: Any
+    held: Any
+    held_from: Any
+    spare: Any
 
 
 class Need(NamedTuple):
@@ -76,6 +81,21 @@ class Quotas(NamedTuple):
     inside: Any
     share: Any
     path_rank: Any
+
+
+class Later(NamedTuple):
+    """What reservations leave to others, of one GPU class.
+
+    By position: ``from_ms`` is when a group's reservation begins, ``room`` what the group may still start that would run on
+    then, ``looked`` whether one was looked for. By row: ``last`` says that there is no other GPU class left to try, ``done``
+    that it has started all it has or failed.
+    """
+
+    from_ms: Any
+    room: Any
+    looked: Any
+    last: Any
+    done: Any
 
 
 class Classes(NamedTuple):

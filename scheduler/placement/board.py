@@ -53,14 +53,25 @@ class Board:
         at = int(self.nodes.first[pool]) + index
         return int(self.nodes.gpus[at]), int(self.nodes.cpus[at]), int(self.nodes.memory[at])
 
-    def workers_max(self, pool: int, request: Request, usable: BoolArray | None = None) -> int:
-        """How many workers like the request's would fit in a pool now, on its ``usable`` nodes (None: all)."""
+    def workers_max(
+        self, pool: int, request: Request, usable: BoolArray | None = None, end_ms: int | None = None
+    ) -> int:
+        """How many workers like the request's would fit in a pool now, on its ``usable`` nodes (None: all).
+
+        With ``end_ms``: that may be there until then, beside those for whom nodes are reserved.
+        """
         here = slice(self.nodes.first[pool], self.nodes.first[pool + 1])
         room = self.nodes.gpus[here] // request.gpus
         if request.cpus:
             room = np.minimum(room, self.nodes.cpus[here] // request.cpus)
         if request.memory_mib:
             room = np.minimum(room, self.nodes.memory[here] // request.memory_mib)
+        if end_ms is not None:
+            spare = self.nodes.spare[:, here]
+            beside = spare[0] // request.gpus
+            for amount, each in ((1, request.cpus), (2, request.memory_mib)):
+                beside = np.minimum(beside, spare[amount] // each) if each else beside
+            room = np.where(self.nodes.held_from[here] < end_ms, np.minimum(room, beside), room)
         room = np.maximum(room, 0)
         return int(room.sum() if usable is None else room[usable].sum())
 
@@ -81,6 +92,9 @@ class Board:
             amounts = (workers * request.gpus, workers * request.cpus, workers * request.memory_mib)
             kernel.take(self.nodes, pool, node, *amounts)
 
+
+#: From when on a node is reserved that is not.
+FREE_FOR_EVER_MS = 1 << 62
 
 #: The need of a gang that takes any node.
 ANYTHING = Need(
@@ -135,6 +149,9 @@ def _nodes_of(pools: Sequence[Pool]) -> Nodes:
         terms=_joined([_given(pool.terms, pool) for pool in pools]),
         until=_joined([_given(pool.until_ms, pool) for pool in pools]),
         plain=np.array([pool.terms is None for pool in pools], np.bool_),
+        held=np.zeros(len(pools), np.bool_),
+        held_from=np.full(len(gpus), FREE_FOR_EVER_MS, np.int64),
+        spare=np.zeros((3, len(gpus)), np.int64),
     )
 
 

@@ -15,7 +15,19 @@ from typing import Any
 import numpy as np
 
 from quota.compiled import compiled
-from scheduler.placement.arrays import DOMAIN_LEVELS, LEAF, NODE, SITE, Classes, Lending, Need, Nodes, Quotas, Starts
+from scheduler.placement.arrays import (
+    DOMAIN_LEVELS,
+    LEAF,
+    NODE,
+    SITE,
+    Classes,
+    Later,
+    Lending,
+    Need,
+    Nodes,
+    Quotas,
+    Starts,
+)
 
 
 @compiled
@@ -41,9 +53,29 @@ def may_use(nodes: Nodes, node: int, need: Need) -> bool:
 
 
 @compiled
+def spare_on(nodes: Nodes, node: int, end: int, gpus: int, cpus: int, memory: int) -> int:
+    """Workers that may be on a node until ``end`` beside those for whom it is reserved."""
+    if end <= nodes.held_from[node]:
+        return int(nodes.gpus[node] // gpus)
+    room = nodes.spare[0, node] // gpus
+    if cpus > 0:
+        room = min(room, nodes.spare[1, node] // cpus)
+    if memory > 0:
+        room = min(room, nodes.spare[2, node] // memory)
+    return int(max(room, 0))
+
+
+@compiled
+def suits(nodes: Nodes, pool: int, node: int, gpus: int, cpus: int, memory: int, need: Need) -> bool:
+    """Whether so much of a node that has it free may be had by such a gang."""
+    if need.checks and not nodes.plain[pool] and not may_use(nodes, node, need):
+        return False
+    return not nodes.held[pool] or spare_on(nodes, node, need.end, gpus, cpus, memory) > 0
+
+
+@compiled
 def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int, need: Need) -> int:
     """The node with the fewest free GPUs that holds so much, ties by name; -1 for none."""
-    checks = need.checks and not nodes.plain[pool]
     for free in range(gpus, nodes.count.shape[1]):
         if nodes.count[pool, free] == 0:
             continue
@@ -54,7 +86,8 @@ def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int, need: 
             if not seen:
                 nodes.hint[pool, free] = node
                 seen = True
-            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory and (not checks or may_use(nodes, node, need)):
+            fits = nodes.cpus[node] >= cpus and nodes.memory[node] >= memory
+            if fits and suits(nodes, pool, node, gpus, cpus, memory, need):
                 return node
             left -= 1
             if left == 0:
@@ -73,10 +106,11 @@ def fill(
     useful = np.empty(len(among), np.int64)
     rooms = np.empty(len(among), np.int64)
     found, most, in_all = 0, 0, 0
-    checks = need.checks and not nodes.plain[pool]
     for node in among:
         room = room_on(nodes, node, gpus, cpus, memory)
-        if room > 0 and (not checks or may_use(nodes, node, need)):
+        if room > 0 and suits(nodes, pool, node, gpus, cpus, memory, need):
+            if nodes.held[pool]:
+                room = min(room, spare_on(nodes, node, need.end, gpus, cpus, memory))
             useful[found], rooms[found] = node, room
             found += 1
             most = max(most, room)
@@ -115,7 +149,6 @@ def fill_singly(
     nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
 ) -> int:
     """``fill`` a whole pool where no node has room for two: fewest free GPUs first, then by name."""
-    checks = need.checks and not nodes.plain[pool]
     at, parts = starts.size[1], 0
     for free in range(gpus, nodes.count.shape[1]):
         if nodes.count[pool, free] == 0:
@@ -128,7 +161,8 @@ def fill_singly(
                 nodes.hint[pool, free] = node
                 seen = True
             left -= 1
-            if nodes.cpus[node] >= cpus and nodes.memory[node] >= memory and (not checks or may_use(nodes, node, need)):
+            fits = nodes.cpus[node] >= cpus and nodes.memory[node] >= memory
+            if fits and suits(nodes, pool, node, gpus, cpus, memory, need):
                 starts.node[at + parts], starts.workers[at + parts] = node, 1
                 parts += 1
                 if parts == workers:
@@ -287,8 +321,25 @@ def sink_group(keys: list[tuple[int, float, int, int]], heap: Any, size: int, at
 
 
 @compiled
+def take_spare(nodes: Nodes, node: int, end: int, gpus: int, cpus: int, memory: int) -> None:
+    """Hold so much of a node until ``end``, which those for whom it is reserved do not have then."""
+    if end > nodes.held_from[node]:
+        nodes.spare[0, node] -= gpus
+        nodes.spare[1, node] -= cpus
+        nodes.spare[2, node] -= memory
+
+
+@compiled
 def start_head(
-    nodes: Nodes, quotas: Quotas, classes: Classes, lending: Lending, row: int, pools: Any, failed: Any, starts: Starts
+    nodes: Nodes,
+    quotas: Quotas,
+    later: Later,
+    classes: Classes,
+    lending: Lending,
+    row: int,
+    pools: Any,
+    failed: Any,
+    starts: Starts,
 ) -> bool:
     """Start the first job of a class where quota and nodes allow it, at the tightest level that any pool has.
 
@@ -298,6 +349,9 @@ def start_head(
     """
     position, workers, gpus = classes.position[row], classes.workers[row], classes.gpus[row]
     cpus, memory, asked = classes.cpus[row], classes.memory[row], workers * gpus
+    stays = classes.end[row] > later.from_ms[position]
+    if stays and asked > later.room[position]:
+        return False
     if classes.firm[row] and asked > quotas.guaranteed[position] - quotas.used[position]:
         return False
     alike, venue, priority = classes.alike[row], classes.venue[row], -classes.minus_priority[classes.next[row]]
@@ -335,7 +389,10 @@ def start_head(
             for part in range(end, end + parts):
                 many = starts.workers[part]
                 take(nodes, pool, starts.node[part], many * gpus, many * cpus, many * memory)
+                take_spare(nodes, starts.node[part], need.end, many * gpus, many * cpus, many * memory)
             charge(quotas, position, asked)
+            if stays:
+                later.room[position] -= asked
             starts.row[begin], starts.job[begin] = row, classes.job[classes.next[row]]
             starts.pool[begin], starts.first_part[begin] = pool, end
             starts.size[0], starts.size[1] = begin + 1, end + parts
@@ -346,9 +403,29 @@ def start_head(
 
 
 @compiled
+def may_reserve(quotas: Quotas, later: Later, classes: Classes, row: int) -> bool:
+    """Whether nodes may be reserved for the head of a class that cannot start: its group is below its share, and no quota
+    would keep it from starting if there were room."""
+    position, asked = classes.position[row], classes.workers[row] * classes.gpus[row]
+    if later.looked[position] or not later.last[row] or quotas.own[position] >= quotas.share[position]:
+        return False
+    if classes.firm[row] and asked > quotas.guaranteed[position] - quotas.used[position]:
+        return False
+    idle, at = 0, position
+    while at > 0:
+        inside = quotas.inside[at]
+        if asked > quotas.bound[at] - inside + idle:
+            return False
+        idle += max(quotas.reserve[at] - inside, 0)
+        at = quotas.parent[at]
+    return True
+
+
+@compiled
 def hand_out(
     nodes: Nodes,
     quotas: Quotas,
+    later: Later,
     classes: Classes,
     lending: Lending,
     rows: Any,
@@ -356,10 +433,11 @@ def hand_out(
     venue_pools: Any,
     failed: Any,
     starts: Starts,
-) -> None:
-    """Hand out one GPU class among ``rows`` (sorted by their groups' positions) until nobody can start any more.
+) -> int:
+    """Hand out one GPU class among ``rows`` (sorted by their groups' positions) until nobody can start any more: then -1.
 
-    The group whose turn it is starts the first of its heads that can; a class that fails is not looked at again.
+    The group whose turn it is starts the first of its heads that can; a class that fails is ``later.done`` and not looked at
+    again. Answers at once the row of a head that cannot start and for which nodes may be reserved, one a group.
     """
     heap_rows = rows.copy()
     firsts, sizes, positions = [0][:0], [0][:0], [0][:0]
@@ -393,8 +471,13 @@ def hand_out(
         row = heap_rows[first]
         venue = classes.venue[row]
         pools = venue_pools[venue_first[venue] : venue_first[venue + 1]]
-        started = start_head(nodes, quotas, classes, lending, row, pools, failed, starts)
+        started = start_head(nodes, quotas, later, classes, lending, row, pools, failed, starts)
         if not started or classes.next[row] == classes.stop[row]:
+            later.done[row] = True
+            if not started and may_reserve(quotas, later, classes, row):
+                later.looked[classes.position[row]] = True
+                return int(row)
             sizes[group] -= 1
             heap_rows[first] = heap_rows[first + sizes[group]]
         sink_row(classes, heap_rows, first, sizes[group], 0)
+    return -1

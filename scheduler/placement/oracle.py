@@ -11,7 +11,8 @@ from scheduler.placement.request import LEVELS, Placement, Request
 
 @dataclass(slots=True)
 class FreeNode:
-    """What is free on a node; ``index`` is its rank by name. One that is not ``usable`` takes no worker."""
+    """What is free on a node; ``index`` is its rank by name. One that is not ``usable`` takes no worker, and any no more than
+    its ``spare`` (GPUs, CPUs, memory; None: all that is free)."""
 
     index: int
     domain: tuple[str, ...]
@@ -19,14 +20,18 @@ class FreeNode:
     cpus: int
     memory_mib: int
     usable: bool = True
+    spare: tuple[int, int, int] | None = None
 
     def room(self, request: Request) -> int:
         """How many workers fit."""
         workers = 0
+        gpus, cpus, memory_mib = self.gpus, self.cpus, self.memory_mib
+        if self.spare is not None:
+            gpus, cpus, memory_mib = min(gpus, self.spare[0]), min(cpus, self.spare[1]), min(memory_mib, self.spare[2])
         while self.usable and (
-            (workers + 1) * request.gpus <= self.gpus
-            and (workers + 1) * request.cpus <= self.cpus
-            and (workers + 1) * request.memory_mib <= self.memory_mib
+            (workers + 1) * request.gpus <= gpus
+            and (workers + 1) * request.cpus <= cpus
+            and (workers + 1) * request.memory_mib <= memory_mib
         ):
             workers += 1
         return workers

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.clock import Clock
+from scheduler.cycle.decide import place
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, PreemptionRules
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Verdict
@@ -100,7 +101,9 @@ class World:
 
     def _verdicts_of(self, snapshot: Snapshot) -> Verdicts:
         if self._verdicts is None:
-            self._verdicts = Verdicts(Round(snapshot if self._snapshot is None else self._snapshot))
+            round_ = Round(snapshot if self._snapshot is None else self._snapshot)
+            place(round_)  # what is reserved for blocked heads is a reason for others to wait
+            self._verdicts = Verdicts(round_, ahead=True)
         return self._verdicts
 
     def _copy(self) -> tuple[Federation, int]:

@@ -14,7 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("quota", "scheduler", "connectors")
 LINES_MAX = 400
 #: One list of documents or tables each, read from top to bottom.
-LONGER = {"scheduler/api/schemas.py": 620, "scheduler/model/reason_text.py": 420, "scheduler/store/tables.py": 460}
+LONGER = {
+    "scheduler/api/schemas.py": 620,
+    "scheduler/model/reason_text.py": 420,
+    "scheduler/placement/kernel.py": 490,  # compiled code is told stale by its own file alone
+    "scheduler/store/tables.py": 460,
+}
 #: Run by name, not by import: whatever none of them reaches is no part of the product.
 ENTERED = (
     "scheduler.main",
@@ -31,6 +36,7 @@ ORACLES = {
     "quota.standing_oracle",
     "scheduler.cycle.capacity",
     "scheduler.cycle.oracle",
+    "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
     "scheduler.placement.oracle",
     "scheduler.placement.victims_oracle",

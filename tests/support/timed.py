@@ -108,6 +108,7 @@ class Replay:
         return over
 
     def _round(self, now_ms: int) -> bool:
+        self._federation.lend(now_ms)
         plan = decide(self._federation.snapshot(), now_ms, 0)
         for job in plan.withdrawn:
             self._federation.put_waiting([self._jobs[job]])
@@ -117,9 +118,10 @@ class Replay:
             self._federation.put_earmark(held)
         for stop in plan.stops:
             going, gone_ms = self._runs[stop.run], now_ms + stop.grace_ms
-            self._federation.put_run(replace(self._federation.live_runs[stop.run], leaving=True))
             if going.end_ms is None or going.end_ms > gone_ms:
                 going.end_ms, going.returns = gone_ms, going.job
+            run = self._federation.live_runs[stop.run]
+            self._federation.put_run(replace(run, leaving=True, expected_end_ms=going.end_ms))
         self._start(plan, now_ms)
         return bool(plan.withdrawn or plan.earmarks or plan.stops or plan.redeemed or len(plan.starts))
 
@@ -130,8 +132,15 @@ class Replay:
             gang = tuple((node, workers) for node, _, _, workers in start.gang)
             run = run_of(10_000 + self._started, job.id, job.group, shape, SiteId(1), GPU_CLASS, gang)
             self._federation.drop_waiting(job.id)
+            end_ms = None if job.walltime_ms is None else now_ms + job.walltime_ms
             self._federation.put_run(
-                replace(run, started_ms=now_ms, preemptible=shape.preemptible, priority=job.priority)
+                replace(
+                    run,
+                    started_ms=now_ms,
+                    preemptible=shape.preemptible,
+                    priority=job.priority,
+                    expected_end_ms=end_ms,
+                )
             )
             lasts = [each for each in (job.walltime_ms, job.expected_ms) if each is not None]
             self._runs[run.id] = _Going(now_ms + min(lasts) if lasts else None, job)

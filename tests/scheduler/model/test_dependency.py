@@ -28,7 +28,7 @@ def test_what_is_settled_stays_settled_wherever_the_job_goes(
                 assert outlook(condition, following, has_started=starts) is now
 
 
-@pytest.mark.parametrize("state", TERMINAL_STATES)
+@pytest.mark.parametrize("state", sorted(TERMINAL_STATES))
 def test_an_end_settles_everything(state: JobState) -> None:
     for condition in Condition:
         assert outlook(condition, state, has_started=False) is not Outlook.OPEN

@@ -1,0 +1,77 @@
+"""Whether a class that waits on fits beside what is reserved for others, and with which walltime it would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from scheduler.cycle.round import Queue, Round
+from scheduler.cycle.stay import NEVER_MS, Stay
+
+
+class Beside(NamedTuple):
+    """What is missing where reservations stand: so many places, or a walltime that is no longer than this (None: its own)."""
+
+    missing: int
+    walltime_seconds: int | None
+
+
+def fit_beside(round_: Round, queue: Queue, number: int) -> Beside | None:
+    """What the head of a class lacks in a pool; a shorter walltime rather than more nodes. None: nothing helps there."""
+    end_ms = _end_ms(round_, queue)
+    missing = _missing(round_, queue, number, end_ms)
+    kept = _is_kept(round_, queue, number, end_ms)
+    if not missing and not kept:
+        return Beside(0, None)
+    seconds = seconds_beside(round_, queue, number)
+    if seconds and not _missing(round_, queue, number, 0):
+        return Beside(0, seconds)
+    if not kept:
+        return Beside(missing, None)
+    from_ms = _from_ms(round_, queue, number)
+    seconds = _seconds_until(round_, from_ms)
+    return Beside(_missing(round_, queue, number, from_ms), seconds) if seconds else None
+
+
+def seconds_beside(round_: Round, queue: Queue, number: int) -> int:
+    """The longest walltime with which the head would fit in a pool now; 0 for none. Where it fits anyway: up to the first
+    moment at which nodes are reserved for others."""
+    for moment in _moments(round_, queue, number):
+        if not _missing(round_, queue, number, moment) and not _is_kept(round_, queue, number, moment):
+            return _seconds_until(round_, moment)
+    return 0
+
+
+def _moments(round_: Round, queue: Queue, number: int) -> Iterator[int]:
+    """When something is reserved, the last first."""
+    nodes = round_.board.nodes
+    held = nodes.held_from[nodes.first[number] : nodes.first[number + 1]]
+    moments = {*held.tolist(), _from_ms(round_, queue, number)} - {NEVER_MS}
+    yield from sorted(moments, reverse=True)
+
+
+def _missing(round_: Round, queue: Queue, number: int, end_ms: int) -> int:
+    usable = round_.usable(number, queue.key, queue.priority)
+    return max(0, queue.request.workers - round_.board.workers_max(number, queue.request, usable, end_ms))
+
+
+def _is_kept(round_: Round, queue: Queue, number: int, end_ms: int) -> bool:
+    """Whether what is reserved for its own group keeps it from starting."""
+    gpu_class = round_.site_pools[number].gpu_class
+    later, position = round_.later[gpu_class], round_.usages[gpu_class].tree.position(queue.group)
+    return bool(end_ms > later.from_ms[position] and queue.request.gpus_in_all > later.room[position])
+
+
+def _from_ms(round_: Round, queue: Queue, number: int) -> int:
+    gpu_class = round_.site_pools[number].gpu_class
+    position = round_.usages[gpu_class].tree.position(queue.group)
+    return int(round_.later[gpu_class].from_ms[position])
+
+
+def _end_ms(round_: Round, queue: Queue) -> int:
+    walltime_ms = queue.key.stay.walltime_ms
+    return NEVER_MS if walltime_ms is None else round_.snapshot.lent_at_ms + walltime_ms
+
+
+def _seconds_until(round_: Round, moment_ms: int) -> int:
+    return Stay.longest_walltime_ms(moment_ms - round_.snapshot.lent_at_ms) // 1000

@@ -1,0 +1,99 @@
+"""Who leaves the nodes of one GPU class at a known time: runs when they are expected to, a round's starts at their walltimes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+import numpy as np
+
+from scheduler.cycle.round import Round
+from scheduler.cycle.stay import NEVER_MS
+from scheduler.placement.pool import IntArray
+
+
+class Parts(NamedTuple):
+    """Parts of gangs that leave one pool: node (its index there), GPUs, CPUs and memory (3, part), and when (ms, ascending)."""
+
+    node: IntArray
+    amounts: IntArray
+    end: IntArray
+
+
+class Leaving:
+    """Kept in step with what a round starts. Runs are looked at when somebody asks."""
+
+    def __init__(self, round_: Round, gpu_class: str, now_ms: int) -> None:
+        self._round, self._gpu_class, self._now_ms = round_, gpu_class, now_ms
+        self._seen_starts = self._seen_parts = 0
+        self._by_pool: defaultdict[int, list[IntArray]] = defaultdict(list)  # rows of end, node, GPUs, CPUs, memory
+        self._by_group: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # end, GPUs
+        self._sorted: dict[int, Parts] = {}
+        self._has_runs = False
+
+    def of(self, pool: int) -> Parts:
+        """The parts that leave a pool."""
+        self._catch_up()
+        if pool not in self._sorted:
+            columns = np.hstack([np.zeros((5, 0), np.int64), *self._by_pool[pool]])
+            columns = columns[:, np.argsort(columns[0], kind="stable")]
+            self._by_pool[pool] = [columns]
+            self._sorted[pool] = Parts(columns[1], columns[2:], columns[0])
+        return self._sorted[pool]
+
+    def gone_by(self, position: int, moment_ms: int) -> int:
+        """GPUs that a group's own runs and starts have left by a moment."""
+        self._catch_up()
+        return sum(gpus for end, gpus in self._by_group[position] if end <= moment_ms)
+
+    def _catch_up(self) -> None:
+        if not self._has_runs:
+            self._has_runs = True
+            self._add_runs()
+        starts = self._round.starts
+        if self._seen_starts < int(starts.size[0]):
+            self._add_starts()
+
+    def _add_runs(self) -> None:
+        tree = self._round.usages[self._gpu_class].tree
+        numbers = {(pool.site, pool.gpu_class): number for number, pool in enumerate(self._round.site_pools)}
+        index: dict[int, dict[int, int]] = {}
+        lists: defaultdict[int, list[list[int]]] = defaultdict(list)
+        for run in self._round.snapshot.runs.values():
+            end = run.leaves_ms(self._now_ms)
+            if end is None or run.gpu_class != self._gpu_class:
+                continue
+            self._by_group[tree.position(run.group)].append((end, run.gpus))
+            pool = numbers.get((run.site, run.gpu_class))
+            if pool is None:
+                continue
+            if pool not in index:
+                index[pool] = {node: at for at, node in enumerate(self._round.site_pools[pool].node_ids)}
+            each = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
+            for node, workers in run.gang:
+                if node in index[pool]:
+                    lists[pool].append([end, index[pool][node], *(workers * amount for amount in each)])
+        for pool, listed in lists.items():
+            self._by_pool[pool].append(np.array(listed, np.int64).T)
+
+    def _add_starts(self) -> None:
+        starts, classes = self._round.starts, self._round.classes
+        first, last, parts = self._seen_starts, int(starts.size[0]), slice(self._seen_parts, int(starts.size[1]))
+        self._seen_starts, self._seen_parts = last, parts.stop
+        pool, row = starts.pool[first:last], starts.row[first:last]
+        in_class = np.array([each.gpu_class == self._gpu_class for each in self._round.site_pools], np.bool_)
+        known = (classes.end[row] < NEVER_MS) & in_class[pool]
+        if not known.any():
+            return
+        columns = np.stack((classes.position, classes.end, classes.workers * classes.gpus))[:, row[known]]
+        for position, end, gpus in columns.T.tolist():
+            self._by_group[position].append((end, gpus))
+        many = np.diff(np.append(starts.first_part[first:last], parts.stop))
+        kept = np.repeat(known, many)
+        row, pool = np.repeat(row, many)[kept], np.repeat(pool, many)[kept]
+        node, workers = starts.node[parts][kept], starts.workers[parts][kept]
+        each = np.stack((classes.gpus[row], classes.cpus[row], classes.memory[row]))
+        parts_of = np.vstack((classes.end[row], node - self._round.board.nodes.first[pool], workers * each))
+        for number in np.unique(pool).tolist():
+            self._by_pool[number].append(parts_of[:, pool == number])
+            self._sorted.pop(number, None)
