@@ -6,30 +6,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.api.array_schemas import ArrayTaskOut
+from scheduler.api.group_schemas import GroupOut
 from scheduler.api.schemas import (
     CounterfactualOut,
     EtaOut,
     EventOut,
-    GroupOut,
     JobDetailOut,
     JobOut,
     QuotaOut,
     ReasonOut,
     RetryOut,
     RunOut,
+    RunTimeOut,
     SiteReasonOut,
     TokenOut,
 )
 from scheduler.model.counterfactual_text import counterfactual_text
+from scheduler.model.group_order import GroupOrder
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.reason import Reason, SiteReason
 from scheduler.model.reason_text import sentence
+from scheduler.model.run_time import RunTimeBasis, basis_text
 from scheduler.service.caller import Caller
 from scheduler.service.deadlines import deadline_of
 from scheduler.service.directory import GroupView
 from scheduler.service.eta import EtaView
 from scheduler.service.groups import roles_on
-from scheduler.service.job_view import JobDetail, JobView, RunView
+from scheduler.service.job_view import JobDetail, JobView, RunView, run_time_of
 from scheduler.service.quotas import QuotaView
 from scheduler.service.tally import budgets_of, category_text
 from scheduler.service.time_text import time_text
@@ -139,11 +142,22 @@ def job_detail_document(detail: JobDetail) -> JobDetailOut:
         spec=spec_document(detail.job.spec),
         runs=[run_document(run) for run in detail.runs],
         gpu_seconds=detail.gpu_milliseconds / 1000,
+        run_time=run_time_document(*run_time_of(detail.job.row)),
         bound_site=detail.bound_site,
         retries=[
             RetryOut(category=each.category.value, failed=each.failed, retries=each.retries)
             for each in budgets_of(detail.job.row)
         ],
+    )
+
+
+def run_time_document(run_ms: int | None, basis: RunTimeBasis) -> RunTimeOut:
+    """How long a job runs, and who says so."""
+    return RunTimeOut(
+        seconds=None if run_ms is None else run_ms / 1000,
+        basis=basis.value,
+        text=basis_text(basis, "en"),
+        text_ko=basis_text(basis, "ko"),
     )
 
 
@@ -197,6 +211,9 @@ def group_document(caller: Caller, view: GroupView) -> GroupOut:
         data_class=view.data_class.value,
         trust_domain=view.trust_domain,
         output_bytes_max=view.output_bytes_max,
+        order=view.order,
+        own_order=None if row.job_order is None else GroupOrder(row.job_order),
+        etag=str(row.change),
         example=row.example,
         roles_of_caller=roles_on(caller, view),
         created_at=time_text(row.created_ms),

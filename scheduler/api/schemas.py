@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scheduler.api.array_schemas import ArrayTaskOut, SubmittedArrayOut
 from scheduler.model.job_spec import GROUP_PATH_PATTERN
-from scheduler.model.shape import DataClass
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 PERSON_PATTERN = r"^[^\x00-\x1f\x7f/\s][^\x00-\x1f\x7f/]{0,127}$"
@@ -109,8 +108,20 @@ class RetryOut(BaseModel):
     retries: int
 
 
+class RunTimeOut(BaseModel):
+    """How long a job runs in all, as far as anybody can tell: by the `person`'s or the `group`'s last like jobs, or those of
+    its `size`, or its `walltime`; null where it is `unknown`. It ends nothing."""
+
+    seconds: float | None
+    basis: Literal["person", "group", "size", "walltime", "unknown"]
+    text: str
+    text_ko: str
+
+
 class JobDetailOut(JobOut):
     """A job with its file, its runs, and what is left of its retries."""
+
+    run_time: RunTimeOut
 
     spec: dict[str, Any]
     runs: list[RunOut]
@@ -310,55 +321,6 @@ class GpusOut(BaseModel):
 
     items: list[FreeGpusOut]
     by_class: list[GpuClassFreeOut]
-
-
-class GroupIn(Input):
-    """A new group below ``parent``."""
-
-    parent: GroupPath = "federation"
-    name: Slug
-    sector: Literal["public", "startup", "research", "national", "partner"] | None = None
-    data_class: DataClass | None = None
-    trust_domain: Annotated[str, Field(max_length=128, pattern=TRUST_DOMAIN_PATTERN)] | None = None
-    output_bytes_max: OutputBytes | None = None
-    example: bool = False
-    why: Why = ""
-
-
-class OutputLimitIn(Input):
-    """Largest archive of outputs of a job in the group and below; null: as the group above it."""
-
-    output_bytes_max: OutputBytes | None
-    why: Why = ""
-
-
-class GroupMoveIn(Input):
-    """Where a group goes."""
-
-    parent: GroupPath
-    why: Why = ""
-
-
-class GroupOut(BaseModel):
-    """A node of the quota tree."""
-
-    path: str
-    name: str
-    kind: str
-    sector: str
-    parent: str | None
-    data_class: str
-    trust_domain: str
-    output_bytes_max: int | None
-    example: bool
-    roles_of_caller: list[str]
-    created_at: TimeText
-
-
-class GroupPage(Page):
-    """Groups, by path."""
-
-    items: list[GroupOut]
 
 
 class QuotaIn(Input):

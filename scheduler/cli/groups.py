@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ _GROUP_COLUMNS = (
     Column(heading="SECTOR", value=field("sector")),
     Column(heading="DATA", value=field("data_class")),
     Column(heading="TRUST-DOMAIN", value=field("trust_domain"), wide=True),
+    Column(heading="ORDER", value=field("order")),
     Column(heading="OUTPUT-LIMIT", value=field("output_bytes_max"), wide=True),
     Column(heading="EXAMPLE", value=field("example")),
     Column(heading="MY-ROLES", value=field("roles_of_caller")),
@@ -126,6 +128,37 @@ def group_output_limit(
 
     body = {"output_bytes_max": bytes_of(size), "why": why}
     _write_groups([Client.from_profile().put(path_of("groups", path, "output-limit"), body, {})], output)
+
+
+class OrderChoice(StrEnum):
+    """What `group order` takes."""
+
+    FIFO = "fifo"
+    LEAST_WORK = "least_work"
+    LEAST_SERVED = "least_served"
+    INHERIT = "inherit"
+
+
+@group_app.command("order")
+@command
+def group_order(
+    path: GroupPath,
+    order: Annotated[
+        OrderChoice,
+        typer.Argument(
+            help="least_work: the least predicted GPU time left first; least_served: the least GPU time had first."
+        ),
+    ],
+    why: Why = "",
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Which jobs of one priority go first, in the group and below. It ends no running job."""
+    from scheduler.cli.client import Client
+
+    client = Client.from_profile()
+    etag = client.get(path_of("groups", path))["etag"]
+    body = {"order": None if order is OrderChoice.INHERIT else order.value, "why": why}
+    _write_groups([client.put(path_of("groups", path, "order"), body, {"If-Match": f'"{etag}"'})], output)
 
 
 member_app = typer.Typer(help="Roles of people on groups.", no_args_is_help=True)

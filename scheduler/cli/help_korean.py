@@ -280,6 +280,9 @@ KOREAN: Mapping[str, str] = {
     "What the token is for.": "토큰의 쓰임.",
     "Where they stand; the owner's by default.": "장비가 있는 곳. 없으면 소유자의 곳.",
     "Where to put the outputs.": "결과물을 둘 곳.",
+    "Which jobs of one priority go first, in the group and below. It ends no running job.": (
+        "우선순위가 같은 작업 가운데 무엇이 먼저인지(그룹과 그 아래). 실행 중인 작업은 끝나지 않습니다."
+    ),
     "Who I am here, and what I may.": "여기서 내가 누구이며 무엇을 할 수 있는지.",
     "Who has a role on a group.": "그룹에 역할이 있는 사람.",
     "Who is served: public, startup, research, national, partner; may be repeated.": (
@@ -303,6 +306,9 @@ KOREAN: Mapping[str, str] = {
     "e.g. 1h30m; the job is ended then.": "예: 1h30m. 그때 작업을 끝냅니다.",
     "e.g. 30d.": "예: 30d.",
     "ko or en; else from the locale.": "ko나 en. 없으면 로캘을 따릅니다.",
+    "least_work: the least predicted GPU time left first; least_served: the least GPU time had first.": (
+        "least_work는 남은 예상 GPU 시간이, least_served는 지금까지 받은 GPU 시간이 적은 작업부터."
+    ),
     "local: COUNTxGPUS:CLASS, e.g. 4x8:h100; may be repeated.": "local: 개수xGPU수:종류. 예: 4x8:h100. 여러 번 쓸 수 있습니다.",
     "local: the same as TOML.": "local: 같은 것을 TOML로.",
     "low, normal or high.": "low, normal, high 가운데 하나.",

@@ -120,6 +120,12 @@ ETA_COLUMNS: Sequence[Column] = (
 )
 
 
+def _run_time_line(run_time: Mapping[str, Any]) -> str:
+    seconds = run_time.get("seconds")
+    told = say("unknown", "알 수 없음") if seconds is None else f"~{show_duration(seconds)}"
+    return f"{told} ({text_of(run_time)})"
+
+
 def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
     """One job in full, its runs below."""
     pairs = [
@@ -129,6 +135,7 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
         (say("State", "상태"), job["state"]),
         (say("Reason", "사유"), show_reason(job.get("reason"))),
         (say("Start", "시작 예상"), eta_line(job.get("eta"))),
+        *([(say("Run time", "실행 시간 예상"), _run_time_line(job["run_time"]))] if job.get("run_time") else []),
         *([(say("Array", "배열"), _array_line(job))] if job.get("array") else []),
         *_earlier_jobs(job),
         *([(say("Deadline", "기한"), _deadline_line(job))] if job.get("deadline") else []),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scheduler.cycle.prediction import left_ms
 from scheduler.cycle.stay import ANY_STAY, Stay
+from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.offer import Sector
 from scheduler.model.shape import DataClass
@@ -30,12 +32,17 @@ class GroupFacts:
     trust_domain: str
     public_sector: bool
     sector: Sector | None = None
+    order: GroupOrder = GroupOrder.FIFO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingJob:
     """A queued job. ``bound_site`` holds its checkpoint: it starts there or not at all. ``walltime_ms`` is how long a run of
-    it may take; None: for ever. ``save_ms`` is how long it needs to save its state; None: it cannot."""
+    it may take; None: for ever. ``save_ms`` is how long it needs to save its state; None: it cannot. ``expected_ms`` is how
+    long it still runs, from what like jobs took; None: nothing like it is known.
+
+    By ``handicap_ms`` its group's order takes it to have come later than it did: see ``handicap``.
+    """
 
     id: JobId
     group: GroupId
@@ -45,6 +52,13 @@ class WaitingJob:
     bound_site: SiteId | None = None
     walltime_ms: int | None = None
     save_ms: int | None = None
+    handicap_ms: int = 0
+    expected_ms: int | None = None
+
+    @property
+    def turn_ms(self) -> int:
+        """By what it stands in its group and priority class; ties by id."""
+        return self.submitted_ms + self.handicap_ms
 
     @property
     def key(self) -> ClassKey:
@@ -74,7 +88,11 @@ DEFAULT_PREEMPTION = PreemptionRules()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRun:
-    """A run that holds nodes. ``gang`` lists (node, workers). ``expected_end_ms`` is None where nobody can tell.
+    """A run that holds nodes. ``gang`` lists (node, workers). ``expected_end_ms`` is when it is over at the latest, by its
+    walltime or because it leaves; None where nobody can tell. What ends runs, and what nodes must be lent for, goes by that.
+
+    ``predicted_ms`` is how long its job takes in all, from what like jobs took, of which it has had ``served_ms`` in earlier
+    runs; estimates go by that, in ``likely_end_ms``.
 
     ``grace_ms`` is what its job wants between a stop's signal and its end; ``checkpoints`` says that it writes a
     checkpoint on the signal. One that is ``leaving`` was told to stop for another job: it holds its nodes until it is
@@ -100,6 +118,19 @@ class LiveRun:
     leaving: bool = False
     returns_as: WaitingJob | None = None
     data_class: DataClass = DataClass.OPEN
+    predicted_ms: int | None = None
+    served_ms: int = 0
+
+    def likely_end_ms(self, now_ms: int) -> int | None:
+        """When it ends as far as anybody can tell at a moment, never after it is over at the latest; None: nobody can.
+
+        A run that takes longer than predicted is thought to run as long again, each time anew.
+        """
+        if self.leaving or self.predicted_ms is None:
+            return self.expected_end_ms
+        had_ms = self.served_ms + max(0, now_ms - self.started_ms)
+        likely_ms = max(now_ms, self.started_ms) + left_ms(self.predicted_ms, had_ms)
+        return likely_ms if self.expected_end_ms is None else min(likely_ms, self.expected_end_ms)
 
     @property
     def gpus(self) -> int:
@@ -107,7 +138,8 @@ class LiveRun:
         return self.gpus_per_worker * sum(workers for _, workers in self.gang)
 
     def leaves_ms(self, now_ms: int) -> int | None:
-        """When it is gone as far as is known, ``now_ms`` at the earliest; None where nobody can tell."""
-        if self.expected_end_ms is None:
+        """When it is gone as far as anybody can tell at a moment, which is the earliest; None where nobody can."""
+        end_ms = self.likely_end_ms(now_ms)
+        if end_ms is None:
             return now_ms + self.grace_ms if self.leaving else None
-        return max(self.expected_end_ms, now_ms)
+        return max(end_ms, now_ms)

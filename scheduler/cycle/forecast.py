@@ -1,10 +1,11 @@
 """When waiting jobs would start, by the production round itself: a federation goes on without anything new.
 
-Nobody submits, no node comes or goes, and every run ends when its walltime is over, which is also when a job that the
-forecast starts will end; a run without a walltime never ends. One that is told to make way ends after its grace, and its
-job waits again. Between the instants at which something ends, a run has had its minimum run time, or a site lends otherwise,
-a round has nothing new to decide on, so that those instants are all that is looked at. A job that the forecast starts is
-taken to want no grace and to keep no checkpoint.
+Nobody submits, and no node comes or goes. Every run ends when like jobs would (``LiveRun.likely_end_ms``), else when its
+walltime is over, and so does a job that the forecast starts; a run of which neither is known never ends. What rounds know
+of ends is the walltime alone, here too. A run that is told to make way ends after its grace, and its job waits again.
+Between the instants at which something ends, a run has had its minimum run time, or a site lends otherwise, a round has
+nothing new to decide on, so that those instants are all that is looked at. A job that the forecast starts is taken to want
+no grace and to keep no checkpoint.
 
 A large federation has more such instants than rounds can be afforded. So the first half of a forecast's rounds goes from
 one instant to the next, and the second half takes together what ends within a stretch of time that grows with the
@@ -94,7 +95,10 @@ class Forecast:
             numbers = {"waiting": len(self._jobs), "waiting_max": self._limits.waiting_max}
             return Eta(start_ms=None, code=ReasonCode.ETA_TOO_MANY_WAITING, numbers=numbers)
         if job_id in course.starts:
-            start_ms, runs = course.starts[job_id]
+            start_ms, runs, predicted = course.starts[job_id]
+            if predicted:
+                numbers = {"runs": runs, "predicted": predicted}
+                return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_PREDICTIONS, numbers=numbers)
             if runs:
                 return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_WALLTIMES, numbers={"runs": runs})
             now = start_ms == self.made_ms
@@ -141,7 +145,8 @@ class _Alone:
 
 
 class _Course:
-    """The federation as it goes on. ``starts`` says when each of ``asked`` starts first, and how many runs ended before."""
+    """The federation as it goes on. ``starts`` says when each of ``asked`` starts first, how many runs ended before, and how
+    many of those at a time that is predicted from like jobs."""
 
     def __init__(
         self, federation: Federation, asked: Mapping[JobId, WaitingJob], now_ms: int, limits: ForecastLimits
@@ -157,9 +162,11 @@ class _Course:
         self._returning: dict[RunId, WaitingJob] = {}
         self._events: list[tuple[int, RunId]] = []
         self._last_run = RunId(max(federation.live_runs, default=0))
-        self._ended = 0
+        self._end_ms: dict[RunId, int] = {}
+        self._predicted: set[RunId] = set()
+        self._ended = self._ended_as_predicted = 0
         self._now_ms = self._begin_ms = now_ms
-        self.starts: dict[JobId, tuple[int, int]] = {}
+        self.starts: dict[JobId, tuple[int, int, int]] = {}
         self.steps = 0
         self.settled = False  #: nothing ends any more
         self.until_ms = now_ms  #: how far it has come
@@ -169,7 +176,7 @@ class _Course:
     @property
     def endless(self) -> int:
         """How many runs end at no known time."""
-        return sum(run.expected_end_ms is None for run in self._federation.live_runs.values())
+        return sum(run not in self._end_ms for run in self._federation.live_runs)
 
     def run(self) -> None:
         """From instant to instant, until all have started, nothing happens any more, or a limit is reached."""
@@ -207,18 +214,25 @@ class _Course:
         if run.leaving:
             end_ms = self._now_ms + run.grace_ms if run.expected_end_ms is None else run.expected_end_ms
             self._federation.put_run(replace(run, expected_end_ms=end_ms))
-            heapq.heappush(self._events, (end_ms, run.id))
+            self._will_end(run.id, end_ms)
             if run.returns_as is not None:
                 self._returning[run.id] = run.returns_as
             return
         self._look_out_for(run)
 
     def _look_out_for(self, run: LiveRun) -> None:
-        if run.expected_end_ms is not None:
-            heapq.heappush(self._events, (run.expected_end_ms, run.id))
+        end_ms = run.likely_end_ms(self._now_ms)
+        if end_ms is not None:
+            self._will_end(run.id, end_ms)
+            if end_ms != run.expected_end_ms:
+                self._predicted.add(run.id)
         old_ms = run.started_ms + self._minimum_run_ms
         if run.preemptible and old_ms > self._now_ms:
             heapq.heappush(self._events, (old_ms, run.id))
+
+    def _will_end(self, run: RunId, at_ms: int) -> None:
+        self._end_ms[run] = at_ms
+        heapq.heappush(self._events, (at_ms, run))
 
     def _happen(self, by_ms: int) -> None:
         """Everything that is due by an instant; it is then as late as the last of it."""
@@ -229,12 +243,13 @@ class _Course:
             at_ms, number = heapq.heappop(self._events)
             self._now_ms = max(self._now_ms, at_ms)
             run = live.get(number)
-            if run is not None and run.expected_end_ms is not None and run.expected_end_ms <= at_ms:
+            if run is not None and self._end_ms.get(number, NEVER_MS) <= at_ms:
                 self._end(run)
 
     def _end(self, run: LiveRun) -> None:
         self._federation.drop_run(run.id)
         self._ended += 1
+        self._ended_as_predicted += run.id in self._predicted
         job = self._returning.pop(run.id, None)
         if job is not None:
             self._jobs[job.id] = job
@@ -264,12 +279,12 @@ class _Course:
     def _stop(self, stop: Stop) -> None:
         run = self._federation.live_runs[stop.run]
         gone_ms = self._now_ms + stop.grace_ms
-        if run.expected_end_ms is not None and run.expected_end_ms <= gone_ms:
-            gone_ms = run.expected_end_ms  # it is done before
+        if self._end_ms.get(run.id, NEVER_MS) <= gone_ms:
+            gone_ms = self._end_ms[run.id]  # it is done before
         elif run.returns_as is not None:
             self._returning[run.id] = run.returns_as
         self._federation.put_run(replace(run, leaving=True, expected_end_ms=gone_ms))
-        heapq.heappush(self._events, (gone_ms, run.id))
+        self._will_end(run.id, gone_ms)
 
     def _start(self, start: Start) -> None:
         job, shape = self._jobs[start.job], self._shapes[start.shape]
@@ -289,13 +304,14 @@ class _Course:
             priority=job.priority,
             expected_end_ms=None if job.walltime_ms is None else self._now_ms + job.walltime_ms,
             returns_as=job,
+            predicted_ms=job.expected_ms,
         )
         self._federation.drop_waiting(job.id)
         self._federation.put_run(run)
         self._look_out_for(run)
         if job.id in self._left:
             self._left.discard(job.id)
-            self.starts[job.id] = (self._now_ms, self._ended)
+            self.starts[job.id] = (self._now_ms, self._ended, self._ended_as_predicted)
 
 
 def _nodes_of(placed: Start | Earmark) -> tuple[tuple[NodeId, int], ...]:

@@ -13,14 +13,12 @@ import numpy as np
 
 from scheduler.cycle.facts import ClassKey, WaitingJob
 from scheduler.cycle.stay import Stay
-from scheduler.cycle.waiting import NO_WALLTIME, Venue, WaitingTable
+from scheduler.cycle.waiting import TURN_ROWS, Column, Venue, WaitingTable, column_of
 from scheduler.model.ids import JobId
 from scheduler.placement.pool import IntArray
 
 _GROUP, _SHAPE, _BOUND, _STAY, _VENUE, _START, _STOP, _ROOM = range(8)
 _UNKNOWN = -1
-#: A column of ``WaitingTable.turns``.
-_Column = tuple[int, int, JobId, int]
 
 
 class Queues:
@@ -32,9 +30,9 @@ class Queues:
         self._unused: list[int] = []
         self._columns = np.zeros((8, 16), np.int64)
         self._live: list[int] = []
-        self._added: dict[int, dict[JobId, _Column]] = {}
+        self._added: dict[int, dict[JobId, Column]] = {}
         self._removed: dict[int, set[JobId]] = {}
-        self._turns = np.empty((4, 64), np.int64)
+        self._turns = np.empty((TURN_ROWS, 64), np.int64)
         self._end = 0
         self._venues: dict[Venue, int] = {}
         self._stays: dict[Stay, int] = {}
@@ -53,8 +51,7 @@ class Queues:
             added = self._added.get(row)
             if added is None:
                 added = self._added[row] = {}
-            walltime_ms = NO_WALLTIME if job.walltime_ms is None else job.walltime_ms
-            added[job.id] = (-job.priority, job.submitted_ms, job.id, walltime_ms)
+            added[job.id] = column_of(job)
             self._live[row] += 1
             self._row_of[job.id] = row
         self._shown = None
@@ -156,7 +153,7 @@ class Queues:
         """Bring what joined and left into the segment of a class."""
         start, stop, room = self._columns[_START : _ROOM + 1, row].tolist()
         segment = self._turns[:, start:stop]
-        joined = np.array(sorted(self._added.get(row, {}).values()), np.int64).reshape(-1, 4).T
+        joined = np.array(sorted(self._added.get(row, {}).values()), np.int64).reshape(-1, TURN_ROWS).T
         gone = self._removed.get(row)
         behind = not len(segment[0]) or not len(joined[0]) or tuple(segment[:, -1]) < tuple(joined[:, 0])
         if gone is None and behind and start < stop and stop + len(joined[0]) <= room:
@@ -167,7 +164,7 @@ class Queues:
             segment = segment[:, ~np.isin(segment[2], list(gone))]
         merged = np.concatenate([segment, joined], axis=1)
         if not behind:
-            merged = merged[:, np.lexsort(merged[::-1])]
+            merged = merged[:, np.lexsort(merged[2::-1])]
         self._write(row, merged)
 
     def _write(self, row: int, segment: IntArray) -> None:
@@ -188,7 +185,7 @@ class Queues:
         begins = ends - rooms
         within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         kept = int(ends[-1]) if len(ends) else 0
-        turns = np.empty((4, 2 * (kept + wanted) + 64), np.int64)
+        turns = np.empty((TURN_ROWS, 2 * (kept + wanted) + 64), np.int64)
         turns[:, np.repeat(begins, sizes) + within] = self._turns[:, np.repeat(start, sizes) + within]
         self._columns[_START], self._columns[_STOP], self._columns[_ROOM] = begins, begins + sizes, ends
         self._turns, self._end = turns, kept

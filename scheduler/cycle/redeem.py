@@ -15,6 +15,7 @@ from scheduler.cycle.facts import Earmarked
 from scheduler.cycle.plan import GangPart, Start
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
+from scheduler.cycle.waiting import turn_of
 from scheduler.model.ids import JobId, NodeId
 
 #: GPUs, CPUs, memory (MiB)
@@ -30,7 +31,7 @@ class Redemption:
 
 
 def redeem(round_: Round) -> Redemption:
-    """Look at every earmark: by priority, submit time and id. Runs alone are in its way, since earmarks fit together.
+    """Look at every earmark: by priority, turn and id. Runs alone are in its way, since earmarks fit together.
 
     Has to come before the round hands anything out.
     """
@@ -40,7 +41,7 @@ def redeem(round_: Round) -> Redemption:
     leaving = {name: _leaving_below(round_, name) for name in round_.usages}
     use = _use_of_runs(snapshot)
     starts, withdrawn = [], []
-    turn = sorted(snapshot.earmarks.values(), key=lambda each: (-each.job.priority, each.job.submitted_ms, each.job.id))
+    turn = sorted(snapshot.earmarks.values(), key=lambda each: turn_of(each.job))
     for earmark in turn:
         if not _stands(snapshot, earmark):
             withdrawn.append(earmark.job.id)

@@ -15,10 +15,26 @@ from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
 from scheduler.model.offer import Sector
 from scheduler.placement.pool import IntArray
 
-#: A waiting job as its class orders it: (-priority, submitted, id).
+#: A waiting job as its class orders it: (-priority, turn, id), the turn being ``WaitingJob.turn_ms``.
 Turn = tuple[int, int, JobId]
-#: Stands in ``WaitingTable.turns`` where a job has no walltime.
-NO_WALLTIME = -1
+#: Stands in ``WaitingTable.turns`` where a job has no walltime, or nobody can tell how long it runs.
+NO_TIME = -1
+#: Rows of ``WaitingTable.turns``.
+TURN_ROWS = 6
+#: A column of ``WaitingTable.turns``.
+Column = tuple[int, int, JobId, int, int, int]
+
+
+def turn_of(job: WaitingJob) -> Turn:
+    """A job's turn."""
+    return -job.priority, job.turn_ms, job.id
+
+
+def column_of(job: WaitingJob) -> Column:
+    """A job as a column of ``WaitingTable.turns``."""
+    walltime_ms = NO_TIME if job.walltime_ms is None else job.walltime_ms
+    expected_ms = NO_TIME if job.expected_ms is None else job.expected_ms
+    return *turn_of(job), walltime_ms, job.submitted_ms, expected_ms
 
 
 class Venue(NamedTuple):
@@ -56,8 +72,8 @@ class WaitingClass:
 class WaitingTable:
     """Classes by row, of which some are empty. Nothing that is read here is ever changed.
 
-    ``start`` and ``stop`` bound a class's jobs in ``turns``, (4, job): minus priority, submitted, id, walltime (ms, or
-    ``NO_WALLTIME``); sorted inside a class.
+    ``start`` and ``stop`` bound a class's jobs in ``turns``, (6, job): minus priority, turn (ms), id; walltime (ms, or
+    ``NO_TIME``), submitted (ms), expected run time (ms, or ``NO_TIME``); sorted inside a class by the first three.
     ``bound_site`` is 0 where there is none; ``stay`` counts in ``stays``, ``venue`` in ``venues``.
     """
 
@@ -89,8 +105,8 @@ class WaitingTable:
 
     def head(self, row: int, number: int = 0) -> Turn:
         """The first job of a class, or the one ``number`` behind it."""
-        priority, submitted, job = self.turns[:3, self.start[row] + number].tolist()
-        return priority, submitted, JobId(job)
+        priority, turn_ms, job = self.turns[:3, self.start[row] + number].tolist()
+        return priority, turn_ms, JobId(job)
 
     def class_at(self, row: int) -> WaitingClass:
         """A row as an object, with all its jobs."""
@@ -106,7 +122,7 @@ class WaitingTable:
         for row in self.rows.tolist():
             group, shape, bound_site, stay = self.key(row)
             for turn in self.turns[:, self.start[row] : self.stop[row]].T.tolist():
-                minus_priority, submitted_ms, job, walltime_ms = turn
+                minus_priority, turn_ms, job, walltime_ms, submitted_ms, expected_ms = turn
                 yield WaitingJob(
                     id=JobId(job),
                     group=group,
@@ -114,8 +130,10 @@ class WaitingTable:
                     priority=-minus_priority,
                     submitted_ms=submitted_ms,
                     bound_site=bound_site,
-                    walltime_ms=None if walltime_ms == NO_WALLTIME else walltime_ms,
+                    walltime_ms=None if walltime_ms == NO_TIME else walltime_ms,
                     save_ms=stay.save_ms,
+                    handicap_ms=turn_ms - submitted_ms,
+                    expected_ms=None if expected_ms == NO_TIME else expected_ms,
                 )
 
     def row_of(self, key: ClassKey) -> int | None:
@@ -131,9 +149,19 @@ class WaitingTable:
         """A job's turn; None where it does not wait. Outside of classes there are columns of earlier waits."""
         for at in np.flatnonzero(self.turns[2] == job).tolist():
             if ((self.start <= at) & (at < self.stop)).any():
-                priority, submitted, _ = self.turns[:3, at].tolist()
-                return priority, submitted, job
+                priority, turn_ms, _ = self.turns[:3, at].tolist()
+                return priority, turn_ms, job
         return None
+
+    def ahead(self, group: GroupId, turn: Turn) -> int:
+        """How many jobs of a group stand before a turn, whatever their classes."""
+        mine = (self.group == group) & (self.start < self.stop)
+        return sum(self._before(row, turn) for row in np.flatnonzero(mine).tolist())
+
+    def _before(self, row: int, turn: Turn) -> int:
+        priority, turn_ms, job = self.turns[:3, self.start[row] : self.stop[row]]
+        later = (turn_ms > turn[1]) | ((turn_ms == turn[1]) & (job >= turn[2]))
+        return int(((priority < turn[0]) | ((priority == turn[0]) & ~later)).sum())
 
     def adding(self, key: ClassKey, venue: Venue, turn: Turn) -> WaitingTable:
         """The table with a class of one more job, in the last row."""
@@ -150,5 +178,6 @@ class WaitingTable:
             "stop": count + 1,
         }
         columns = {name: np.append(getattr(self, name), value) for name, value in values.items()}
-        turns = np.concatenate([self.turns, np.array([(*turn, NO_WALLTIME)], np.int64).T], axis=1)
+        column = np.array([(*turn, NO_TIME, turn[1], NO_TIME)], np.int64).T
+        turns = np.concatenate([self.turns, column], axis=1)
         return replace(self, turns=turns, venues=venues, stays=stays, **columns)

@@ -25,6 +25,13 @@ ETA_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "추정: 그 전에 끝나는 실행 {runs}개의 walltime에 따른 것이며, 새 작업이 들어오지 않는다고 가정합니다.",
         "An estimate by the walltimes of {runs} run(s) that end before, if nothing new comes.",
     ),
+    _C.ETA_BY_PREDICTIONS: (
+        _K.WAITING,
+        "추정: 그 전에 끝나는 실행 {runs}개 가운데 {predicted}개는 비슷한 작업이 걸린 시간에, 나머지는 walltime에 따른 것이며, "
+        "새 작업이 들어오지 않는다고 가정합니다.",
+        "An estimate by {runs} run(s) that end before, {predicted} as like jobs did and the others by their walltimes, if "
+        "nothing new comes.",
+    ),
     _C.ETA_BEYOND_FORECAST: (
         _K.WAITING,
         "알 수 없음: {until}까지 내다본 예측 안에서는 시작하지 않습니다.",
@@ -32,8 +39,8 @@ ETA_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.ETA_WITHOUT_WALLTIME: (
         _K.WAITING,
-        "알 수 없음: walltime이 없는 실행 {runs}개가 앞에 있어 언제 끝날지 알 수 없습니다.",
-        "Unknown: {runs} run(s) without a walltime stand in its way, and nobody can tell when they end.",
+        "알 수 없음: 앞에 있는 실행 {runs}개는 walltime도 비슷한 작업의 기록도 없어 언제 끝날지 알 수 없습니다.",
+        "Unknown: {runs} run(s) stand in its way without a walltime or like jobs, so that nobody can tell when they end.",
     ),
     _C.ETA_NOT_AS_THINGS_ARE: (
         _K.WAITING,

@@ -132,9 +132,10 @@ class ReasonCode(StrEnum):
     # when a waiting job would start, and on what grounds that is known or not
     ETA_NEXT_ROUND = "EtaNextRound"
     ETA_BY_WALLTIMES = "EtaByWalltimes"
+    ETA_BY_PREDICTIONS = "EtaByPredictions"  #: of runs that end before, from what like jobs took
     ETA_BY_LENDING = "EtaByLending"  #: a site lends more from then on
     ETA_BEYOND_FORECAST = "EtaBeyondForecast"
-    ETA_WITHOUT_WALLTIME = "EtaWithoutWalltime"  #: runs that end at no known time are in its way
+    ETA_WITHOUT_WALLTIME = "EtaWithoutWalltime"  #: runs of which nobody can tell when they end are in its way
     ETA_NOT_AS_THINGS_ARE = "EtaNotAsThingsAre"  #: it would not start on an empty federation either
     ETA_TOO_MANY_WAITING = "EtaTooManyWaiting"
     ETA_NOT_LOOKED_AT = "EtaNotLookedAt"  #: no round looks at it now, or it came after the forecast

@@ -23,6 +23,7 @@ class WordKind(StrEnum):
     RULE = "rule"  #: by which a site may not serve a data class
     EVENT = "event"
     ACTOR = "actor"  #: who did something, where it was no person
+    ORDER = "order"  #: of the jobs inside a group
 
 
 #: kind: name: (Korean, English)
@@ -100,6 +101,11 @@ WORDS: Mapping[WordKind, Words] = {
         "job.earmark_withdrawn": ("확보한 자리 취소", "the held nodes are given up"),
         "job.outputs": ("결과물 도착", "outputs arrived"),
         "run.corrected": ("실행 시각 정정", "times of a run corrected"),
+    },
+    WordKind.ORDER: {
+        "fifo": ("먼저 낸 작업부터", "first come, first in turn"),
+        "least_work": ("남은 예상 GPU 시간이 적은 작업부터", "least predicted GPU time left first"),
+        "least_served": ("받은 GPU 시간이 적은 작업부터", "least GPU time had first"),
     },
     WordKind.ACTOR: {
         "scheduler": ("스케줄러", "scheduler"),

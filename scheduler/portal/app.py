@@ -55,7 +55,9 @@ def groups_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Respon
     for group in sorted(mine, key=lambda each: each.path):
         views = answered(show_quotas(runtime, who[0], group.path))
         quotas = [_quota_line(view) for view in views if view.row is not None or view.use.used or view.use.queued]
-        sections.append(GroupSection(path=group.path, example=group.row.example, quotas=quotas))
+        sections.append(
+            GroupSection(path=group.path, example=group.row.example, order=group.order.value, quotas=quotas)
+        )
     return render("groups.html", GroupsPage(frame=frame_of(request, who), groups=sections), language_of(request))
 
 

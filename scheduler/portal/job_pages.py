@@ -6,6 +6,7 @@ from scheduler.model.counterfactual_text import counterfactual_text
 from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
+from scheduler.model.run_time import basis_text
 from scheduler.model.words import Language, WordKind, word
 from scheduler.portal.pages import (
     ArrayLine,
@@ -22,7 +23,7 @@ from scheduler.service.access import holds
 from scheduler.service.caller import Caller, Role, Scope
 from scheduler.service.deadlines import deadline_of
 from scheduler.service.eta import EtaView
-from scheduler.service.job_view import JobDetail, JobView
+from scheduler.service.job_view import JobDetail, JobView, run_time_of
 from scheduler.service.jobs import newest_job_events, show_job, why_job
 from scheduler.service.runtime import Runtime
 from scheduler.service.tally import category_text
@@ -76,6 +77,7 @@ def job_status(
         deadline=_deadline_line(detail.job),
         counterfactual=None if other is None else counterfactual_text(other, language),
         estimate=_estimate(why.job.eta, language),
+        run_time=_run_time(detail.job, language),
         sites=[SiteLine(site=each.site, text=reason_text(each, language)) for each in why.sites],
         runs=[
             RunLine(
@@ -116,6 +118,12 @@ def _estimate(eta: EtaView | None, language: Language) -> EstimateLine | None:
         return None
     text, late = reason_text(eta.reason, language), reason_text(eta.late, language)
     return EstimateLine(start=moment(eta.start_ms), text=text, late=late)
+
+
+def _run_time(view: JobView, language: Language) -> str:
+    run_ms, basis = run_time_of(view.row)
+    told = "–" if run_ms is None else f"~{show_duration(run_ms)}"
+    return f"{told} ({basis_text(basis, language)})"
 
 
 def gpu_seconds(detail: JobDetail) -> str:

@@ -132,6 +132,7 @@ class JobStatus:
     deadline: DeadlineLine | None
     counterfactual: str | None
     estimate: EstimateLine | None
+    run_time: str
     sites: Sequence[SiteLine]
     runs: Sequence[RunLine]
     timeline: Sequence[TimelineLine]
@@ -232,6 +233,7 @@ class GroupSection:
 
     path: str
     example: bool
+    order: str
     quotas: Sequence[QuotaLine]
 
 

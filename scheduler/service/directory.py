@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from scheduler.clock import Clock
+from scheduler.model.group_order import GroupOrder
 from scheduler.model.shape import DataClass
 from scheduler.store import groups as group_rows
 from scheduler.store.database import Database
@@ -28,6 +29,7 @@ class GroupView:
     data_class: DataClass
     trust_domain: str
     output_bytes_max: int | None
+    order: GroupOrder
 
     @property
     def id(self) -> int:
@@ -92,6 +94,7 @@ def _view(row: Group, parent: GroupView | None) -> GroupView:
     )
     inherited_bytes = None if parent is None else parent.output_bytes_max
     inherited_class = DataClass.OPEN if parent is None else parent.data_class
+    inherited_order = GroupOrder.FIFO if parent is None else parent.order
     return GroupView(
         row=row,
         parent_path=None if parent is None else parent.path,
@@ -99,6 +102,7 @@ def _view(row: Group, parent: GroupView | None) -> GroupView:
         data_class=inherited_class if row.data_class is None else DataClass(row.data_class),
         trust_domain=row.trust_domain or inherited_domain,
         output_bytes_max=inherited_bytes if row.output_bytes_max is None else row.output_bytes_max,
+        order=inherited_order if row.job_order is None else GroupOrder(row.job_order),
     )
 
 

@@ -13,13 +13,15 @@ from scheduler.clock import Clock
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.model.data_class import DataClassPolicy
+from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
-from scheduler.model.job_state import ACTIVE_STATES, YIELDED_CAUSES, EndCause, JobState, RunPhase
+from scheduler.model.job_state import ACTIVE_STATES, JobState, RunPhase
 from scheduler.model.offer import Sector
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
 from scheduler.service.earmark import Held
 from scheduler.service.hearing import Hearing
+from scheduler.service.job_facts import run_fact, waiting_fact
 from scheduler.service.lending import offer_of, recall_of, reservation_of
 from scheduler.service.retries import Retries
 from scheduler.service.throttle import Throttles
@@ -54,9 +56,10 @@ _JOB_COLUMNS = (
     jobs.c.awaits,
     jobs.c.array_id,
     jobs.c.array_running_max,
+    jobs.c.gpus,
+    jobs.c.predicted_ms,
+    jobs.c.served_ms,
 )
-#: Causes of a stop after which the job waits again.
-_RETURNS_AFTER = YIELDED_CAUSES | {None, EndCause.REQUEUED}
 _ENDED = RunPhase.ENDED.value
 _QUEUED = JobState.QUEUED.value
 _ACTIVE = sorted(state.value for state in ACTIVE_STATES)
@@ -82,6 +85,7 @@ def facts_of(group: GroupView) -> GroupFacts:
         trust_domain=group.trust_domain,
         public_sector=group.public_sector,
         sector=None if group.row.sector is None else Sector(group.row.sector),
+        order=group.order,
     )
 
 
@@ -126,6 +130,8 @@ class Follower:
         self._jobs_change = 0
         self._runs_change = 0
         self._seen_sites: dict[int, Site] = {}
+        self._orders: dict[int, GroupOrder] = {}
+        self._reordered: list[int] = []
 
     def catch_up(self) -> None:
         """Take in everything committed since the last time, as of one moment."""
@@ -135,6 +141,8 @@ class Follower:
             self._follow_nodes(connection)
             self._follow_runs(connection)
             self._follow_jobs(connection)
+            self._reorder(connection)
+            self._follow_throttles(connection)
             self._follow_lending(connection)
         self.federation.lend(self._clock.now_ms())
 
@@ -152,6 +160,9 @@ class Follower:
             [facts_of(group) for group in directory.by_id.values()],
             {(GroupId(row.group_id), row.gpu_class): _quota(row) for row in quota_rows.every(connection)},
         )
+        orders = {group.id: group.order for group in directory.by_id.values()}
+        self._reordered = [group for group, order in self._orders.items() if orders.get(group) is not order]
+        self._orders = orders
         self.tree_change = change
         self.version += 1
 
@@ -204,18 +215,20 @@ class Follower:
         where = live if self._runs_change == 0 else None
         while True:
             page = changed_since(connection, runs, self._runs_change, where=where)
-            self._learn_shapes(
-                connection,
-                {ShapeId(row.shape_id) for row in page.rows if row.phase != _ENDED and row.shape_id is not None},
-            )
-            for row in page.rows:
-                if row.phase == _ENDED:
-                    self.federation.drop_run(RunId(row.id))
-                else:
-                    self.federation.put_run(self._run(row))
+            self._take_runs(connection, page.rows)
             self._runs_change = page.change
             if not page.more:
                 return
+
+    def _take_runs(self, connection: Connection, rows: Sequence[Any]) -> None:
+        self._learn_shapes(
+            connection, {ShapeId(row.shape_id) for row in rows if row.phase != _ENDED and row.shape_id is not None}
+        )
+        for row in rows:
+            if row.phase == _ENDED:
+                self.federation.drop_run(RunId(row.id))
+            else:
+                self.federation.put_run(self._run(row))
 
     def _follow_jobs(self, connection: Connection) -> None:
         # At first only what waits matters, and what takes the place of a task that waits.
@@ -228,23 +241,34 @@ class Follower:
             page = changed_since(
                 connection, jobs, self._jobs_change, columns=(*_JOB_COLUMNS, jobs.c.change), where=where
             )
-            waiting: list[Any] = []
-            for row in page.rows:
-                waits_on = self._retries.holds(row.id, row.not_before_ms if row.state == _QUEUED else None)
-                is_ready = row.state == _QUEUED and not waits_on and not row.awaits
-                if row.array_running_max is not None:
-                    self._throttles.take(row, ready=is_ready)
-                elif is_ready:
-                    waiting.append(row)
-                if not is_ready:
-                    self.federation.drop_waiting(JobId(row.id))
-            self._have_wait(connection, waiting)
+            self._take_jobs(connection, page.rows)
             self._follow_waiters(connection, page.rows)
             self._jobs_change = page.change
             if not page.more:
                 break
         self._follow_retries(connection)
-        self._follow_throttles(connection)
+
+    def _reorder(self, connection: Connection) -> None:
+        """See anew what waits, or leaves its nodes and will wait, in groups whose order has changed."""
+        for part in chunks(self._reordered):
+            live = runs.c.group_id.in_(part) & (runs.c.phase != _ENDED)
+            self._take_runs(connection, connection.execute(select(runs).where(live)).all())
+            queued = jobs.c.group_id.in_(part) & (jobs.c.state == _QUEUED)
+            self._take_jobs(connection, connection.execute(select(*_JOB_COLUMNS).where(queued)).all())
+        self._reordered = []
+
+    def _take_jobs(self, connection: Connection, rows: Sequence[Any]) -> None:
+        waiting: list[Any] = []
+        for row in rows:
+            waits_on = self._retries.holds(row.id, row.not_before_ms if row.state == _QUEUED else None)
+            is_ready = row.state == _QUEUED and not waits_on and not row.awaits
+            if row.array_running_max is not None:
+                self._throttles.take(row, ready=is_ready)
+            elif is_ready:
+                waiting.append(row)
+            if not is_ready:
+                self.federation.drop_waiting(JobId(row.id))
+        self._have_wait(connection, waiting)
 
     def _follow_waiters(self, connection: Connection, rows: Sequence[Any]) -> None:
         for row in rows:
@@ -272,16 +296,19 @@ class Follower:
     def _have_wait(self, connection: Connection, rows: Sequence[Any]) -> None:
         """Queued jobs, those for which nodes are held among them."""
         self._learn_shapes(connection, {ShapeId(row.shape_id) for row in rows})
-        self.federation.put_waiting([_waiting(row) for row in rows if row.earmark is None])
+        self.federation.put_waiting([self._waiting(row) for row in rows if row.earmark is None])
         for row in rows:
             if row.earmark is not None:
-                self.federation.put_earmark(Held.read(row.earmark).earmarked(_waiting(row)))
+                self.federation.put_earmark(Held.read(row.earmark).earmarked(self._waiting(row)))
 
     def _run(self, row: Any) -> LiveRun:
-        run = _run(row)
+        run = run_fact(row, self._orders.get(row.group_id, GroupOrder.FIFO))
         if row.shape_id is None:
             return run
         return replace(run, data_class=self.federation.shape(ShapeId(row.shape_id)).data_class)
+
+    def _waiting(self, row: Any) -> WaitingJob:
+        return waiting_fact(row, self._orders[row.group_id])
 
     def _learn_shapes(self, connection: Connection, wanted: set[ShapeId]) -> None:
         unknown = sorted(each for each in wanted if not self.federation.has_shape(each))
@@ -311,59 +338,4 @@ def _node(row: Any) -> Node:
         memory_mib=row.memory_mib,
         domain=tuple(row.domain),
         healthy=row.healthy and row.aside_ms is None,
-    )
-
-
-def _run(row: Any) -> LiveRun:
-    started_ms = row.leased_ms if row.started_ms is None else row.started_ms
-    over_ms = None if row.walltime_ms is None else started_ms + row.walltime_ms
-    gone_ms = None if row.stop_requested_ms is None else row.stop_requested_ms + (row.stop_grace_ms or 0)
-    is_done = over_ms is not None and gone_ms is not None and over_ms <= gone_ms
-    return LiveRun(
-        id=RunId(row.id),
-        job=JobId(row.job_id),
-        group=GroupId(row.group_id),
-        site=SiteId(row.site_id),
-        gpu_class=row.gpu_class,
-        gpus_per_worker=row.gpus_per_worker,
-        cpus_per_worker=row.cpus_per_worker,
-        memory_mib_per_worker=row.memory_mib_per_worker,
-        gang=tuple((NodeId(part[0]), part[3]) for part in row.gang),
-        started_ms=started_ms,
-        preemptible=row.preemptible,
-        priority=row.priority,
-        grace_ms=row.grace_ms,
-        checkpoints=row.checkpoints,
-        leaving=row.stop_cause is not None,
-        expected_end_ms=over_ms if is_done or gone_ms is None else gone_ms,
-        returns_as=None if is_done else _returning(row),
-    )
-
-
-def _returning(row: Any) -> WaitingJob | None:
-    """A run's job as it waits again once the run was stopped; None where it does not."""
-    if row.stop_cause not in _RETURNS_AFTER or row.shape_id is None:
-        return None
-    return WaitingJob(
-        id=JobId(row.job_id),
-        group=GroupId(row.group_id),
-        shape=ShapeId(row.shape_id),
-        priority=row.priority,
-        submitted_ms=row.submitted_ms,
-        bound_site=None if row.return_site_id is None else SiteId(row.return_site_id),
-        walltime_ms=row.walltime_ms,
-        save_ms=row.grace_ms if row.checkpoints else None,
-    )
-
-
-def _waiting(row: Any) -> WaitingJob:
-    return WaitingJob(
-        id=JobId(row.id),
-        group=GroupId(row.group_id),
-        shape=ShapeId(row.shape_id),
-        priority=row.priority,
-        submitted_ms=row.submitted_ms,
-        bound_site=None if row.bound_site_id is None else SiteId(row.bound_site_id),
-        walltime_ms=row.walltime_ms,
-        save_ms=row.save_ms,
     )

@@ -12,6 +12,7 @@ from quota.refusal import RefusalCode
 from quota.tree import Group as TreeGroup
 from quota.tree import Quota as TreeQuota
 from quota.tree import QuotaTree
+from scheduler.model.group_order import GroupOrder
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import group_for, holds, sees
 from scheduler.service.caller import Caller, Role
@@ -123,6 +124,34 @@ def set_output_limit(
         groups.set_output_bytes_max(transaction, group.id, bytes_max)
         data = {"before": group.row.output_bytes_max, "after": bytes_max}
         transaction.event("group.output_limit", actor=caller.person, why=why, group_id=group.id, data=data)
+        _tree_changed(transaction, runtime)
+    return read_directory(transaction.connection).by_id[group.id]
+
+
+def set_order(
+    transaction: WriteTransaction,
+    runtime: Runtime,
+    caller: Caller,
+    path: str,
+    order: GroupOrder | None,
+    *,
+    etag: str,
+    why: str,
+) -> GroupView | Refusal:
+    """Set which jobs of one priority go first in a group and below; None: as above it. The group's own managers: it takes
+    nothing from any other group. Jobs that wait are put in the new order; ``etag`` is that of the group that was read."""
+    _ = transaction.change
+    directory = read_directory(transaction.connection)
+    group = group_for(directory, caller, path, Role.MANAGER)
+    if isinstance(group, Refusal):
+        return group
+    if etag != str(group.row.change):
+        return refuse(ReasonCode.ETAG_MISMATCH, field="If-Match", current=str(group.row.change))
+    own = None if order is None else order.value
+    if group.row.job_order != own:
+        groups.set_job_order(transaction, group.id, own)
+        data = {"before": group.row.job_order, "after": own}
+        transaction.event("group.order", actor=caller.person, why=why, group_id=group.id, data=data)
         _tree_changed(transaction, runtime)
     return read_directory(transaction.connection).by_id[group.id]
 

@@ -14,6 +14,7 @@ from scheduler.model.ids import GroupId, ShapeId, SiteId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import TERMINAL_STATES, EndCause, JobState, RunPhase
 from scheduler.model.reason import Number, Reason, ReasonCode
+from scheduler.model.run_time import RunTimeBasis
 from scheduler.service.arrays import waits_in_arrays
 from scheduler.service.dependencies import waits_for_jobs
 from scheduler.service.directory import Directory
@@ -120,6 +121,13 @@ def _view(
         or yield_reason(row, site, run)
         or reason_of(row, site, verdict_of(class_of(row)) if row.state == JobState.QUEUED.value else None),
     )
+
+
+def run_time_of(row: JobRow) -> tuple[int | None, RunTimeBasis]:
+    """How long a job runs in all (ms), and on what grounds that is said."""
+    if row.predicted_ms is not None and row.predicted_from is not None:
+        return row.predicted_ms, RunTimeBasis(row.predicted_from)
+    return row.walltime_ms, RunTimeBasis.UNKNOWN if row.walltime_ms is None else RunTimeBasis.WALLTIME
 
 
 def class_of(row: JobRow) -> ClassKey:

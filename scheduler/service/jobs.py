@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, false, func, or_, select
+from sqlalchemy import Connection
 
+from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.waiting import turn_of
 from scheduler.model.job_state import (
     ACTIVE_STATES,
     TERMINAL_STATES,
@@ -23,13 +26,13 @@ from scheduler.service.caller import Caller, Role, Scope
 from scheduler.service.checkpoint import grace_seconds_of
 from scheduler.service.directory import Directory
 from scheduler.service.eta import eta_of
+from scheduler.service.job_facts import waiting_fact
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, of_job, views_of
 from scheduler.service.retry_reason import RETRY_CODES
 from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, events, jobs, runs
 from scheduler.store.events import Event
 from scheduler.store.jobs import JobFilter, JobRow
-from scheduler.store.tables import jobs as job_table
 from scheduler.store.transaction import WriteTransaction
 
 LIVE = "live"
@@ -166,8 +169,8 @@ def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
         is_looked_at = view.reason is None or view.reason.code not in _OUT_OF_ROUNDS
         if row.state != JobState.QUEUED.value or not is_looked_at:
             return JobWhy(job=view, sites=(), counterfactual=None, ahead=None, evaluated_ms=None)
-        told = runtime.world.verdict(class_of(row))
-        ahead = _ahead(connection, row)
+    told, snapshot = runtime.world.verdict(class_of(row)), runtime.world.snapshot()
+    ahead = _ahead(snapshot, waiting_fact(row, directory.by_id[row.group_id].order))
     if told is None:
         return JobWhy(job=view, sites=(), counterfactual=None, ahead=ahead, evaluated_ms=None)
     verdict = told.verdict
@@ -180,18 +183,11 @@ def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
     )
 
 
-def _ahead(connection: Connection, row: JobRow) -> int:
-    """How many queued jobs of the same group stand before it."""
-    table = job_table.c
-    earlier = or_(
-        table.priority > row.priority,
-        and_(
-            table.priority == row.priority,
-            or_(table.submitted_ms < row.submitted_ms, and_(table.submitted_ms == row.submitted_ms, table.id < row.id)),
-        ),
-    )
-    mine = and_(table.group_id == row.group_id, table.state == JobState.QUEUED.value, table.awaits.is_(false()))
-    return int(connection.execute(select(func.count()).where(mine, earlier)).scalar_one())
+def _ahead(snapshot: Snapshot, job: WaitingJob) -> int:
+    """How many jobs of the same group rounds look at before it."""
+    turn = turn_of(job)
+    held = sum(turn_of(each.job) < turn for each in snapshot.earmarks.values() if each.job.group == job.group)
+    return snapshot.table.ahead(job.group, turn) + held
 
 
 def act_on_job(
@@ -260,7 +256,8 @@ def change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: boo
                 return {}
             return {"state": JobState.QUEUED.value} if state is JobState.HELD else impossible
         case JobAction.REQUEUE:
-            free = {"bound_site_id": None} if start_over and row.bound_site_id is not None else {}
+            starts_over = start_over and row.bound_site_id is not None
+            free = {"bound_site_id": None, "served_ms": 0} if starts_over else {}
             if state in WAITING_STATES:
                 # A job that waits and is bound to no site may start anywhere already.
                 return free if start_over else impossible

@@ -15,6 +15,7 @@ from scheduler.model.site import SiteState
 from scheduler.service.checkpoint import GRACE_SECONDS, bound_after, checkpoint_of
 from scheduler.service.earmark import Held
 from scheduler.service.follow import newest_rules_change
+from scheduler.service.learned import columns_of, predict
 from scheduler.store import jobs, nodes, runs, sites
 from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
@@ -29,6 +30,10 @@ WAIT_SECONDS = Histogram(
     buckets=(1, 5, 15, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 4 * _HOUR, 12 * _HOUR, _DAY, 3 * _DAY, 7 * _DAY),
 )
 STARTS_A_TRANSACTION = 2_000
+_LEASED_COLUMNS = (
+    "state", "epoch", "run_id", "site_id", "started_ms", "exit_code", "reason", "earmark", "predicted_ms",
+    "predicted_from",
+)  # fmt: skip
 
 
 def commit_starts(
@@ -67,6 +72,7 @@ def commit_starts(
         and (_is_held_for(job, start) if redeemed else job.earmark is None)
     ]
     ids = transaction.next_ids("run", len(valid))
+    predictions = predict(transaction.connection, (known[start.job] for start in valid))
     new: list[NewRun] = []
     rows: list[tuple[object, ...]] = []
     waited_ms: list[int] = []
@@ -74,6 +80,7 @@ def commit_starts(
     for run_id, start in zip(ids, valid, strict=True):
         job, shape = known[start.job], shapes[start.shape]
         epoch, checkpoint = job.epoch + 1, checkpoint_of(job)
+        predicted_ms, predicted_from = columns_of(predictions[job.id])
         if epoch == 1:
             waited_ms.append(transaction.now_ms - job.submitted_ms)
         new.append(
@@ -97,15 +104,17 @@ def commit_starts(
                 submitted_ms=job.submitted_ms,
                 walltime_ms=job.walltime_ms,
                 return_site_id=bound_after(job, start.site, checkpoint),
+                predicted_ms=predicted_ms,
+                served_ms=job.served_ms,
             )
         )
-        rows.append((job.id, JobState.LEASED.value, epoch, run_id, start.site, None, None, None, None))
+        leased = (JobState.LEASED.value, epoch, run_id, start.site, None, None, None, None)
+        rows.append((job.id, *leased, predicted_ms, predicted_from))
         data = encode_json({"state": JobState.LEASED.value, "run": run_id, "epoch": epoch})
         events.append(("job.state", job.id, job.group_id, start.site, ACTOR, "", data))
         transaction.after_commit(f"job:{job.id}")
     runs.add_many(transaction, new)
-    columns = ("state", "epoch", "run_id", "site_id", "started_ms", "exit_code", "reason", "earmark")
-    jobs.change_many(transaction, columns, rows)
+    jobs.change_many(transaction, _LEASED_COLUMNS, rows)
     transaction.add_events(events)
     for site_id in {start.site for start in valid}:
         transaction.after_commit(f"site:{site_id}")

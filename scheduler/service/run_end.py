@@ -17,6 +17,7 @@ from scheduler.model.job_state import (
 from scheduler.model.retry import RunOutcome, after_run
 from scheduler.service.bad_nodes import NodeBlame
 from scheduler.service.checkpoint import bound_after, checkpoint_of
+from scheduler.service.learned import Lessons
 from scheduler.service.retry_reason import Ended, reason_after
 from scheduler.service.tally import TALLY_COLUMNS, limits_of, row_of_tally, tally_of
 from scheduler.store import jobs, ledger, runs
@@ -63,6 +64,7 @@ class RunEnds:
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
         self._blame = NodeBlame()
+        self._lessons = Lessons(transaction)
 
     def end(self, run: RunRow, job: JobRow, end: RunEnd, *, actor: str) -> JobState:
         """End a live run; answer the job's state after it."""
@@ -102,6 +104,7 @@ class RunEnds:
             ("job.state", job.id, job.group_id, run.site_id, actor, end.message[:500], encode_json(data))
         )
         self._sites.add(run.site_id)
+        self._lessons.take(run, job, interval, cause, state)
         self._transaction.after_commit(f"job:{job.id}")
         return state
 
@@ -136,6 +139,7 @@ class RunEnds:
         runs.change_many(transaction, _RUN_COLUMNS, self._run_rows)
         jobs.change_many(transaction, _JOB_COLUMNS, self._job_rows)
         jobs.change_many(transaction, ("started_ms", "ended_ms"), self._mended_jobs)
+        self._lessons.write()
         ledger.enter(transaction, self._entries)
         transaction.add_events(self._events)
         self._blame.write(transaction)

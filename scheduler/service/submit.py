@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scheduler.cycle.feasible import why_never
+from scheduler.cycle.handicap import handicap_ms
+from scheduler.cycle.prediction import RunTimes, likes_of
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import is_less_protected
 from scheduler.model.dependency import Dependency
@@ -21,6 +23,7 @@ from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.deadlines import start_by_of, why_too_late
 from scheduler.service.dependencies import to_come
 from scheduler.service.directory import Directory, GroupView
+from scheduler.service.learned import columns_of
 from scheduler.service.runtime import Runtime
 from scheduler.store import content, idempotency
 from scheduler.store.idempotency import Answer, IdempotencyKey
@@ -132,27 +135,49 @@ async def submit(
 ) -> Answer | Refusal:
     """Queue ``jobs``, all or none, durable when this returns; ``answer`` says it with their numbers."""
     now_ms = runtime.clock.now_ms()
-    rows = [
-        NewJob(
-            group_id=each.group.id,
-            person_id=caller.person_id,
-            name=each.spec.name,
-            state=JobState.QUEUED.value,
-            shape=each.shape,
-            priority=each.spec.priority,
-            spec=each.spec.model_dump_json(exclude_defaults=True, by_alias=True),
-            retries=each.spec.retries.program,
-            submitted_ms=now_ms,
-            walltime_ms=None if each.spec.walltime is None else each.spec.walltime * 1000,
-            save_ms=save_ms_of(each.spec.checkpoint),
-            awaits=each.awaits,
-            array=each.spec.tasks,
-            start_by_ms=start_by_of(each.spec, now_ms),
-        )
-        for each in jobs
-    ]
+    rows = [_new_job(each, caller, runtime.world.run_times, now_ms) for each in jobs]
     submission = Submission(key=key, actor=caller.person, jobs=rows, answer=answer)
     answers = await runtime.writer.submit_items_async(
         runtime.submitter.insert, [submission], weight=max(1, 2 * sum(row.ids for row in rows))
     )
     return answers if isinstance(answers, Refusal) else answers[0]
+
+
+def handicap_of(runtime: Runtime, caller: Caller, job: Admissible) -> int:
+    """What the group's order adds to the time at which the job would come, were it submitted now."""
+    predicted_ms, _ = _predicted(job, caller, runtime.world.run_times)
+    whole_ms = _walltime_ms(job.spec) if predicted_ms is None else predicted_ms
+    return handicap_ms(job.group.order, gpus=job.shape.gpus, whole_ms=whole_ms, served_ms=0)
+
+
+def _walltime_ms(spec: JobSpec) -> int | None:
+    return None if spec.walltime is None else spec.walltime * 1000
+
+
+def _predicted(job: Admissible, caller: Caller, run_times: RunTimes) -> tuple[int | None, str | None]:
+    likes = likes_of(caller.person_id, job.group.id, job.shape.gpus)
+    return columns_of(run_times.of(likes, _walltime_ms(job.spec)))
+
+
+def _new_job(job: Admissible, caller: Caller, run_times: RunTimes, now_ms: int) -> NewJob:
+    """The job as it is written, with what is known of like ones by now."""
+    spec = job.spec
+    predicted_ms, predicted_from = _predicted(job, caller, run_times)
+    return NewJob(
+        group_id=job.group.id,
+        person_id=caller.person_id,
+        name=spec.name,
+        state=JobState.QUEUED.value,
+        shape=job.shape,
+        priority=spec.priority,
+        spec=spec.model_dump_json(exclude_defaults=True, by_alias=True),
+        retries=spec.retries.program,
+        submitted_ms=now_ms,
+        walltime_ms=_walltime_ms(spec),
+        save_ms=save_ms_of(spec.checkpoint),
+        predicted_ms=predicted_ms,
+        predicted_from=predicted_from,
+        awaits=job.awaits,
+        array=spec.tasks,
+        start_by_ms=start_by_of(spec, now_ms),
+    )

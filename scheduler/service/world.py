@@ -12,6 +12,7 @@ from scheduler.cycle.decide import place
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, PreemptionRules
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Verdict
+from scheduler.cycle.prediction import RunTimes
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.verdicts import Verdicts
@@ -19,6 +20,7 @@ from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.reason import ReasonCode
 from scheduler.service.follow import Follower
 from scheduler.service.forecasts import Forecasts
+from scheduler.service.learned import Learned
 from scheduler.store.database import Database
 from scheduler.store.sites import SiteRow
 
@@ -43,6 +45,7 @@ class World:
         preemption: PreemptionRules = DEFAULT_PREEMPTION,
     ) -> None:
         self._follower = Follower(database, clock, policy, preemption)
+        self._learned = Learned(database)
         self._clock = clock
         self._staleness_seconds_max = staleness_seconds_max
         self._lock = threading.Lock()
@@ -69,6 +72,7 @@ class World:
                 return known
             now_seconds = self._clock.monotonic_seconds()
             self._follower.catch_up()
+            self._learned.catch_up()
             self._snapshot = self._follower.federation.snapshot()
             self._version = self._follower.version
             self._read_seconds, self._read_ms = now_seconds, self._clock.now_ms()
@@ -111,6 +115,11 @@ class World:
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""
         self._read_seconds = float("-inf")
+
+    @property
+    def run_times(self) -> RunTimes:
+        """How long jobs ran, as of the last reading."""
+        return self._learned.run_times
 
     @property
     def sites(self) -> Mapping[int, SiteRow]:

@@ -165,7 +165,8 @@ class Driver:
             group=job.group,
             shape=job.shape,
             priority=self._knowledge.priority(job),
-            submitted_ms=job.order,
+            submitted_ms=job.submit_ms,
+            handicap_ms=job.order - job.submit_ms,
             bound_site=job.bound_site,
             # Where nothing is ever taken back, how long jobs stay would only tell like ones apart.
             walltime_ms=self._knowledge.walltime_ms(job) if lends else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil, log2
 
+from scheduler.cycle.prediction import has_outrun, left_ms
 from scheduler.model.ids import GroupId
 from scheduler.simulator.policy import Durations, Order
 from scheduler.simulator.prediction import Prediction
@@ -104,9 +105,10 @@ class Knowledge:
         whole = self._whole(job)
         if whole is None:
             return None
-        if self._durations is Durations.PREDICTED and self._outran(job, ran_ms):
-            return job.served_ms + ran_ms
-        return max(whole + job.lost_ms - job.served_ms - ran_ms, 0)
+        told_ms, had_ms = whole + job.lost_ms, job.served_ms + ran_ms
+        if self._durations is Durations.PREDICTED:
+            return left_ms(told_ms, had_ms)
+        return max(told_ms - had_ms, 0)
 
     def _whole(self, job: SimJob) -> int | None:
         return job.walltime_ms if self._durations is Durations.WALLTIME else self._prediction.of(job)
@@ -114,7 +116,7 @@ class Knowledge:
     def _outran(self, job: SimJob, ran_ms: int) -> bool:
         """Whether it has run for longer than predicted: then it is thought to run as long again, as in heavy tails."""
         whole = self._whole(job)
-        return whole is not None and job.served_ms + ran_ms > whole + job.lost_ms
+        return whole is not None and has_outrun(whole + job.lost_ms, job.served_ms + ran_ms)
 
 
 def _least_of(level: int, levels_per_doubling: int) -> int:

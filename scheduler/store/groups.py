@@ -28,6 +28,7 @@ class Group:
     trust_domain: str | None
     data_class: str | None
     output_bytes_max: int | None
+    job_order: str | None
     example: bool
     created_ms: int
     change: int
@@ -98,6 +99,11 @@ def move(transaction: WriteTransaction, group: Group, *, parent_id: int, path: s
 def set_output_bytes_max(transaction: WriteTransaction, group_id: int, bytes_max: int | None) -> None:
     """Set a group's own limit of outputs; None: inherited."""
     update_by_id(transaction, groups, ("output_bytes_max",), [(group_id, bytes_max)])
+
+
+def set_job_order(transaction: WriteTransaction, group_id: int, order: str | None) -> None:
+    """Set a group's own order of jobs; None: inherited."""
+    update_by_id(transaction, groups, ("job_order",), [(group_id, order)])
 
 
 def set_kinds(transaction: WriteTransaction, kinds: Mapping[int, str]) -> None:

@@ -55,6 +55,9 @@ class JobRow:
     array_task: int | None
     array_tasks: int | None
     array_running_max: int | None
+    predicted_ms: int | None
+    predicted_from: str | None
+    served_ms: int
     change: int
 
     @property

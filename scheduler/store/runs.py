@@ -55,6 +55,8 @@ class RunRow:
     submitted_ms: int | None
     walltime_ms: int | None
     return_site_id: int | None
+    predicted_ms: int | None
+    served_ms: int
     change: int
 
 
@@ -81,12 +83,15 @@ class NewRun:
     submitted_ms: int | None = None
     walltime_ms: int | None = None
     return_site_id: int | None = None
+    predicted_ms: int | None = None
+    served_ms: int = 0
 
 
 _COLUMNS = (
     "id", "job_id", "group_id", "epoch", "site_id", "gpu_class", "gpus", "cpus_per_worker",
     "memory_mib_per_worker", "gpus_per_worker", "gang", "phase", "leased_ms", "message", "preemptible", "priority",
-    "grace_ms", "checkpoints", "shape_id", "submitted_ms", "walltime_ms", "return_site_id", "change",
+    "grace_ms", "checkpoints", "shape_id", "submitted_ms", "walltime_ms", "return_site_id",
+    "predicted_ms", "served_ms", "change",
 )  # fmt: skip
 
 
@@ -133,7 +138,8 @@ def add_many(transaction: WriteTransaction, new: Sequence[NewRun]) -> None:
             run.id, run.job_id, run.group_id, run.epoch, run.site_id, run.gpu_class, run.gpus,
             run.cpus_per_worker, run.memory_mib_per_worker, run.gpus_per_worker, encode_json(run.gang),
             RunPhase.LEASED.value, transaction.now_ms, "", run.preemptible, run.priority, run.grace_ms, run.checkpoints,
-            run.shape_id, run.submitted_ms, run.walltime_ms, run.return_site_id, transaction.change,
+            run.shape_id, run.submitted_ms, run.walltime_ms, run.return_site_id, run.predicted_ms,
+            run.served_ms, transaction.change,
         )
         for run in new
     ]  # fmt: skip

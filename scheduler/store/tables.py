@@ -76,6 +76,9 @@ groups = Table(
     ),  # NULL: inherited; at the top of a branch: its institution's path
     Column("data_class", String(1), nullable=True),  # NULL: inherited; the federation's own is O
     Column("output_bytes_max", BigInteger, nullable=True),  # NULL: inherited
+    Column(
+        "job_order", String(16), nullable=True
+    ),  # group_order.GroupOrder; NULL: inherited; the federation's own is fifo
     Column("example", Boolean, nullable=False, default=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("change", BigInteger, nullable=False, index=True),
@@ -294,6 +297,10 @@ jobs = Table(
     Column("array_task", Integer, nullable=True),
     Column("array_tasks", Integer, nullable=True),  # how many the array has
     Column("array_running_max", Integer, nullable=True),  # so many of the array run at once
+    # When it began to wait: how long it takes in all, by whose like jobs (prediction.Scope), and what it has had of that.
+    Column("predicted_ms", BigInteger, nullable=True),  # NULL: nothing like it had succeeded
+    Column("predicted_from", String(8), nullable=True),
+    Column("served_ms", BigInteger, nullable=False, server_default=text("0")),  # by runs that saved their state
     Column("change", BigInteger, nullable=False),
     Index("ix_jobs_change", "change"),
     Index("ix_jobs_group_id_state", "group_id", "state"),
@@ -340,11 +347,25 @@ runs = Table(
     Column("submitted_ms", BigInteger, nullable=True),
     Column("walltime_ms", BigInteger, nullable=True),
     Column("return_site_id", Id, nullable=True),  # where the job is bound to once the run has written its checkpoint
+    Column("predicted_ms", BigInteger, nullable=True),  # as its job had it when it began
+    Column("served_ms", BigInteger, nullable=False, server_default=text("0")),
     Column("change", BigInteger, nullable=False),
     UniqueConstraint("job_id", "epoch"),
     Index("ix_runs_change", "change"),
     Index("ix_runs_site_id_phase", "site_id", "phase"),
     Index("ix_runs_site_id_change", "site_id", "change"),
+)
+
+run_times = Table(
+    "run_times",
+    metadata,
+    # How long the last jobs of a kind ran that succeeded: prediction.Like.
+    Column("scope", String(8), primary_key=True),
+    Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("gpus", Integer, primary_key=True, autoincrement=False),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("before_ms", BigInteger, nullable=True),
+    Column("change", BigInteger, nullable=False, index=True),
 )
 
 dependencies = Table(

@@ -133,6 +133,7 @@ def facts(draw: st.DrawFn) -> Facts:
             shape=ShapeId(draw(st.integers(1, 4))),
             priority=draw(st.sampled_from((0, 0, 100))),
             submitted_ms=draw(st.integers(0, 3)),
+            handicap_ms=draw(st.sampled_from((0, 0, 1, 2))),
             bound_site=draw(st.sampled_from((None, None, None, SiteId(1)))),
         )
         for number in range(1, draw(st.integers(1, 14)))
@@ -169,6 +170,7 @@ def contended(draw: st.DrawFn, *, gpus_a_job: tuple[int, ...] = (1, 1, 2, 3), ru
             shape=ShapeId(draw(st.sampled_from(gpus_a_job))),
             priority=draw(st.sampled_from((0, 0, 100))),
             submitted_ms=draw(st.integers(0, 3)),
+            handicap_ms=draw(st.sampled_from((0, 0, 1, 2))),
         )
         for number in range(1, draw(st.integers(gpus + 1, 2 * gpus + 2)))
     )

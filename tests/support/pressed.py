@@ -122,6 +122,7 @@ def pressed(draw: st.DrawFn, *, single: bool = False) -> Pressed:
             shape=ShapeId(draw(st.integers(1, len(shapes)))),
             priority=0 if single else draw(st.sampled_from((0, 0, 100))),
             submitted_ms=draw(st.integers(0, 3)),
+            handicap_ms=draw(st.sampled_from((0, 0, 1, 2))),
         )
         for number in range(101, 101 + draw(st.integers(1, 8)))
     )

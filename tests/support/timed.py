@@ -16,16 +16,17 @@ from scheduler.model.ids import JobId, RunId, ShapeId, SiteId
 
 #: Everything ends, starts and grows old at multiples of this from now.
 TICK_MS = 10_000
+_PREDICTED = st.none() | st.integers(1, 8).map(lambda ticks: ticks * TICK_MS)
 
 
 @st.composite
 def timed(draw: st.DrawFn, *, endless: bool = True) -> Pressed:
-    """A full federation. Without ``endless`` every run and job has a walltime."""
+    """A full federation. Without ``endless`` every run and job has a walltime. Of some there is a prediction."""
     given = draw(pressed())
     walltime = st.integers(1, 6).map(lambda ticks: ticks * 2 * TICK_MS)
     if endless:
         walltime = st.one_of(walltime, walltime, walltime, st.none())
-    jobs = tuple(replace(job, walltime_ms=draw(walltime)) for job in given.jobs)
+    jobs = tuple(replace(job, walltime_ms=draw(walltime), expected_ms=draw(_PREDICTED)) for job in given.jobs)
     return replace(given, runs=tuple(_timed_run(draw, given, run, draw(walltime)) for run in given.runs), jobs=jobs)
 
 
@@ -44,7 +45,9 @@ def _timed_run(draw: st.DrawFn, given: Pressed, run: LiveRun, left_ms: int | Non
         priority=run.priority,
         submitted_ms=-1,
         walltime_ms=None if left_ms is None else NOW_MS + left_ms - started_ms,
+        expected_ms=draw(_PREDICTED),
     )
+    run = replace(run, predicted_ms=draw(_PREDICTED), served_ms=draw(st.integers(0, 2)) * TICK_MS)
     end_ms = None if left_ms is None else NOW_MS + left_ms
     if draw(st.sampled_from((False, False, False, True))):
         gone_ms = NOW_MS + run.grace_ms
@@ -81,7 +84,7 @@ class Replay:
             job = run.returns_as or WaitingJob(
                 id=run.job, group=run.group, shape=ShapeId(1), priority=0, submitted_ms=-1
             )
-            self._runs[run.id] = _Going(run.expected_end_ms, job, run.returns_as if run.leaving else None)
+            self._runs[run.id] = _Going(run.likely_end_ms(NOW_MS), job, run.returns_as if run.leaving else None)
             self._jobs.setdefault(job.id, job)
         self._started = 0
 
@@ -139,5 +142,6 @@ class Replay:
                     expected_end_ms=end_ms,
                 )
             )
-            self._runs[run.id] = _Going(end_ms, job)
+            lasts = [each for each in (job.walltime_ms, job.expected_ms) if each is not None]
+            self._runs[run.id] = _Going(now_ms + min(lasts) if lasts else None, job)
             self.starts.setdefault(job.id, now_ms)

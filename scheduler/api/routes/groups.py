@@ -19,8 +19,10 @@ from scheduler.api.dependencies import (
     write,
 )
 from scheduler.api.documents import group_document
+from scheduler.api.group_schemas import GroupIn, GroupMoveIn, GroupOrderIn, GroupOut, GroupPage, OutputLimitIn
+from scheduler.api.precondition import Condition, etag_read
 from scheduler.api.problem import answered
-from scheduler.api.schemas import GroupIn, GroupMoveIn, GroupOut, GroupPage, GroupPath, OutputLimitIn
+from scheduler.api.schemas import GroupPath
 from scheduler.model.reason import Refusal
 from scheduler.service import groups as service
 from scheduler.service.directory import GroupView
@@ -78,6 +80,27 @@ async def set_output_limit(
         return service.set_output_limit(transaction, runtime, caller, group, body.output_bytes_max, body.why)
 
     return group_document(caller, await write(request, act))
+
+
+@router.put("/groups/{group}/order")
+async def set_order(
+    request: Request,
+    response: Response,
+    group: GroupPath,
+    body: GroupOrderIn,
+    runtime: RuntimeHere,
+    caller: Managing,
+    if_match: Condition = None,
+) -> GroupOut:
+    """Which jobs of one priority go first in the group and below: `If-Match: "etag"` of the group that was read."""
+    etag = etag_read(if_match)
+
+    def act(transaction: WriteTransaction) -> GroupView | Refusal:
+        return service.set_order(transaction, runtime, caller, group, body.order, etag=etag, why=body.why)
+
+    document = group_document(caller, await write(request, act))
+    response.headers["ETag"] = f'"{document.etag}"'
+    return document
 
 
 @router.post("/groups/{group}/move", response_model=GroupOut)

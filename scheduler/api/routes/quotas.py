@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from quota.tree import Quota
 from scheduler.api.dependencies import IdempotencyHeader, Managing, Reading, RuntimeHere, write
 from scheduler.api.documents import quota_document
-from scheduler.api.problem import RefusedError, answered
+from scheduler.api.precondition import Condition, etag_or_first
+from scheduler.api.problem import answered
 from scheduler.api.quota_preview_documents import QuotaPreviewIn, QuotaPreviewOut, preview_document
 from scheduler.api.schemas import GroupPath, QuotaIn, QuotaOut, QuotasOut
-from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.model.reason import Refusal
 from scheduler.service import quota_preview
 from scheduler.service import quotas as service
 from scheduler.service.quotas import QuotaView
@@ -23,7 +23,6 @@ from scheduler.store.transaction import WriteTransaction
 router = APIRouter(tags=["quotas"])
 
 GpuClass = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")]
-Condition = Annotated[str | None, Header(max_length=64)]
 
 
 @router.get("/groups/{group}/quota")
@@ -46,7 +45,7 @@ async def set_quota(
     if_none_match: Condition = None,
 ) -> QuotaOut:
     """Set a quota as a whole: `If-Match: "etag"` of the one that was read, or `If-None-Match: *` for a first one."""
-    etag = _etag(if_match, if_none_match)
+    etag = etag_or_first(if_match, if_none_match)
     new = Quota(**body.model_dump(exclude={"why"}))
 
     def act(transaction: WriteTransaction) -> QuotaView | Refusal:
@@ -67,19 +66,3 @@ async def preview_quotas(
     changes = [each.change() for each in body.quotas]
     found = await run_in_threadpool(quota_preview.preview_quotas, runtime, caller, changes)
     return preview_document(answered(found))
-
-
-def _etag(if_match: str | None, if_none_match: str | None) -> str | None:
-    if if_none_match is not None and if_none_match.strip() == "*" and if_match is None:
-        return None
-    match = re.fullmatch(r'(?:W/)?"?(\d{1,19})"?', (if_match or "").strip())
-    if match is None or if_none_match is not None:
-        raise RefusedError(
-            refuse(
-                ReasonCode.INVALID_PRECONDITION,
-                field="If-Match",
-                problem='send If-Match: "etag" of the quota that was read, or If-None-Match: * for a first one',
-                problem_ko='읽은 할당량의 etag로 If-Match: "etag"를, 처음이면 If-None-Match: *를 보내십시오',
-            )
-        )
-    return match[1]

@@ -43,7 +43,7 @@ from scheduler.service.caller import Caller
 from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.dependencies import reason_of_waiting
 from scheduler.service.runtime import Runtime
-from scheduler.service.submit import Admissible, Judges, answered_before, submit
+from scheduler.service.submit import Admissible, Judges, answered_before, handicap_of, submit
 from scheduler.service.time_text import time_text
 from scheduler.service.usage import credit_text, exchange_table
 from scheduler.store.idempotency import Answer
@@ -197,10 +197,10 @@ async def dry_run_job(request: Request, runtime: RuntimeHere, caller: Submitting
     """Whether and where a job would start now, and what it would cost. Submits nothing."""
     assert key
     job = answered((await _judge(request, caller, [read_spec(await request.body())]))[0])
-    return await run_in_threadpool(_dry_run, runtime, job)
+    return await run_in_threadpool(_dry_run, runtime, caller, job)
 
 
-def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
+def _dry_run(runtime: Runtime, caller: Caller, job: Admissible) -> DryRunOut:
     snapshot = runtime.world.snapshot()
     now_ms = runtime.clock.now_ms()
     group = GroupId(job.group.id)
@@ -210,7 +210,16 @@ def _dry_run(runtime: Runtime, job: Admissible) -> DryRunOut:
         return _would_wait(reason, _cost(runtime, job, _first_class(snapshot, job)), None)
     spec = job.spec
     stay = Stay.of(None if spec.walltime is None else spec.walltime * 1000, save_ms_of(spec.checkpoint))
-    answer = dry_run(snapshot, group, job.shape, priority=spec.priority, bound_site=None, now_ms=now_ms, stay=stay)
+    answer = dry_run(
+        snapshot,
+        group,
+        job.shape,
+        priority=spec.priority,
+        bound_site=None,
+        now_ms=now_ms,
+        stay=stay,
+        handicap_ms=handicap_of(runtime, caller, job),
+    )
     if isinstance(answer, Start):
         return DryRunOut(
             would_start=True,

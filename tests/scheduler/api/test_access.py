@@ -43,6 +43,7 @@ ALLOWED: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/groups"): OWN_MANAGERS,
     ("POST", "/groups/{group}/move"): ADMINISTRATOR,
     ("PUT", "/groups/{group}/output-limit"): ADMINISTRATOR,
+    ("PUT", "/groups/{group}/order"): OWN_MANAGERS,
     ("GET", "/groups/{group}/quota"): OWN_VIEWERS,
     ("PUT", "/groups/{group}/quota/{gpu_class}"): ADMINISTRATOR,
     ("POST", "/quotas/preview"): ADMINISTRATOR,
@@ -93,6 +94,7 @@ def body_of(path: str, group: str) -> dict[str, Any] | None:
         "/jobs/dry-run": JOB | {"group": group},
         "/groups": {"parent": group, "name": "sub"},
         "/groups/{group}/output-limit": {"output_bytes_max": None},
+        "/groups/{group}/order": {"order": "fifo"},
         "/groups/{group}/move": {"parent": "research.university"},
         "/groups/{group}/quota/{gpu_class}": {"weight": 1},
         "/quotas/preview": {"quotas": [{"group": group, "gpu_class": "h100", "weight": 2}]},
@@ -128,7 +130,7 @@ def ask(cast: Cast, who: str, method: str, path: str, *, foreign: bool) -> httpx
     )
     query = "?role=auditor" if path.endswith("/members/{person}") else ""
     arguments: dict[str, Any] = {} if method in ("GET", "HEAD", "DELETE") else {"json": body_of(path, group)}
-    if method == "PUT" and "quota" in path:
+    if method == "PUT" and ("quota" in path or path.endswith("/order")):
         arguments["headers"] = {"If-Match": '"1"'}
     return cast.people[who].ask(method, filled.lstrip("/") + query, **arguments)
 

@@ -77,6 +77,27 @@ def test_a_job_in_full_has_a_line_of_when_it_would_start(capsys: pytest.CaptureF
     assert line.split() == ["Start", "-"]
 
 
+@pytest.mark.parametrize(
+    ("language", "seconds", "line"),
+    [
+        ("en", 5400, "~1h30m (by its last two)"),
+        ("ko", 5400, "~1h30m (마지막 두 개로)"),
+        ("en", None, "unknown (by its last two)"),
+    ],
+)
+def test_a_job_in_full_says_how_long_it_is_thought_to_run_and_why(
+    language: str, seconds: float | None, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choose_language(language)
+    run_time = {"seconds": seconds, "basis": "person", "text": "by its last two", "text_ko": "마지막 두 개로"}
+    job = {
+        "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1,
+        "gpus_per_worker": 1, "data_class": "O", "submitted_at": "2026-11-25T18:00:00.000Z", "run_time": run_time,
+    }  # fmt: skip
+    write_job(job, OutputFormat.TABLE)
+    assert line in capsys.readouterr().out
+
+
 def test_a_queue_with_estimates_has_a_column_of_them_and_their_basis(capsys: pytest.CaptureFixture[str]) -> None:
     choose_language("en")
     job = {"id": 7, "gpus": 1, "reason": {"text": "It needs 2.", "text_ko": "2장 필요."}}

@@ -38,12 +38,14 @@ class Server:
     asked: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
+    conditions: list[str | None] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """The prepared answer; 404 where there is none."""
         known = f"{request.method} {request.url.path.removeprefix('/api/v1/')}"
         self.asked.append(known)
         self.queries.append(dict(request.url.params))
+        self.conditions.append(request.headers.get("If-Match"))
         self.bodies.append(json.loads(request.content) if request.method in ("POST", "PUT") else None)
         found = self.answers.get(known)
         if isinstance(found, httpx.Response):
@@ -210,6 +212,16 @@ def test_a_group_s_limit_of_outputs_is_set(dure: Callable[..., Any], size: str, 
     server = Server({"PUT groups/g/output-limit": {"path": "g"}})
     done = dure(server, "group", "output-limit", "g", size, "--why", "large models", "-o", "name")
     assert done.stdout == "g\n" and server.bodies == [{"output_bytes_max": bytes_max, "why": "large models"}]
+
+
+@pytest.mark.parametrize(("word", "order"), [("least_work", "least_work"), ("inherit", None)])
+def test_a_group_s_order_is_set_against_the_etag_that_is_read(
+    dure: Callable[..., Any], word: str, order: str | None
+) -> None:
+    server = Server({"GET groups/g": {"path": "g", "etag": "7"}, "PUT groups/g/order": {"path": "g"}})
+    done = dure(server, "group", "order", "g", word, "-o", "name")
+    assert done.stdout == "g\n" and server.bodies == [None, {"order": order, "why": ""}]
+    assert server.conditions == [None, '"7"']
 
 
 @given(st.text(max_size=12))

@@ -23,6 +23,7 @@ from scheduler.model.site import Node
 
 #: A day in November, noon UTC.
 NOON_MS = 1_793_620_800_000
+BASES = {ReasonCode.ETA_NEXT_ROUND, ReasonCode.ETA_BY_WALLTIMES, ReasonCode.ETA_BY_PREDICTIONS}
 UNKNOWN = {
     ReasonCode.ETA_BEYOND_FORECAST,
     ReasonCode.ETA_WITHOUT_WALLTIME,
@@ -43,7 +44,7 @@ def test_every_waiting_job_has_a_start_that_is_not_past_or_a_reason_why_none_is_
             assert eta.code in UNKNOWN
         else:
             assert eta.start_ms >= NOW_MS
-            assert eta.code in (ReasonCode.ETA_NEXT_ROUND, ReasonCode.ETA_BY_WALLTIMES)
+            assert eta.code in BASES
     assert forecast.steps <= steps_max
 
 
@@ -66,7 +67,7 @@ def test_what_the_next_round_starts_has_its_estimate_now(facts: Pressed) -> None
 
 @settings(max_examples=60)
 @given(timed())
-def test_when_every_run_ends_at_its_walltime_and_nothing_new_comes_jobs_start_exactly_as_estimated(
+def test_when_every_run_ends_as_told_and_nothing_new_comes_jobs_start_exactly_as_estimated(
     facts: Pressed,
 ) -> None:
     forecast = Forecast(federation_of(facts), NOW_MS)
@@ -164,6 +165,33 @@ def test_a_window_that_opens_is_when_a_job_starts_and_one_that_is_too_short_for_
 def test_a_run_that_should_be_over_is_taken_to_end_now() -> None:
     facts = _one_node(_run(1, NOW_MS - 500), jobs=(_job(11, 2),))
     assert _eta(facts, 11) == (NOW_MS, ReasonCode.ETA_BY_WALLTIMES, {"runs": 1})
+
+
+def test_runs_of_which_like_ones_are_known_end_as_those_did_and_are_counted_apart() -> None:
+    like = replace(_run(1, NOW_MS + 90_000), started_ms=NOW_MS - 1_000, predicted_ms=5_000)
+    unlike = _run(2, NOW_MS + 3_000)
+    facts = _one_node(like, unlike, jobs=(replace(_job(11, 2), expected_ms=700), _job(12, 2)))
+    both = {"runs": 2, "predicted": 1}
+    assert _eta(facts, 11) == (NOW_MS + 4_000, ReasonCode.ETA_BY_PREDICTIONS, both)
+    assert _eta(facts, 12) == (NOW_MS + 4_700, ReasonCode.ETA_BY_PREDICTIONS, {"runs": 3, "predicted": 2})
+
+
+def test_a_run_that_outran_its_prediction_is_told_to_run_as_long_again_but_not_beyond_its_walltime() -> None:
+    late = replace(_run(1, NOW_MS + 90_000), started_ms=NOW_MS - 6_000, predicted_ms=5_000)
+    assert _eta(_one_node(late, jobs=(_job(11, 2),)), 11)[0] == NOW_MS + 6_000
+    nearly = replace(late, expected_end_ms=NOW_MS + 2_000)
+    assert _eta(_one_node(nearly, jobs=(_job(11, 2),)), 11) == (
+        NOW_MS + 2_000,
+        ReasonCode.ETA_BY_WALLTIMES,
+        {"runs": 1},
+    )
+
+
+def test_a_prediction_tells_of_a_run_without_a_walltime_and_a_job_without_one() -> None:
+    run = replace(_run(1, None), started_ms=NOW_MS, predicted_ms=5_000)
+    facts = _one_node(run, jobs=(replace(_job(11, 2, None), expected_ms=700), _job(12, 2)))
+    assert _eta(facts, 11)[0] == NOW_MS + 5_000
+    assert _eta(facts, 12)[0] == NOW_MS + 5_700
 
 
 def test_runs_without_a_walltime_are_named_as_what_is_in_the_way() -> None:

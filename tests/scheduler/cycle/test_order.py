@@ -65,7 +65,7 @@ class Moment:
         usage = Usage(self.tree, self.capacity, self.tree.array({int(group): gpus for group, gpus in self.own.items()}))
         room = {group: min(available(usage, group), self.capacity - self.used(1)) for group in WORKING}
         return [
-            ((*self.turn(job.group), -job.priority, job.submitted_ms, job.id), job.id)
+            ((*self.turn(job.group), -job.priority, job.submitted_ms + job.handicap_ms, job.id), job.id)
             for job in self.waiting.values()
             if job.shape <= room[job.group]
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,8 @@ JOBS = st.builds(
     bound_site=st.sampled_from((None, None, SiteId(3))),
     walltime_ms=st.sampled_from((None, 60_000, 600_000)),
     save_ms=st.sampled_from((None, 10_000)),
+    handicap_ms=st.integers(0, 3),
+    expected_ms=st.sampled_from((None, 7_000)),
 )
 STEPS = st.lists(
     st.one_of(
@@ -52,7 +56,13 @@ def plainly(jobs: dict[JobId, WaitingJob]) -> set[WaitingClass]:
     return {
         WaitingClass(
             key,
-            turns=tuple(sorted((-job.priority, job.submitted_ms, job.id) for job in jobs.values() if job.key == key)),
+            turns=tuple(
+                sorted(
+                    (-job.priority, job.submitted_ms + job.handicap_ms, job.id)
+                    for job in jobs.values()
+                    if job.key == key
+                )
+            ),
         )
         for key in keys
     }
@@ -86,11 +96,24 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
             assert table.row_of(table.key(row)) == row
         for number in range(1, 13):
             job = known.get(JobId(number))
-            turn = None if job is None else (-job.priority, job.submitted_ms, job.id)
+            turn = None if job is None else (-job.priority, job.submitted_ms + job.handicap_ms, job.id)
             assert table.turn_of(JobId(number)) == turn
         shown.append((table, plainly(known)))
         for earlier, said in shown:
             assert classes(earlier) == said
+
+
+@given(st.lists(JOBS, min_size=2, max_size=12, unique_by=lambda job: job.id), st.integers(1, 11))
+def test_jobs_of_one_class_are_sorted_whenever_they_come(jobs: list[WaitingJob], first: int) -> None:
+    alike = [
+        replace(job, group=GroupId(1), shape=ShapeId(1), bound_site=None, walltime_ms=None, save_ms=None)
+        for job in jobs
+    ]
+    queues = Queues()
+    for part in (alike[:first], alike[first:]):
+        queues.put(part)
+        table = queues.table(venue_of)
+    assert list(classes(table)) == list(plainly({job.id: job for job in alike}))
 
 
 def test_many_jobs_of_many_classes_survive_the_array_s_growth() -> None:

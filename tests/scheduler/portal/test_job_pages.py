@@ -68,6 +68,13 @@ def test_a_page_says_how_a_run_failed_when_the_next_comes_and_by_when_the_job_ha
 LINES = "".join(f"줄 {number}\n" for number in range(60_000))
 
 
+def test_a_job_s_page_says_how_long_it_is_thought_to_run_and_why(stage: Stage, reader: PageReader) -> None:
+    (job,) = stage.submit(stage.group(), walltime="2h")
+    assert re.search(r'id="run-time">~2h00m \(its walltime', reader.get(f"/jobs/{job}").text)
+    stage.change_job(job, predicted_ms=90_000, predicted_from="group")
+    assert re.search(r'id="run-time">~1m30s \(the mean of its group', reader.get(f"/jobs/{job}").text)
+
+
 def test_an_ended_job_s_page_shows_the_last_of_its_log_and_the_download_has_all_of_it(
     stage: Stage, reader: PageReader
 ) -> None:

@@ -9,6 +9,7 @@ from page_reader import PageReader
 from runtime import Stage
 
 from scheduler.portal import app, sign_in
+from scheduler.store import groups
 
 BAD_ADDRESSES = [
     ("GET", "/nothing", 404),
@@ -63,6 +64,14 @@ def test_a_site_that_has_reported_no_node_is_shown(stage: Stage, reader: PageRea
     page = reader.get("/sites").text
     assert page.count("with-nodes</td>") == 1
     assert page.count("without-nodes</td>") == 1
+
+
+def test_a_group_s_page_says_in_which_order_its_jobs_go(stage: Stage, reader: PageReader) -> None:
+    orders = ((None, "first come, first in turn"), ("least_work", "least predicted GPU time left first"))
+    for order, told in orders:
+        stage.runtime.database.run(lambda each, order=order: groups.set_job_order(each, 1, order))  # type: ignore[misc]
+        stage.runtime.directories.forget()
+        assert f"Order of jobs: {told}" in reader.get("/groups").text
 
 
 def test_everybody_s_jobs_are_filtered_as_mine_are(reader: PageReader) -> None:

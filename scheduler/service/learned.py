@@ -1,0 +1,99 @@
+"""What ended jobs tell of those to come: how long they run. Written as runs end, followed by servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from quota.ledger import RunInterval
+from scheduler.cycle.prediction import Like, Prediction, RunTimes, likes_of
+from scheduler.model.job_state import YIELDED_CAUSES, EndCause, JobState
+from scheduler.store import jobs, run_times
+from scheduler.store.database import Database
+from scheduler.store.follow import changed_since
+from scheduler.store.jobs import JobRow
+from scheduler.store.runs import RunRow
+from scheduler.store.tables import run_times as table
+from scheduler.store.transaction import WriteTransaction
+
+_COLUMNS = ("served_ms", "predicted_ms", "predicted_from")
+#: A run that was stopped so has gone back to the queue with what it had saved.
+_SAVES = YIELDED_CAUSES | {EndCause.REQUEUED}
+
+
+def likes(job: JobRow) -> tuple[Like, ...]:
+    """The kinds that a job is of."""
+    return likes_of(job.person_id, job.group_id, job.gpus)
+
+
+def columns_of(prediction: Prediction | None) -> tuple[int | None, str | None]:
+    """A prediction as ``predicted_ms`` and ``predicted_from``."""
+    return (None, None) if prediction is None else (prediction.run_ms, prediction.scope.value)
+
+
+def predict(connection: Connection, wanted: Iterable[JobRow]) -> dict[int, Prediction | None]:
+    """What the record tells by now of jobs, by id."""
+    rows = list(wanted)
+    known = run_times.of(connection, (like for row in rows for like in likes(row)))
+    return {row.id: known.of(likes(row), row.walltime_ms) for row in rows}
+
+
+class Lessons:
+    """What the ends of runs of one transaction teach; collected, and written in a few statements.
+
+    A job that succeeds has taken as long as its last run, and what runs before it saved. One that waits again keeps what
+    it has saved, and is predicted anew. Times that agents mend later change nothing here.
+    """
+
+    def __init__(self, transaction: WriteTransaction) -> None:
+        self._transaction = transaction
+        self._succeeded: list[tuple[JobRow, int]] = []
+        self._waiting: list[tuple[JobRow, int]] = []
+
+    def take(self, run: RunRow, job: JobRow, interval: RunInterval | None, cause: EndCause, state: JobState) -> None:
+        """A run has ended and its job stands in ``state``; ``interval`` is None where it never ran."""
+        ran_ms = 0 if interval is None else interval.end_ms - interval.start_ms
+        if state is JobState.SUCCEEDED and interval is not None:
+            self._succeeded.append((job, job.served_ms + ran_ms))
+        elif state is JobState.QUEUED:
+            is_saved = run.checkpoints and cause in _SAVES and interval is not None and interval.lost_from_ms is None
+            self._waiting.append((job, job.served_ms + (ran_ms if is_saved else 0)))
+
+    def write(self) -> None:
+        """Write everything collected."""
+        if not self._succeeded and not self._waiting:
+            return
+        transaction = self._transaction
+        _ = transaction.change
+        known = run_times.of(
+            transaction.connection, (like for job, _ in (*self._succeeded, *self._waiting) for like in likes(job))
+        )
+        for job, run_ms in self._succeeded:
+            known.saw(likes(job), run_ms)
+        run_times.put(transaction, known, (like for job, _ in self._succeeded for like in likes(job)))
+        rows: list[tuple[Any, ...]] = [
+            (job.id, served_ms, *columns_of(known.of(likes(job), job.walltime_ms))) for job, served_ms in self._waiting
+        ]
+        jobs.change_many(transaction, _COLUMNS, rows)
+
+
+class Learned:
+    """All run times that the record remembers, followed by change number. ``run_times`` may be read from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._change = 0
+        self.run_times = RunTimes()
+
+    def catch_up(self) -> None:
+        """Take in what has been learned since the last time."""
+        with self._database.read() as connection:
+            while True:
+                page = changed_since(connection, table, self._change)
+                for row in page.rows:
+                    run_times.take(self.run_times, row)
+                self._change = page.change
+                if not page.more:
+                    return

@@ -1,0 +1,104 @@
+"""How long jobs are thought to run: the last two like ones by a plain list, and what is left of a run that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.prediction import Like, Prediction, RunTimes, Scope, left_ms, likes_of
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
+
+#: (person, group, GPUs, run time)
+Ended = tuple[int, int, int, int]
+HISTORY = st.lists(
+    st.tuples(st.integers(1, 3), st.integers(1, 2), st.sampled_from((1, 8)), st.integers(0, 100)), max_size=12
+)
+TIMES = st.integers(0, 1_000)
+
+
+def plainly(history: list[Ended], person: int, group: int, gpus: int) -> Prediction | None:
+    """Go through the whole history for each kind, the closest first."""
+    kinds = {
+        Scope.PERSON: [each for each in history if (each[0], each[2]) == (person, gpus)],
+        Scope.GROUP: [each for each in history if (each[1], each[2]) == (group, gpus)],
+        Scope.SIZE: [each for each in history if each[2] == gpus],
+    }
+    for scope, like in kinds.items():
+        if like:
+            times = [each[3] for each in like[-2:]]
+            return Prediction(sum(times) // len(times), scope)
+    return None
+
+
+@given(HISTORY, st.integers(1, 4), st.integers(1, 3), st.sampled_from((1, 8)), st.none() | st.integers(1, 100))
+def test_a_prediction_is_what_a_walk_through_all_that_has_ended_says(
+    history: list[Ended], person: int, group: int, gpus: int, walltime_ms: int | None
+) -> None:
+    known = RunTimes()
+    for ended in history:
+        known.saw(likes_of(*ended[:3]), ended[3])
+    expected = plainly(history, person, group, gpus)
+    if expected is not None and walltime_ms is not None:
+        expected = expected._replace(run_ms=min(expected.run_ms, walltime_ms))
+    assert known.of(likes_of(person, group, gpus), walltime_ms) == expected
+
+
+@given(HISTORY)
+def test_what_is_written_down_of_each_kind_is_all_that_is_needed(history: list[Ended]) -> None:
+    followed = RunTimes()
+    kept: dict[Like, tuple[int, ...]] = {}
+    for person, group, gpus, run_ms in history:
+        followed.saw(likes_of(person, group, gpus), run_ms)
+        for like in likes_of(person, group, gpus):
+            kept[like] = followed.last_ms(like)
+            assert len(kept[like]) <= 2
+    anew = RunTimes()
+    for like, last_ms in kept.items():
+        anew.put(like, last_ms)
+    for person, group, gpus, _ in history:
+        likes = likes_of(person, group, gpus)
+        assert anew.of(likes) == followed.of(likes)
+
+
+def test_who_has_no_name_is_like_nobody_of_their_own() -> None:
+    known = RunTimes()
+    known.saw(likes_of(None, 1, 8), 10)
+    known.saw(likes_of(None, 2, 8), 30)
+    assert known.of(likes_of(None, 1, 8)) == (10, Scope.GROUP)
+    assert known.of(likes_of(None, 3, 8)) == (20, Scope.SIZE)
+
+
+@given(st.none() | TIMES, TIMES)
+def test_what_is_left_is_the_rest_of_the_prediction_or_as_much_as_was_had(whole_ms: int | None, had_ms: int) -> None:
+    left = left_ms(whole_ms, had_ms)
+    assert left == (had_ms if whole_ms is None or had_ms > whole_ms else whole_ms - had_ms)
+
+
+@given(st.none() | TIMES, TIMES, TIMES, st.none() | TIMES, st.booleans())
+def test_a_run_likely_ends_as_predicted_and_never_after_its_walltime(
+    predicted_ms: int | None, served_ms: int, ran_ms: int, walltime_ms: int | None, leaving: bool
+) -> None:
+    started_ms = 5_000
+    over_ms = None if walltime_ms is None else started_ms + walltime_ms
+    run = LiveRun(
+        id=RunId(1), job=JobId(1), group=GroupId(1), site=SiteId(1), gpu_class="h100", gpus_per_worker=1,
+        cpus_per_worker=1, memory_mib_per_worker=1, gang=((NodeId(1), 1),), started_ms=started_ms,
+        expected_end_ms=over_ms, predicted_ms=predicted_ms, served_ms=served_ms, leaving=leaving,
+    )  # fmt: skip
+    now_ms = started_ms + ran_ms
+    likely_ms = run.likely_end_ms(now_ms)
+    if leaving or predicted_ms is None:
+        assert likely_ms == over_ms
+        return
+    assert likely_ms is not None
+    assert over_ms is None or likely_ms <= over_ms
+    free = replace(run, expected_end_ms=None).likely_end_ms(now_ms)
+    assert free is not None and free >= now_ms
+    assert likely_ms == (free if over_ms is None else min(free, over_ms))
+    if served_ms + ran_ms <= predicted_ms:
+        assert free == started_ms + predicted_ms - served_ms, "the same whenever one asks"
+    else:
+        assert free - now_ms == served_ms + ran_ms, "as long again"
