@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ray-kill-rounds", type=int, default=0, help="rounds of 20 jobs on Ray; 0: one short one")
 
 
+@pytest.hookimpl(tryfirst=True)  # the workers' own hook reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side go files, whose tests have fixtures in common; all that needs a Ray cluster goes in a row, and first, since
     it takes the longest."""
