@@ -39,7 +39,7 @@ demo: $(RUN_STAMP) ## Federation up, a real training job on a real Ray cluster, 
 	@$(BIN)/python -m scheduler.demo $(if $(ONCE),--once)
 
 test: $(TEST_STAMP) browser format-check lint types contracts ## Everything: format, lint, types, contracts, all tests
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
 check: $(TEST_STAMP) format-check lint types contracts ## The part that needs no service, for the inner loop
 	@$(BIN)/python -m pytest -q -m "not service"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 from real_postgresql import PostgreSql
+from xdist.scheduler import LoadScopeScheduling
 
 # CI finds what everybody finds, in the same time; by hand, luck may find more.
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -18,8 +21,8 @@ settings.register_profile("ci", max_examples=60, deadline=None, suppress_health_
 settings.load_profile("ci" if os.environ.get("CI") else "by-hand")
 
 
-#: Files whose tests start a Ray cluster of their own.
-_ON_RAY = {"test_kill_rounds.py", "test_sweep_on_ray.py"}
+#: Files whose tests need a Ray cluster.
+_ON_RAY = {"test_ray_contract.py", "test_ray_making_way.py", "test_kill_rounds.py", "test_sweep_on_ray.py"}
 
 
 @pytest.fixture(autouse=True)
@@ -36,15 +39,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ray-kill-rounds", type=int, default=0, help="rounds of 20 jobs on Ray; 0: one short one")
 
 
-@pytest.hookimpl(tryfirst=True)  # the workers' own hook reads the marks
+class _ByFile(LoadScopeScheduling):
+    """Side by side go files, whose tests have fixtures in common; all that needs a Ray cluster goes in a row."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return "ray" if Path(file).name in _ON_RAY else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    """How tests are given to workers."""
+    return _ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side go files, whose tests have fixtures in common; all that needs a Ray cluster goes in a row, and first, since
-    it takes the longest."""
-    on_ray = [item.path.name in _ON_RAY or "ray_cluster" in getattr(item, "fixturenames", ()) for item in items]
-    for item, is_on_ray in zip(items, on_ray, strict=True):
-        item.add_marker(pytest.mark.xdist_group("ray" if is_on_ray else str(item.path)))
-    first = [item for item, is_on_ray in zip(items, on_ray, strict=True) if is_on_ray]
-    items[:] = first + [item for item, is_on_ray in zip(items, on_ray, strict=True) if not is_on_ray]
+    """What takes the longest comes first."""
+    items.sort(key=lambda item: item.path.name not in _ON_RAY)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
