@@ -138,8 +138,7 @@ class LiveRun:
         return self.gpus_per_worker * sum(workers for _, workers in self.gang)
 
     def leaves_ms(self, now_ms: int) -> int | None:
-        """When it is gone as far as anybody can tell at a moment, which is the earliest; None where nobody can."""
-        end_ms = self.likely_end_ms(now_ms)
-        if end_ms is None:
+        """When it is gone at the latest, as things stand at a moment, which is the earliest; None where nobody can tell."""
+        if self.expected_end_ms is None:
             return now_ms + self.grace_ms if self.leaving else None
-        return max(end_ms, now_ms)
+        return max(self.expected_end_ms, now_ms)

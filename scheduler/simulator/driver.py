@@ -168,8 +168,7 @@ class Driver:
             submitted_ms=job.submit_ms,
             handicap_ms=job.order - job.submit_ms,
             bound_site=job.bound_site,
-            # Where nothing is ever taken back, how long jobs stay would only tell like ones apart.
-            walltime_ms=self._knowledge.walltime_ms(job) if lends else None,
+            walltime_ms=self._knowledge.walltime_ms(job),
             save_ms=self._policy.grace_ms if lends and job.checkpoints else None,
         )
 

@@ -79,7 +79,12 @@ def replayed_slowly(
         federation.put_waiting(
             [
                 WaitingJob(
-                    id=job.id, group=job.group, shape=job.shape, priority=job.priority, submitted_ms=job.submit_ms
+                    id=job.id,
+                    group=job.group,
+                    shape=job.shape,
+                    priority=job.priority,
+                    submitted_ms=job.submit_ms,
+                    walltime_ms=job.duration_ms,
                 )
                 for job in waiting.values()
                 if job.submit_ms <= now_ms
@@ -87,6 +92,7 @@ def replayed_slowly(
         )
         for _, run in running.values():
             federation.put_run(run)
+        federation.lend(now_ms)
         for start in decide_slowly(federation.snapshot()):
             job = waiting.pop(start.job)
             shape = workload.shapes[job.shape]
@@ -100,6 +106,7 @@ def replayed_slowly(
                 cpus_per_worker=0,
                 memory_mib_per_worker=0,
                 gang=tuple((node, workers) for node, _, _, workers in start.gang),
+                expected_end_ms=now_ms + job.duration_ms,
             )
             running[job.id] = (now_ms + job.duration_ms, fact)
             times.add(now_ms + job.duration_ms)
