@@ -1,8 +1,9 @@
 """One round of the scheduler, state in memory: ``python -m benchmarks.round --nodes N --jobs J --groups G``.
 
 ``--shapes`` is how many different shapes the jobs have; ``--full`` fills the cluster first, so that nothing can start;
-``--contested`` fills it with runs of one group that may be preempted, so that the others reclaim all that one round may.
-A round is snapshot, ``decide`` and ``check_plan``. The last line is one JSON object.
+``--contested`` fills it with runs of one group that may be preempted, so that the others reclaim all that one round may;
+``--backfill`` fills nineteen of twenty nodes with runs that end within a day, so that nodes are reserved for gangs and jobs
+with walltimes go in front. A round is snapshot, ``decide`` and ``check_plan``. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 
 GPU_CLASS = "h100"
+HOUR_MS = 3_600_000
 GPUS_A_NODE = 8
 NODES_A_SITE = 2_000
 NODES_A_LEAF, NODES_A_SPINE = 32, 256
@@ -101,8 +103,10 @@ def put_shapes(federation: Federation, shapes: int) -> list[ShapeId]:
     return ids
 
 
-def put_jobs(federation: Federation, jobs: int, groups: list[GroupId], shapes: list[ShapeId]) -> None:
-    """Jobs of random groups; each group uses a few of the shapes."""
+def put_jobs(
+    federation: Federation, jobs: int, groups: list[GroupId], shapes: list[ShapeId], *, walltimes: bool = False
+) -> None:
+    """Jobs of random groups; each group uses a few of the shapes. ``walltimes``: of 1 to 24 hours, by shape."""
     dice = random.Random(2)
     few = max(1, len(shapes) // len(groups))
     waiting = []
@@ -110,14 +114,25 @@ def put_jobs(federation: Federation, jobs: int, groups: list[GroupId], shapes: l
         index = dice.randrange(len(groups))
         shape = shapes[(index * few + dice.randrange(few)) % len(shapes)]
         waiting.append(
-            WaitingJob(id=JobId(number + 1), group=groups[index], shape=shape, priority=0, submitted_ms=1_000 + number)
+            WaitingJob(
+                id=JobId(number + 1),
+                group=groups[index],
+                shape=shape,
+                priority=0,
+                submitted_ms=1_000 + number,
+                walltime_ms=(1 + shape % 24) * HOUR_MS if walltimes else None,
+            )
         )
     federation.put_waiting(waiting)
 
 
-def fill(federation: Federation, nodes: int, group: GroupId, *, preemptible: bool) -> None:
-    """One run on every node: nothing is free."""
+def fill(
+    federation: Federation, nodes: int, group: GroupId, *, preemptible: bool = False, walltimes: bool = False
+) -> None:
+    """One run on every node: nothing is free. ``walltimes``: they end within a day, and one of twenty nodes is free."""
     for number in range(nodes):
+        if walltimes and number % 20 == 0:
+            continue
         federation.put_run(
             LiveRun(
                 id=RunId(number + 1),
@@ -130,6 +145,7 @@ def fill(federation: Federation, nodes: int, group: GroupId, *, preemptible: boo
                 memory_mib_per_worker=1,
                 gang=((NodeId(number + 1), 1),),
                 preemptible=preemptible,
+                expected_end_ms=(1 + number % 1440) * HOUR_MS // 60 if walltimes else None,
             )
         )
 
@@ -153,14 +169,16 @@ def main() -> None:
     parser.add_argument("--shapes", type=int, default=1_000)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--contested", action="store_true")
+    parser.add_argument("--backfill", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     federation = Federation()
     put_sites(federation, options.nodes)
     groups = put_groups(federation, options.groups, options.nodes * GPUS_A_NODE)
-    put_jobs(federation, options.jobs, groups, put_shapes(federation, options.shapes))
-    if options.full or options.contested:
-        fill(federation, options.nodes, groups[0], preemptible=options.contested)
+    shapes = put_shapes(federation, options.shapes)
+    put_jobs(federation, options.jobs, groups, shapes, walltimes=options.backfill)
+    if options.full or options.contested or options.backfill:
+        fill(federation, options.nodes, groups[0], preemptible=options.contested, walltimes=options.backfill)
     federation.snapshot()
     gc.freeze()
     seconds, decide_seconds, plan = [], [], None
@@ -183,6 +201,7 @@ def main() -> None:
         "started": len(plan.starts),
         "earmarked": len(plan.earmarks),
         "stopped": len(plan.stops),
+        "reserved": len(plan.reservations),
         "verdicts": len(plan.verdicts),
         "verdict_seconds_p50": verdict_seconds(plan.verdicts),
     }

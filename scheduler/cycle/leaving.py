@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,15 @@ class Leaving:
         self._by_group: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # end, GPUs
         self._sorted: dict[int, Parts] = {}
         self._has_runs = False
+
+    @cached_property
+    def is_any(self) -> bool:
+        """Whether anything that runs, or that might start, leaves at a known time."""
+        table, classes = self._round.snapshot.table, self._round.classes
+        if bool((classes.end[table.rows] < NEVER_MS).any()):
+            return True
+        runs = self._round.snapshot.runs.values()
+        return any(run.gpu_class == self._gpu_class and run.leaves_ms(self._now_ms) is not None for run in runs)
 
     def of(self, pool: int) -> Parts:
         """The parts that leave a pool."""

@@ -63,7 +63,7 @@ class Reservations:
         """Jobs are now tried on their candidate of this number."""
         choices = self._round.choices
         last = choices.shape[1] - 1 - np.argmax(choices[:, ::-1] >= 0, axis=1)
-        self._later.last[:] = (last == choice) & (self._looks < LOOKS_MAX)
+        self._later.last[:] = (last == choice) & (self._looks < LOOKS_MAX) & self._leaving.is_any
         self._later.done[:] = False
 
     def might_ask(self, rows: IntArray) -> BoolArray:
