@@ -14,6 +14,8 @@ from live_federation import LiveFederation, Person, live_federation
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 pytestmark = pytest.mark.service
+#: Pages are as quick as the machine, which other tests share.
+expect.set_options(timeout=20_000)
 
 GROUP = "research.laboratory.vision"
 QUOTA = f"groups/{GROUP}/quota/h100"
@@ -108,21 +110,21 @@ def test_a_job_s_page_is_live_state_and_log_and_cancel(
     job = federation.job(researcher, GROUP, command, gpus_per_worker=8)
     visit.sign_in(researcher)
     visit.page.goto(f"{visit.server}/jobs/{job}")
-    expect(visit.page.locator("#status .state")).to_have_text("running", timeout=20_000)
-    expect(visit.page.locator("#log")).to_contain_text("first line", timeout=20_000)
+    expect(visit.page.locator("#status .state")).to_have_text("running")
+    expect(visit.page.locator("#log")).to_contain_text("first line")
     go.touch()
-    expect(visit.page.locator("#log")).to_contain_text("<i>second</i>", timeout=20_000)
+    expect(visit.page.locator("#log")).to_contain_text("<i>second</i>")
     waiting = federation.job(researcher, GROUP, ["true"], gpus_per_worker=8)
     visit.page.goto(f"{visit.server}/jobs/{waiting}")
-    expect(visit.page.locator(".reason")).to_contain_text("It needs 8 GPUs and 0 are free", timeout=20_000)
+    expect(visit.page.locator(".reason")).to_contain_text("It needs 8 GPUs and 0 are free")
     limit, first = {"limit": 4}, {"If-None-Match": "*"}
     etag = federation.administrator.ask("PUT", QUOTA, json=limit, headers=first).headers["ETag"]
-    expect(visit.page.locator(".reason")).to_contain_text("its limit is 4", timeout=20_000)
+    expect(visit.page.locator(".reason")).to_contain_text("its limit is 4")
     expect(visit.page.locator("#said")).to_contain_text("its limit is 4")
     federation.administrator.ask("PUT", QUOTA, json={}, headers={"If-Match": etag})
     visit.page.goto(f"{visit.server}/jobs/{job}")
     cancel(visit.page)
-    expect(visit.page.locator("#status .state")).to_have_text("cancelled", timeout=20_000)
+    expect(visit.page.locator("#status .state")).to_have_text("cancelled")
     expect(visit.page.locator("#status")).to_contain_text("Cancelled by researcher")
     federation.wait(researcher, waiting, "succeeded")
     assert visit.complaints == []
@@ -138,9 +140,9 @@ def test_a_live_connection_that_is_lost_is_told_until_it_is_mended(
     visit.page.goto(f"{visit.server}/jobs/{job}")
     expect(visit.page.get_by_text("The live connection is lost")).to_be_visible()
     visit.page.unroute_all()
-    expect(visit.page.locator("#connection")).to_be_hidden(timeout=20_000)
+    expect(visit.page.locator("#connection")).to_be_hidden()
     researcher.post(f"jobs/{job}/cancel")
-    expect(visit.page.locator("#status .state")).to_have_text("cancelled", timeout=20_000)
+    expect(visit.page.locator("#status .state")).to_have_text("cancelled")
     expect(visit.page.locator("#connection")).to_be_hidden()
 
 

@@ -114,7 +114,8 @@ class FakeServer:
 
     def last(self, run_id: int) -> RunReport | None:
         """The latest report of a run."""
-        return self.reports[run_id][-1] if run_id in self.reports else None
+        history = self.reports.get(run_id)
+        return history[-1] if history else None
 
     def ended(self, run_id: int) -> RunReport | None:
         """The report of a run's end."""
