@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TextIO, cast
 
 import structlog
 import uvicorn
@@ -21,6 +22,7 @@ from fastapi import FastAPI
 
 from scheduler.api.app import create_app, create_monitor
 from scheduler.clock import Clock, SystemClock
+from scheduler.log_lines import LogLines
 from scheduler.model.data_class import DEFAULT_POLICY
 from scheduler.model.errors import ConfigurationError
 from scheduler.portal.app import install_portal
@@ -311,7 +313,7 @@ def log_as_json(level: int = logging.INFO) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, LogLines(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from scheduler.api.dependencies import PROBLEMS_WRITE
-from scheduler.api.direct_route import direct_routes
+from scheduler.api.direct_route import DirectRoutes
 from scheduler.api.middleware import API_PREFIX, Surroundings
 from scheduler.api.problem import MEDIA_TYPE, install_handlers
 from scheduler.api.routes import (
@@ -68,11 +68,12 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.agent_sync = AgentSync(runtime)
     app.state.judges = Judges(runtime)
     install_handlers(app)
-    app.router.routes.extend(direct_routes(API_PREFIX, submit.DIRECT))
     for router in _ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    endpoints = {API_PREFIX + path: endpoint for path, endpoint in submit.DIRECT.items()}
+    app.add_middleware(DirectRoutes, endpoints=endpoints, handlers_of=app)
     app.add_middleware(
         Surroundings,
         body_bytes_max=runtime.settings.body_bytes_max,

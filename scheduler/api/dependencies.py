@@ -52,9 +52,7 @@ async def caller_with(runtime: Runtime, secret: str | None) -> Caller:
     """Who holds the token ``secret``; within their rate limit. Raises RefusedError."""
     if not secret:
         raise RefusedError(refuse(ReasonCode.UNAUTHENTICATED))
-    caller = runtime.callers.remembered(secret)
-    if caller is None:
-        caller = answered(await run_in_threadpool(runtime.callers.find, secret))
+    caller = answered(await runtime.callers.newest(secret))
     await keep_rate(runtime, f"token:{caller.token.id}")
     return caller
 

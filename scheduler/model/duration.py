@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -16,8 +17,11 @@ def parse_duration_seconds(value: Any) -> Any:
 
     Anything that is not text is handed on unchanged for the schema to judge.
     """
-    if not isinstance(value, str):
-        return value
+    return _seconds_of(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)
+def _seconds_of(value: str) -> int:
     text = value.strip()
     clock = re.fullmatch(r"(?:(\d{1,4})-)?(\d{1,4}):(\d{1,2}):(\d{1,2})", text)
     if clock:

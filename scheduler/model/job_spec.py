@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
@@ -23,6 +24,7 @@ JOB_NAME_PATTERN = r"^[^\x00-\x1f\x7f/\\]+$"
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP")
 
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _MEMORY_UNITS = {"": 1, "MiB": 1, "GiB": 1024, "TiB": 1024 * 1024}
 WALLTIME_SECONDS_MAX = 366 * 86_400
 GRACE_SECONDS_MAX = 3600
@@ -31,8 +33,11 @@ MEMORY_MIB_MAX = 64 * 1024 * 1024
 
 def parse_memory_mib(value: Any) -> Any:
     """Read ``4096`` (MiB), ``"512MiB"``, ``"64GiB"`` or ``"1TiB"`` as whole MiB."""
-    if not isinstance(value, str):
-        return value
+    return _mib_of(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)
+def _mib_of(value: str) -> int:
     match = re.fullmatch(r"\s*(\d{1,9})\s*(MiB|GiB|TiB|)\s*", value)
     if not match:
         raise PydanticCustomError("memory", "write an amount of memory like 512MiB, 64GiB or 1TiB")
@@ -271,7 +276,7 @@ class JobSpec(Part):
     @classmethod
     def _usable_environment(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,255}", name):
+            if not _VARIABLE_NAME.fullmatch(name):
                 raise PydanticCustomError(
                     "variable_name",
                     "{name} is not a usable variable name: letters, digits and _ only",

@@ -7,7 +7,6 @@ import hmac
 from urllib.parse import quote
 
 from fastapi import Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from scheduler.api.dependencies import keep_rate
 from scheduler.model.reason import Refusal
@@ -43,8 +42,7 @@ def is_own_form(secret: str, value: str) -> bool:
 
 async def find_caller(runtime: Runtime, secret: str) -> Caller | Refusal:
     """The person of a token."""
-    known = runtime.callers.remembered(secret)
-    return known if known is not None else await run_in_threadpool(runtime.callers.find, secret)
+    return await runtime.callers.newest(secret)
 
 
 def address_of(request: Request) -> str:

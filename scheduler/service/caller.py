@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.secret import hash_of
+from scheduler.service.shared_read import SharedReads
 from scheduler.service.time_text import time_text
 from scheduler.store import memberships, people, tokens
 from scheduler.store.tokens import Token
@@ -111,10 +112,19 @@ class Callers:
         self._known: dict[str, tuple[float, Caller]] = {}
         self._known_again: dict[int, tuple[float, Caller]] = {}
         self._forgotten = 0
+        self._reads = SharedReads[Caller | Refusal]()
 
     def remembered(self, secret: str) -> Caller | None:
         """The caller, if asked about a moment ago; without I/O."""
         return self._fresh(self._known.get(secret))
+
+    async def newest(self, secret: str) -> Caller | Refusal:
+        """Who holds ``secret``: as read a moment ago, or now, once for all that ask. Who asks after ``forget`` has what
+        is read after it."""
+        known = self.remembered(secret)
+        if known is not None:
+            return known
+        return await self._reads.ask((secret, self._forgotten), lambda: self.find(secret))
 
     def _fresh(self, entry: tuple[float, Caller] | None) -> Caller | None:
         if entry is None or self._clock.monotonic_seconds() - entry[0] >= self._staleness_seconds_max:

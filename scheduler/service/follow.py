@@ -131,25 +131,34 @@ class Follower:
         self._runs_change = 0
         self._seen_sites: dict[int, Site] = {}
         self._orders: dict[int, GroupOrder] = {}
-        self._reordered: list[int] = []
+        self._reordered: set[int] = set()
 
     def catch_up(self) -> None:
         """Take in everything committed since the last time, as of one moment."""
         with self._database.read() as connection:
-            self._follow_tree(connection)
-            self._follow_sites(connection)
-            self._follow_nodes(connection)
+            self._follow_rules(connection)
             self._follow_runs(connection)
             self._follow_jobs(connection)
             self._reorder(connection)
             self._follow_throttles(connection)
-            self._follow_lending(connection)
+        self.federation.lend(self._clock.now_ms())
+
+    def catch_up_rules(self) -> None:
+        """Take in what was committed of groups, quotas, sites, their nodes and what they lend, as of one moment."""
+        with self._database.read() as connection:
+            self._follow_rules(connection)
         self.federation.lend(self._clock.now_ms())
 
     @property
     def rules_change(self) -> int:
         """``newest_rules_change`` as far as the federation knows of it."""
         return max(self.tree_change, self._lending_change)
+
+    def _follow_rules(self, connection: Connection) -> None:
+        self._follow_tree(connection)
+        self._follow_sites(connection)
+        self._follow_nodes(connection)
+        self._follow_lending(connection)
 
     def _follow_tree(self, connection: Connection) -> None:
         change = newest_tree_change(connection)
@@ -161,7 +170,7 @@ class Follower:
             {(GroupId(row.group_id), row.gpu_class): _quota(row) for row in quota_rows.every(connection)},
         )
         orders = {group.id: group.order for group in directory.by_id.values()}
-        self._reordered = [group for group, order in self._orders.items() if orders.get(group) is not order]
+        self._reordered |= {group for group, order in self._orders.items() if orders.get(group) is not order}
         self._orders = orders
         self.tree_change = change
         self.version += 1
@@ -250,12 +259,12 @@ class Follower:
 
     def _reorder(self, connection: Connection) -> None:
         """See anew what waits, or leaves its nodes and will wait, in groups whose order has changed."""
-        for part in chunks(self._reordered):
+        for part in chunks(sorted(self._reordered)):
             live = runs.c.group_id.in_(part) & (runs.c.phase != _ENDED)
             self._take_runs(connection, connection.execute(select(runs).where(live)).all())
             queued = jobs.c.group_id.in_(part) & (jobs.c.state == _QUEUED)
             self._take_jobs(connection, connection.execute(select(*_JOB_COLUMNS).where(queued)).all())
-        self._reordered = []
+        self._reordered = set()
 
     def _take_jobs(self, connection: Connection, rows: Sequence[Any]) -> None:
         waiting: list[Any] = []

@@ -25,6 +25,7 @@ from scheduler.service.dependencies import to_come
 from scheduler.service.directory import Directory, GroupView
 from scheduler.service.learned import columns_of
 from scheduler.service.runtime import Runtime
+from scheduler.service.shared_read import SharedReads
 from scheduler.store import content, idempotency
 from scheduler.store.idempotency import Answer, IdempotencyKey
 from scheduler.store.submissions import NewJob, Submission
@@ -84,12 +85,13 @@ class Judges:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._newest: Judge | None = None
+        self._reads = SharedReads[tuple[Snapshot, int]]()
 
     async def newest(self) -> tuple[Judge, Directory]:
         """Who judges now, and the groups there are."""
         world = self._runtime.world
-        known = world.remembered()
-        snapshot, version = known if known is not None else await asyncio.to_thread(world.read)
+        known = world.rules_remembered()
+        snapshot, version = known if known is not None else await self._reads.ask(world.forgotten, world.rules)
         newest = self._newest
         if newest is None or newest.version != version:
             newest = self._newest = Judge(snapshot, version)

@@ -24,6 +24,8 @@ from scheduler.service.learned import Learned
 from scheduler.store.database import Database
 from scheduler.store.sites import SiteRow
 
+_LONG_AGO = float("-inf")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -50,42 +52,56 @@ class World:
         self._staleness_seconds_max = staleness_seconds_max
         self._lock = threading.Lock()
         self._snapshot: Snapshot | None = None
-        self._version = 0
-        self._read_seconds = 0.0
+        self._read_seconds = _LONG_AGO
+        self._rules: tuple[Snapshot, int] | None = None
+        self._rules_seconds = _LONG_AGO
         self._read_ms = 0
         self._verdicts: Verdicts | None = None
         self._told: dict[ClassKey, Told | None] = {}
+        #: how often ``forget`` was called: what was begun before the last time is old
+        self.forgotten = 0
         self.forecasts = Forecasts(self._copy, clock)
 
-    def remembered(self) -> tuple[Snapshot, int] | None:
-        """The snapshot and its version while they are fresh enough; without I/O."""
-        snapshot = self._snapshot
-        if snapshot is None or self._clock.monotonic_seconds() - self._read_seconds >= self._staleness_seconds_max:
-            return None
-        return snapshot, self._version
+    def rules_remembered(self) -> tuple[Snapshot, int] | None:
+        """What ``rules`` answered, while it is fresh enough; without I/O."""
+        return self._rules if self._is_fresh(self._rules_seconds) else None
 
-    def read(self) -> tuple[Snapshot, int]:
-        """The snapshot, read anew where it is too old, and a number that grows when capacity or policy changed."""
+    def rules(self) -> tuple[Snapshot, int]:
+        """A snapshot with capacity and policy as they are, and a number that grows when they change. What waits and runs
+        may be older: whoever asks for this alone does not pay for the reading of all that was submitted since."""
         with self._lock:
-            known = self.remembered()
+            known = self.rules_remembered()
             if known is not None:
                 return known
-            now_seconds = self._clock.monotonic_seconds()
+            now_seconds, forgotten = self._clock.monotonic_seconds(), self.forgotten
+            self._follower.catch_up_rules()
+            self._learned.catch_up()
+            version = self._follower.version
+            if self._rules is None or self._rules[1] != version:
+                self._rules = self._follower.federation.snapshot(), version
+            self._rules_seconds = now_seconds if forgotten == self.forgotten else _LONG_AGO
+            return self._rules
+
+    def _is_fresh(self, read_seconds: float) -> bool:
+        return self._clock.monotonic_seconds() - read_seconds < self._staleness_seconds_max
+
+    def snapshot(self) -> Snapshot:
+        """The federation now, read anew where what is known is too old."""
+        with self._lock:
+            if self._snapshot is not None and self._is_fresh(self._read_seconds):
+                return self._snapshot
+            now_seconds, forgotten = self._clock.monotonic_seconds(), self.forgotten
             self._follower.catch_up()
             self._learned.catch_up()
             self._snapshot = self._follower.federation.snapshot()
-            self._version = self._follower.version
-            self._read_seconds, self._read_ms = now_seconds, self._clock.now_ms()
+            self._read_seconds = now_seconds if forgotten == self.forgotten else _LONG_AGO
+            self._read_ms = self._clock.now_ms()
             self._verdicts, self._told = None, {}
-            return self._snapshot, self._version
-
-    def snapshot(self) -> Snapshot:
-        """The federation now."""
-        return self.read()[0]
+            return self._snapshot
 
     def verdict(self, key: ClassKey) -> Told | None:
         """Why the jobs of a class wait, as things stand; None where none waits."""
-        snapshot, _ = self.read()
+        snapshot = self.snapshot()
         with self._lock:
             verdicts = self._verdicts_of(snapshot)
             if key not in self._told:
@@ -95,7 +111,7 @@ class World:
 
     def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
         """How many jobs wait for each reason, as ``Verdicts.waiting_by_reason`` says."""
-        snapshot, _ = self.read()
+        snapshot = self.snapshot()
         with self._lock:
             return self._verdicts_of(snapshot).waiting_by_reason(classes_max)
 
@@ -108,13 +124,14 @@ class World:
 
     def _copy(self) -> tuple[Federation, int]:
         """The federation, to go on with, and the moment it shows."""
-        self.read()
+        self.snapshot()
         with self._lock:
             return self._follower.federation.copy(), self._read_ms
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""
-        self._read_seconds = float("-inf")
+        self.forgotten += 1
+        self._read_seconds = self._rules_seconds = _LONG_AGO
 
     @property
     def run_times(self) -> RunTimes:

@@ -16,7 +16,7 @@ router = APIRouter(tags=["session"])
 def whoami(runtime: RuntimeHere, caller: Reading) -> WhoamiOut:
     """The person behind the token, and what they may."""
     directory = runtime.directories.newest()
-    runtime.world.read()
+    runtime.world.rules()
     roles = [
         WhoamiRole(path=directory.by_id[group].path, role=role.value)
         for group, held in caller.roles.items()

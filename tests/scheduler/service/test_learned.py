@@ -179,7 +179,7 @@ def test_a_job_is_predicted_when_it_is_submitted(stage: Stage, agent: ScriptedAg
     spec = JobSpec.model_validate(
         {"name": "job", "group": "research", "command": ["true"], "memory_per_worker": 16, "gpus_per_worker": 8}
     )
-    judged = Judge(*runtime.world.read()).judge(runtime.directories.newest(), caller, spec, runtime.clock.now_ms())
+    judged = Judge(*runtime.world.rules()).judge(runtime.directories.newest(), caller, spec, runtime.clock.now_ms())
     key = IdempotencyKey(caller="1:jobs", key="k", request_hash="0" * 64)
 
     def answer(ids: Any) -> Answer:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from runtime import Stage, administrator_of, runs_now
 
+from scheduler.cycle.facts import DEFAULT_PREEMPTION
 from scheduler.model.reason import ReasonCode
 from scheduler.service.jobs import JobWhy, why_job
+from scheduler.service.world import World
 
 
 def why(stage: Stage, job_id: int) -> JobWhy:
@@ -47,3 +49,35 @@ def test_a_job_that_lacks_nothing_is_told_that_the_next_round_looks_at_it(stage:
     told = why(stage, job)
     assert (code(stage, job), told.counterfactual, told.ahead) == (ReasonCode.NOT_YET_EVALUATED, None, 0)
     assert told == replace(told, evaluated_ms=stage.clock.now_ms())
+
+
+def test_capacity_and_policy_are_told_without_a_look_at_what_waits(stage: Stage) -> None:
+    stage.agent()
+    group = stage.group()
+    world = stage.runtime.world
+    before, version = world.rules()
+    stage.submit(group, 3)
+    assert world.rules() == (before, version), "jobs change neither"
+    assert sum(len(each.turns) for each in world.snapshot().waiting) == 3
+    stage.agent("site-2", gpus=2)
+    after, newer = world.rules()
+    assert newer > version
+    assert len(after.nodes) == len(before.nodes) + 1
+
+
+def test_what_this_process_changes_is_not_hidden_by_a_reading_that_began_before(stage: Stage) -> None:
+    world = World(
+        stage.runtime.database,
+        stage.clock,
+        stage.runtime.policy,
+        staleness_seconds_max=60,
+        preemption=DEFAULT_PREEMPTION,
+    )
+    world.rules()
+    world.snapshot()
+    assert world.rules_remembered() is not None
+    world.forget()
+    assert world.rules_remembered() is None
+    world._follower.catch_up_rules = world.forget  # type: ignore[method-assign]
+    world.rules()
+    assert world.rules_remembered() is None, "it was told to forget while it read"
