@@ -16,6 +16,7 @@ import resource
 import time
 from collections.abc import Sequence
 
+from quota.decay import FRACTION_BITS, DecayedUse
 from quota.tree import Quota
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
@@ -61,7 +62,7 @@ def put_sites(federation: Federation, nodes: int) -> None:
 
 
 def put_groups(federation: Federation, groups: int, gpus: int) -> list[GroupId]:
-    """A tree of three levels with guarantees for about half of the GPUs; answer the projects."""
+    """A tree of three levels with guarantees for about half of the GPUs, and use by everybody before; answer the projects."""
     facts = [GroupFacts(id=GroupId(1), path="federation", parent=None, trust_domain="t", public_sector=False)]
     quotas: dict[tuple[GroupId, str], Quota] = {}
     sectors = [GroupId(number) for number in range(2, 6)]
@@ -78,6 +79,9 @@ def put_groups(federation: Federation, groups: int, gpus: int) -> list[GroupId]:
         below = sum(1 for number in range(len(projects)) if sectors[number % len(sectors)] == sector)
         quotas[sector, GPU_CLASS] = Quota(guaranteed=share * below)
     federation.set_groups(facts, quotas)
+    dice = random.Random(2)
+    for project in projects:
+        federation.put_past_use(project, GPU_CLASS, DecayedUse(dice.randrange(2**40) << FRACTION_BITS, 0))
     return projects
 
 

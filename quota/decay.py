@@ -74,21 +74,57 @@ class Decay:
         penalty = (gpus * self.half_life_ms << FRACTION_BITS) * charged >> FACTOR_BITS
         return DecayedUse(use.amount + penalty, use.at_ms)
 
+    def with_spell(self, use: DecayedUse, gpus: int, start_ms: int, end_ms: int) -> DecayedUse:
+        """Return ``use`` with what ``gpus`` GPUs used from ``start_ms`` to ``end_ms``, the penalty of their start included.
+
+        Spells may be told in any order, once they are over: within a unit a spell what ``after`` and ``with_entry`` say of the
+        same GPUs as time passes. What lies after the use's own moment counts as over at that moment. Less than no GPUs take
+        a spell back that was told before; nothing falls below nothing. Raises UsageError for an end before the start.
+        """
+        if end_ms < start_ms:
+            raise UsageError(f"nothing can have been used from {start_ms} to {end_ms}")
+        at_end = factor(max(0, use.at_ms - end_ms), self.half_life_ms)
+        at_start = factor(max(0, use.at_ms - start_ms), self.half_life_ms)
+        whole = abs(gpus) * self.half_life_ms << FRACTION_BITS
+        entered = whole * ((1 << FACTOR_BITS) - factor(self.entry_ms, self.half_life_ms)) >> FACTOR_BITS
+        told = (whole * (at_end - at_start) + entered * at_start) >> FACTOR_BITS
+        return DecayedUse(max(0, use.amount + (told if gpus > 0 else -told)), use.at_ms)
+
+    def of_other(self, use: DecayedUse, other: Decay) -> DecayedUse:
+        """Return as this rule counts it what ``other`` counted: the same number of GPUs on average."""
+        return DecayedUse(use.amount * self.half_life_ms // other.half_life_ms, use.at_ms)
+
+
+DAY_MS = 86_400_000
+#: What counts where nobody has said otherwise: a week, as in Slurm, and ten minutes for each start.
+DEFAULT_DECAY = Decay(half_life_ms=7 * DAY_MS, entry_ms=600_000)
+
 
 @lru_cache(maxsize=4096)
 def factor(elapsed_ms: int, half_life_ms: int) -> int:
     """Return 0.5 ** (elapsed / half-life) in 2**-FACTOR_BITS, within 2**-88; the longer, the less or equal.
 
     Whole half-lives shift. The rest is written in binary, and the roots of one half that its digits stand
-    for are multiplied.
+    for are multiplied, eight digits at a time.
     """
     halvings, rest = divmod(elapsed_ms, half_life_ms)
     digits = (rest << _DIGITS) // half_life_ms
     product = 1 << FACTOR_BITS
-    for place, root in enumerate(_roots_of_half(), start=1):
-        if digits >> (_DIGITS - place) & 1:
-            product = product * root >> FACTOR_BITS
+    for byte, products in zip(digits.to_bytes(_DIGITS // 8, "big"), _products_of_roots(), strict=True):
+        product = product * products[byte] >> FACTOR_BITS
     return product >> halvings
+
+
+@lru_cache(maxsize=1)
+def _products_of_roots() -> tuple[tuple[int, ...], ...]:
+    """Return by byte of the exponent, and by its value, the product of the roots that its digits stand for."""
+    roots, tables = _roots_of_half(), []
+    for first in range(0, _DIGITS, 8):
+        products = [1 << FACTOR_BITS]
+        for root in reversed(roots[first : first + 8]):
+            products += [each * root >> FACTOR_BITS for each in products]
+        tables.append(tuple(products))
+    return tuple(tables)
 
 
 @lru_cache(maxsize=1)

@@ -2,8 +2,9 @@
 
 Three ranks: groups below their own effective guarantee; groups below the guarantee of a group above them;
 all others. Within a rank the smaller (own use / own fair share) goes first; a group whose share is nothing
-comes after all that have one, the lesser use first; ties go by the names on the path. Own use is what is
-charged at the group itself, since the shares of its children are their own.
+comes after all that have one, the lesser use first. Groups that are equal in all this go by what they used
+before, in the order of ``fair_tree``, which puts the names on the path last. Own use is what is charged at
+the group itself, since the shares of its children are their own.
 
 During a round that only starts work no key ever becomes smaller, so a heap may keep old keys and look again
 at what it pops.
@@ -15,6 +16,7 @@ from enum import IntEnum
 
 from quota.admission import Usage
 from quota.fair_share import FairShares
+from quota.tree import IntArray
 
 
 class TurnRank(IntEnum):
@@ -25,18 +27,21 @@ class TurnRank(IntEnum):
     SHARING = 2
 
 
-#: rank; own use / own share; own use; rank of the path's names. Ratios are doubles, and exact: see
+#: rank; own use / own share; own use; rank by past use and names. Ratios are doubles, and exact: see
 #: ``tree.GPUS_MAX``.
 TurnKey = tuple[TurnRank, float, int, int]
 
 
-def turn_key(usage: Usage, shares: FairShares, group: int) -> TurnKey:
-    """Return one group's key as use stands now; the smallest key has its turn. O(depth)."""
+def turn_key(usage: Usage, shares: FairShares, group: int, past_ranks: IntArray) -> TurnKey:
+    """Return one group's key as use stands now; the smallest key has its turn. O(depth).
+
+    ``past_ranks`` is (group,) by position: each group's turn by past use, no two alike.
+    """
     tree = usage.tree
     position = tree.position(group)
     own, share = int(usage.own[position]), int(shares.own[position])
     ratio = own / share if share > 0 else float("inf")
-    return _rank(usage, position), ratio, own, int(tree.path_rank[position])
+    return _rank(usage, position), ratio, own, int(past_ranks[position])
 
 
 def _rank(usage: Usage, position: int) -> TurnRank:

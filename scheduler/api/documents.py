@@ -236,6 +236,7 @@ def quota_document(view: QuotaView) -> QuotaOut:
         used_borrowed=use.borrowed,
         fair_share=use.fair_share,
         queued_gpus=use.queued,
+        past_use_gpus=round(use.past_use_gpus, 3),
         etag=None if row is None else str(row.change),
     )
 

@@ -30,9 +30,7 @@ def etag_read(if_match: str | None) -> str:
     """The ETag of `If-Match: "etag"`; anything else is refused."""
     etag = _etag(if_match)
     if etag is None:
-        raise _refused(
-            'send If-Match: "etag" of the group that was read', '읽은 그룹의 etag로 If-Match: "etag"를 보내십시오'
-        )
+        raise _refused('send If-Match: "etag" of what was read', '읽은 것의 etag로 If-Match: "etag"를 보내십시오')
     return etag
 
 

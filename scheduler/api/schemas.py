@@ -349,6 +349,7 @@ class QuotaOut(BaseModel):
     used_borrowed: int
     fair_share: int
     queued_gpus: int
+    past_use_gpus: float  #: used on average before, recent use counting most: it orders groups that are equal otherwise
     etag: str | None
 
 

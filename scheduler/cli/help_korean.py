@@ -24,10 +24,12 @@ KOREAN: Mapping[str, str] = {
     "A site's reservations that are not over, and how many runs still have to go.": (
         "끝나지 않은 사이트의 예약과, 아직 비켜야 할 실행의 수."
     ),
+    "A start counts at once for so long, e.g. 10m (administrators).": "시작마다 곧바로 이만큼 쓴 것으로 칩니다. 예: 10m(관리자).",
     "A supervisor beside every process.": "모든 프로세스 곁에 감독 프로그램을 둡니다.",
     "Address of a Ray dashboard; else this machine.": "Ray 대시보드의 주소. 없으면 이 컴퓨터에서 합니다.",
     "Address of the federation.": "연합 서버의 주소.",
     "Address to listen on.": "기다릴 주소.",
+    "After so long use counts half, e.g. 7d (administrators).": "이만큼 지난 사용은 절반으로 칩니다. 예: 7d(관리자).",
     "All jobs you may see, not only your own.": "내 것만이 아니라 볼 수 있는 모든 작업.",
     "An earlier run of the job.": "작업의 앞선 실행.",
     "An offer (YAML or JSON); what options say counts instead.": "제공(YAML이나 JSON). 옵션에 쓴 것이 앞섭니다.",
@@ -88,6 +90,9 @@ KOREAN: Mapping[str, str] = {
     ),
     "Have the nodes take work again. Who was told to go goes.": (
         "노드가 다시 작업을 받습니다. 이미 중단 신호를 받은 실행은 비킵니다."
+    ),
+    "How past use decays, which orders groups that are equal otherwise. It ends no running job.": (
+        "과거 사용이 줄어드는 방식. 다른 것이 같은 그룹의 순서를 정합니다. 실행 중인 작업은 끝나지 않습니다."
     ),
     "How large a job's collected outputs may be, in the group and below.": (
         "그룹과 그 아래에서 작업의 결과물을 얼마까지 모을지 정합니다."

@@ -10,6 +10,7 @@ import typer
 from scheduler.cli.address import path_of
 from scheduler.cli.options import Output, Why, command
 from scheduler.cli.output import Column, OutputFormat, field, time_field
+from scheduler.cli.quota_decay import quota_decay
 from scheduler.cli.quota_preview import quota_preview
 
 _GPU_COLUMNS = (
@@ -75,6 +76,7 @@ _QUOTA_COLUMNS = (
     Column(heading="BORROWED", value=field("used_borrowed")),
     Column(heading="FAIR-SHARE", value=field("fair_share")),
     Column(heading="QUEUED", value=field("queued_gpus")),
+    Column(heading="PAST-USE", value=lambda row: f"{row['past_use_gpus']:.1f}"),
     Column(heading="ETAG", value=field("etag"), wide=True),
 )
 
@@ -163,3 +165,4 @@ def quota_set(
 
 
 quota_app.command("preview")(quota_preview)
+quota_app.command("decay")(quota_decay)

@@ -5,7 +5,8 @@ capacity, 2. fair shares, 3. order, 4. placement by class, with 5. reservations 
 reclaim, 7. verdicts. Step 8, ``check_plan``, is made by whoever applies the plan.
 
 A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
-Ties: group order is ``quota.order``, jobs by priority, submit time and id, sites by fewest free GPUs, then name.
+Ties: group order is ``quota.order``, which ends with what groups used before and their names, jobs by priority, submit time
+and id, sites by fewest free GPUs, then name.
 """
 
 from __future__ import annotations
@@ -112,5 +113,5 @@ def _quotas(round_: Round, gpu_class: str) -> Quotas:
         used=usage.used,
         inside=usage.inside,
         share=round_.shares[gpu_class].own,
-        path_rank=tree.path_rank,
+        path_rank=round_.past_ranks(gpu_class),
     )

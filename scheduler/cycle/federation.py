@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from quota.decay import Decay, DecayedUse
 from quota.tree import Group, Quota, QuotaTree
 from scheduler.cycle.facts import (
     DEFAULT_PREEMPTION,
@@ -17,6 +18,7 @@ from scheduler.cycle.facts import (
 )
 from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
+from scheduler.cycle.past_use import PastUses
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.snapshot import Snapshot, clearance_of
@@ -58,6 +60,7 @@ class Federation:
         )
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
         self._lending = Lending()
+        self._past = PastUses()
 
     def copy(self) -> Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
@@ -74,7 +77,7 @@ class Federation:
         for gpu_class, use_by_priority in self._displaceable_use.items():
             twin._displaceable_use[gpu_class].update(use_by_priority)
         twin._site_use.update(self._site_use)
-        twin._lending = self._lending.copy()
+        twin._lending, twin._past = self._lending.copy(), self._past.copy()
         return twin
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
@@ -146,6 +149,21 @@ class Federation:
             self._hold(run, -1)
             self._lending.drop_run(run)
 
+    def end_run(self, run_id: RunId, now_ms: int) -> None:
+        """A run holds nothing any more, and what it used until now counts as past use. Where there is a record, it says that."""
+        run = self._runs.get(run_id)
+        if run is not None:
+            self._past.end(run, now_ms)
+            self.drop_run(run_id)
+
+    def put_past_use(self, group: GroupId, gpu_class: str, use: DecayedUse) -> None:
+        """Know what a group's own ended runs of a GPU class come to, as the rule of now counts it."""
+        self._past.put((group, gpu_class), use)
+
+    def set_decay(self, decay: Decay) -> None:
+        """Have past use decay by another rule. What ended runs come to has to be put again, as that rule counts it."""
+        self._past.set_decay(decay)
+
     def set_lending(
         self, offers: Sequence[Offer], recalls: Sequence[Recall], reservations: Sequence[Reservation]
     ) -> None:
@@ -194,6 +212,7 @@ class Federation:
             preemption=self._preemption,
             terms=self._lending.terms,
             lent_at_ms=self._lending.at_ms,
+            past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
         )
 
     def _venue_of(self, key: ClassKey) -> Venue:
@@ -207,6 +226,7 @@ class Federation:
         return pool
 
     def _hold(self, run: LiveRun, sign: int) -> None:
+        self._past.hold(run, sign)
         each = (sign * run.gpus_per_worker, sign * run.cpus_per_worker, sign * run.memory_mib_per_worker)
         self._hold_nodes((run.site, run.gpu_class), run.gang, each, leaving=run.leaving)
         use = self._leaving_use if run.leaving else self._own_use

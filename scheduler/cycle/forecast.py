@@ -247,10 +247,13 @@ class _Course:
                 self._end(run)
 
     def _end(self, run: LiveRun) -> None:
-        self._federation.drop_run(run.id)
+        job = self._returning.pop(run.id, None)
+        if job is None or run.checkpoints:
+            self._federation.end_run(run.id, self._now_ms)
+        else:  # what it did is lost, and no use of its group's
+            self._federation.drop_run(run.id)
         self._ended += 1
         self._ended_as_predicted += run.id in self._predicted
-        job = self._returning.pop(run.id, None)
         if job is not None:
             self._jobs[job.id] = job
             self._federation.put_waiting([job])

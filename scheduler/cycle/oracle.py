@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from quota.admission import Usage, admit
 from quota.fair_share import fair_share
+from quota.fair_tree import fair_tree
 from quota.order import turn_key
 from quota.refusal import Refusal as QuotaRefusal
+from quota.tree import ClassTree, IntArray
 from scheduler.cycle.plan import GangPart, Reservation, Start
 from scheduler.cycle.reservations_oracle import SlowReservations, leaving_of
 from scheduler.cycle.snapshot import Snapshot, takes_work
@@ -90,13 +94,14 @@ def _next_start(
         if snapshot.candidates(shape)[:1] == (gpu_class,):
             asked[waiting.group] = asked.get(waiting.group, 0) + shape.gpus * len(waiting.turns)
     shares = fair_share(tree, tree.array(asked), snapshot.capacity(gpu_class))
+    past_ranks = _past_ranks(snapshot, tree)
     heads: list[tuple[tuple[object, ...], Turn, int, WaitingClass]] = []
     classes = sorted(snapshot.waiting, key=lambda each: (each.group, each.shape, each.bound_site or 0))
     for number, waiting in enumerate(classes):
         left = [turn for turn in waiting.turns if turn[2] not in started]
         candidates = snapshot.candidates(snapshot.shapes[waiting.shape])
         if left and number not in failed and choice < len(candidates) and candidates[choice] == gpu_class:
-            heads.append((turn_key(usage, shares, waiting.group), left[0], number, waiting))
+            heads.append((turn_key(usage, shares, waiting.group, past_ranks), left[0], number, waiting))
     for _, turn, number, waiting in sorted(heads, key=lambda head: (head[0], head[3].group, head[1], head[2])):
         found = _try(snapshot, starts, reserved, usage, gpu_class, waiting, turn[2])
         if found is not None:
@@ -119,6 +124,13 @@ def _next_start(
                 leaving_of(snapshot, starts, ends, gpu_class),
             )
     return None
+
+
+def _past_ranks(snapshot: Snapshot, tree: ClassTree) -> IntArray:
+    """Whose turn it is by past use, in Fair Tree's own words."""
+    own = snapshot.past_use.own(tree.gpu_class)
+    turns = fair_tree(tree, [0] * len(tree) if own is None else own.tolist()).order.tolist()
+    return np.array([turns.index(position) for position in range(len(tree))], np.int64)
 
 
 def _last_choice(snapshot: Snapshot, waiting: WaitingClass) -> int:

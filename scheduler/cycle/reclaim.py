@@ -119,6 +119,7 @@ class _Claims:
     ) -> None:
         self._round, self._gpu_class = round_, gpu_class
         self._usage, self._shares = round_.usages[gpu_class], round_.shares[gpu_class]
+        self._past_ranks = round_.past_ranks(gpu_class)
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
         self._stops, self._earmarks = stops, earmarks
         self._soon: dict[int, IntArray] = {}
@@ -146,7 +147,7 @@ class _Claims:
 
     def _turn(self, row: int) -> Turn:
         classes, head = self._round.classes, int(self._round.classes.next[row])
-        key = turn_key(self._usage, self._shares, int(self._round.snapshot.table.group[row]))
+        key = turn_key(self._usage, self._shares, int(self._round.snapshot.table.group[row]), self._past_ranks)
         return (*key, int(classes.minus_priority[head]), int(classes.submitted[head]), int(classes.job[head]))
 
     def _kind(self, row: int) -> tuple[int, ...]:

@@ -58,6 +58,7 @@ class Round:
         self.usages: dict[str, Usage] = {}
         self.shares: dict[str, FairShares] = {}
         self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
+        self._past_ranks: dict[str, IntArray] = {}
         self._share()
 
     @cached_property
@@ -163,6 +164,12 @@ class Round:
                 done=np.zeros(rows, np.bool_),
             )
         return found
+
+    def past_ranks(self, gpu_class: str) -> IntArray:
+        """By position: whose turn it is by past use, where all else is equal. Worked out when it is first asked for."""
+        if gpu_class not in self._past_ranks:
+            self._past_ranks[gpu_class] = self.snapshot.past_use.ranks(self.usages[gpu_class].tree)
+        return self._past_ranks[gpu_class]
 
     @cached_property
     def choices(self) -> IntArray:

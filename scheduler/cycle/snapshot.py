@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
+from scheduler.cycle.past_use import NOTHING_USED, PastUse
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.stay import PLAIN, Terms, may_stay
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
@@ -59,6 +60,7 @@ class Snapshot:
     #: the terms on which nodes are lent, by number, as of a moment
     terms: tuple[Terms, ...] = (PLAIN,)
     lent_at_ms: int = 0
+    past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
 

@@ -24,6 +24,7 @@ class ClassUse:
     borrowed: int
     fair_share: int
     queued: int
+    past_use_gpus: float = 0.0  #: used on average, recent use counting most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
     for each in snapshot.tree.groups:  # parents stand before their children
         if each.parent in below:
             below.add(GroupId(each.id))
+    positions = np.array([snapshot.tree.positions[each] for each in below], np.int64)
     classes, rows = round_.classes, snapshot.table.rows
     rows = rows[np.isin(snapshot.table.group[rows], list(below))]
     asked = (classes.workers * classes.gpus)[rows] * (classes.stop - classes.next)[rows]
@@ -61,6 +63,7 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
                 borrowed=max(0, used - guaranteed),
                 fair_share=round_.shares[gpu_class].of(group),
                 queued=queued,
+                past_use_gpus=snapshot.past_use.average(gpu_class, positions),
             )
         )
     return tuple(found)

@@ -54,7 +54,7 @@ def parse_retries(value: Any) -> Any:
     return value if isinstance(value, dict | RetryLimits) else {"program": value}
 
 
-def _number_or_text(minimum: int, maximum: int, pattern: str) -> WithJsonSchema:
+def number_or_text(minimum: int, maximum: int, pattern: str) -> WithJsonSchema:
     """What may be written: the number itself, or a text with units."""
     number = {"type": "integer", "minimum": minimum, "maximum": maximum}
     return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
@@ -64,19 +64,19 @@ GraceSeconds = Annotated[
     int,
     Field(ge=0, le=GRACE_SECONDS_MAX),
     BeforeValidator(parse_duration_seconds),
-    _number_or_text(0, GRACE_SECONDS_MAX, DURATION_PATTERN),
+    number_or_text(0, GRACE_SECONDS_MAX, DURATION_PATTERN),
 ]
 WalltimeSeconds = Annotated[
     int,
     Field(ge=1, le=WALLTIME_SECONDS_MAX),
     BeforeValidator(parse_duration_seconds),
-    _number_or_text(1, WALLTIME_SECONDS_MAX, DURATION_PATTERN),
+    number_or_text(1, WALLTIME_SECONDS_MAX, DURATION_PATTERN),
 ]
 MemoryMib = Annotated[
     int,
     Field(ge=1, le=MEMORY_MIB_MAX),
     BeforeValidator(parse_memory_mib),
-    _number_or_text(1, MEMORY_MIB_MAX, r"^\s*\d{1,9}\s*(MiB|GiB|TiB|)\s*$"),
+    number_or_text(1, MEMORY_MIB_MAX, r"^\s*\d{1,9}\s*(MiB|GiB|TiB|)\s*$"),
 ]
 Retries = Annotated[RetryLimits, BeforeValidator(parse_retries, json_schema_input_type=RetryCount | RetryLimits)]
 #: A folder in a file; by the time that it is sent, the digest of the uploaded archive.

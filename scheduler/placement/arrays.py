@@ -70,7 +70,10 @@ class Lending(NamedTuple):
 
 
 class Quotas(NamedTuple):
-    """One GPU class of ``quota.admission.Usage`` with its fair shares, by position; ``share`` is each group's own."""
+    """One GPU class of ``quota.admission.Usage`` with its fair shares, by position; ``share`` is each group's own.
+
+    ``path_rank`` says whose turn it is where all else is equal.
+    """
 
     parent: Any
     bound: Any

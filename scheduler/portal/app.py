@@ -10,13 +10,14 @@ from fastapi.staticfiles import StaticFiles
 
 from scheduler.api.dependencies import RuntimeHere
 from scheduler.api.problem import answered
+from scheduler.cycle.use import ClassUse
 from scheduler.portal import job_live, jobs, sign_in
 from scheduler.portal.frame import SignedIn, frame_of, page_of
 from scheduler.portal.pages import GroupSection, GroupsPage, PoolLine, QuotaLine, SitesPage
 from scheduler.portal.render import language_of, render
 from scheduler.portal.session import SignInNeeded
 from scheduler.service.gpus import list_free_gpus
-from scheduler.service.quotas import QuotaView, show_quotas
+from scheduler.service.quotas import PAST_USE_MIN, QuotaView, show_quotas
 from scheduler.service.sites import list_sites
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -54,11 +55,15 @@ def groups_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Respon
     sections = []
     for group in sorted(mine, key=lambda each: each.path):
         views = answered(show_quotas(runtime, who[0], group.path))
-        quotas = [_quota_line(view) for view in views if view.row is not None or view.use.used or view.use.queued]
+        quotas = [_quota_line(view) for view in views if view.row is not None or _is_seen(view.use)]
         sections.append(
             GroupSection(path=group.path, example=group.row.example, order=group.order.value, quotas=quotas)
         )
     return render("groups.html", GroupsPage(frame=frame_of(request, who), groups=sections), language_of(request))
+
+
+def _is_seen(use: ClassUse) -> bool:
+    return bool(use.used or use.queued) or use.past_use_gpus >= PAST_USE_MIN
 
 
 def _quota_line(view: QuotaView) -> QuotaLine:
@@ -73,6 +78,7 @@ def _quota_line(view: QuotaView) -> QuotaLine:
         borrowed=use.borrowed,
         fair_share=use.fair_share,
         queued=use.queued,
+        past_use=f"{use.past_use_gpus:.1f}",
         used_percent=round(100 * use.used / whole),
     )
 

@@ -224,6 +224,7 @@ class QuotaLine:
     borrowed: int
     fair_share: int
     queued: int
+    past_use: str
     used_percent: int
 
 

@@ -28,6 +28,7 @@ from scheduler.service.throttle import Throttles
 from scheduler.service.waiters import Waiters
 from scheduler.store import dependencies as dependency_rows
 from scheduler.store import offers as offer_rows
+from scheduler.store import past_uses as past_use_rows
 from scheduler.store import quotas as quota_rows
 from scheduler.store import recalls as recall_rows
 from scheduler.store import reservations as reservation_rows
@@ -36,6 +37,7 @@ from scheduler.store import sites as site_rows
 from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
 from scheduler.store.offers import lending_change
+from scheduler.store.past_use_tables import past_uses
 from scheduler.store.rows import chunks
 from scheduler.store.sites import SiteRow
 from scheduler.store.tables import groups, jobs, nodes, quotas, runs
@@ -129,6 +131,7 @@ class Follower:
         self._nodes_change = 0
         self._jobs_change = 0
         self._runs_change = 0
+        self._past_use_change = 0
         self._seen_sites: dict[int, Site] = {}
         self._orders: dict[int, GroupOrder] = {}
         self._reordered: set[int] = set()
@@ -138,6 +141,7 @@ class Follower:
         with self._database.read() as connection:
             self._follow_rules(connection)
             self._follow_runs(connection)
+            self._follow_past_use(connection)
             self._follow_jobs(connection)
             self._reorder(connection)
             self._follow_throttles(connection)
@@ -238,6 +242,16 @@ class Follower:
                 self.federation.drop_run(RunId(row.id))
             else:
                 self.federation.put_run(self._run(row))
+
+    def _follow_past_use(self, connection: Connection) -> None:
+        self.federation.set_decay(past_use_rows.rule(connection).decay)
+        while True:
+            page = changed_since(connection, past_uses, self._past_use_change)
+            for row in page.rows:
+                self.federation.put_past_use(GroupId(row.group_id), row.gpu_class, past_use_rows.use_of(row))
+            self._past_use_change = page.change
+            if not page.more:
+                return
 
     def _follow_jobs(self, connection: Connection) -> None:
         # At first only what waits matters, and what takes the place of a task that waits.

@@ -31,6 +31,10 @@ class QuotaView:
     use: ClassUse
 
 
+#: GPUs on average; less is not worth a line.
+PAST_USE_MIN = 0.0005
+
+
 def show_quotas(runtime: Runtime, caller: Caller, path: str) -> list[QuotaView] | Refusal:
     """A group's quotas and use by GPU class; for those who view it."""
     group = group_for(runtime.directories.newest(), caller, path, Role.VIEWER)
@@ -59,7 +63,10 @@ def with_use(runtime: Runtime, view: QuotaView) -> QuotaView:
 
 
 def _is_used(use: ClassUse | None) -> bool:
-    return use is not None and (use.used, use.queued, use.fair_share, use.guaranteed_effective) != (0, 0, 0, 0)
+    return use is not None and (
+        (use.used, use.queued, use.fair_share, use.guaranteed_effective) != (0, 0, 0, 0)
+        or use.past_use_gpus >= PAST_USE_MIN
+    )
 
 
 def _says_nothing(row: Quota) -> bool:

@@ -18,6 +18,7 @@ from scheduler.model.retry import RunOutcome, after_run
 from scheduler.service.bad_nodes import NodeBlame
 from scheduler.service.checkpoint import bound_after, checkpoint_of
 from scheduler.service.learned import Lessons
+from scheduler.service.past_use import UseCharges
 from scheduler.service.retry_reason import Ended, reason_after
 from scheduler.service.tally import TALLY_COLUMNS, limits_of, row_of_tally, tally_of
 from scheduler.store import jobs, ledger, runs
@@ -65,6 +66,7 @@ class RunEnds:
         self._sites: set[int] = set()
         self._blame = NodeBlame()
         self._lessons = Lessons(transaction)
+        self._used = UseCharges(transaction)
 
     def end(self, run: RunRow, job: JobRow, end: RunEnd, *, actor: str) -> JobState:
         """End a live run; answer the job's state after it."""
@@ -73,6 +75,7 @@ class RunEnds:
         interval = None if started_ms is None else _interval(run, end, started_ms, ended_ms)
         if interval is not None:
             self._entries += charge(interval)
+        self._used.note(interval)
         cause = _yielded_cause(run, end) or end.cause
         self._run_rows.append((
             run.id, RunPhase.ENDED.value, started_ms, ended_ms, end.exit_code, _told_cause(end, cause).value,
@@ -124,6 +127,8 @@ class RunEnds:
             return
         for posting in (charge(known),) if entered is None else correction(entered, known):
             self._entries += posting
+        self._used.note(entered, back=True)
+        self._used.note(known)
         self._run_rows.append((
             run.id, RunPhase.ENDED.value, *times, end.exit_code, run.cause, run.message, *_charged(known),
         ))  # fmt: skip
@@ -141,6 +146,7 @@ class RunEnds:
         jobs.change_many(transaction, ("started_ms", "ended_ms"), self._mended_jobs)
         self._lessons.write()
         ledger.enter(transaction, self._entries)
+        self._used.write()
         transaction.add_events(self._events)
         self._blame.write(transaction)
         if self._job_rows:

@@ -73,6 +73,7 @@ class Driver:
         self._decide, self._checked = round_, checked
         rules = PreemptionRules(minimum_run_ms=policy.minimum_run_seconds * 1000)
         self._federation = Federation(preemption=rules)
+        self._federation.set_decay(policy.decay)
         self._nodes = Nodes(cluster)
         orders = put_groups(self._federation, cluster, workload, policy)
         self._knowledge = Knowledge(policy.durations, policy.order, orders, policy.levels_per_doubling)
@@ -177,7 +178,7 @@ class Driver:
         job, history = live.job, self._history
         del self._live[live.run]
         del self._run_of[job.id]
-        self._federation.drop_run(live.run)
+        self._leave_record(live, at_ms)
         self._nodes.give_back(live.gang)
         finished = live.cause is EndCause.FINISHED
         if not job.checkpoints and not self._policy.free_preemption:
@@ -194,6 +195,14 @@ class Driver:
         job.stops += 1
         if job.id not in self._earmarks:
             self._wait((job,))
+
+    def _leave_record(self, live: Live, at_ms: int) -> None:
+        """What a run used its group is charged for, unless it was destroyed for others."""
+        made_way = live.cause not in (EndCause.FINISHED, EndCause.FAILED)
+        if made_way and not live.job.checkpoints and not self._policy.free_preemption:
+            self._federation.drop_run(live.run)
+        else:
+            self._federation.end_run(live.run, at_ms)
 
     def _change_node(self, event: NodeEvent) -> None:
         """A node fails, and everything on it, or is repaired."""

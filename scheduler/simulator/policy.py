@@ -9,10 +9,11 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
+from quota.decay import DEFAULT_DECAY, Decay
 from quota.tree import GPUS_MAX, WEIGHT_MAX
 from scheduler.model.errors import ConfigurationError
 from scheduler.simulator.lending_policy import MaintenancePolicy, OfferPolicy, RecallPolicy
-from scheduler.simulator.policy_part import Part, Seconds
+from scheduler.simulator.policy_part import EntrySeconds, HalfLifeSeconds, Part, Seconds
 from scheduler.simulator.policy_text import problem
 
 Gpus = Annotated[int, Field(ge=0, le=GPUS_MAX)]
@@ -99,6 +100,9 @@ class Policy(Part):
     durations: Durations = Durations.KNOWN
     preemption: bool = True
     minimum_run_seconds: Seconds = 600  #: no run is ended for another job before it has run so long
+    #: What groups used counts half as much after each half-life, and a start at once as much as its GPUs do in the entry.
+    half_life_seconds: HalfLifeSeconds = DEFAULT_DECAY.half_life_ms // 1000
+    entry_seconds: EntrySeconds = DEFAULT_DECAY.entry_ms // 1000
     preemption_cost_seconds: Seconds = 300
     grace_seconds: Seconds = 0  #: how long a run goes on after it was told to stop, and needs to save its state
     free_preemption: bool = False  #: a stopped run is gone at once and its job loses nothing
@@ -143,6 +147,11 @@ class Policy(Part):
         """The trace's second 0 in ms since the epoch."""
         known = self.begins if self.begins.tzinfo else self.begins.replace(tzinfo=UTC)
         return int(known.timestamp()) * 1000
+
+    @property
+    def decay(self) -> Decay:
+        """How past use counts less and less."""
+        return Decay(half_life_ms=self.half_life_seconds * 1000, entry_ms=self.entry_seconds * 1000)
 
     @property
     def preemption_cost_ms(self) -> int:

@@ -123,3 +123,52 @@ def test_use_neither_goes_back_in_time_nor_below_nothing(gpus: int, until_ms: in
     if gpus < 0:
         with pytest.raises(UsageError):
             Decay(1).with_entry(DecayedUse(0, 10), gpus)
+
+
+#: (GPUs, start, milliseconds)
+SPELLS = st.lists(st.tuples(st.integers(1, 50_000), TIMES, TIMES), max_size=6)
+
+
+@given(HALF_LIVES, TIMES, SPELLS, st.data())
+def test_spells_told_once_they_are_over_come_to_what_was_told_as_they_went(
+    half_life_ms: int, entry_ms: int, spells: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    decay = Decay(half_life_ms, entry_ms)
+    moments = sorted({moment for _, start, lasted in spells for moment in (start, start + lasted)})
+    as_it_went = DecayedUse(0, 0)
+    for moment in moments:
+        running = sum(gpus for gpus, start, lasted in spells if start < moment <= start + lasted)
+        as_it_went = decay.after(as_it_went, running, moment)
+        for gpus, start, _ in spells:
+            if start == moment:
+                as_it_went = decay.with_entry(as_it_went, gpus)
+    afterwards = DecayedUse(0, as_it_went.at_ms)
+    for gpus, start, lasted in data.draw(st.permutations(spells)):
+        afterwards = decay.with_spell(afterwards, gpus, start, start + lasted)
+    largest = sum(gpus for gpus, _, _ in spells) * half_life_ms << FRACTION_BITS
+    assert abs(as_it_went.amount - afterwards.amount) <= (len(spells) + 1) * (len(moments) + 2 + (largest >> 84))
+
+
+@given(HALF_LIVES, TIMES, st.integers(2**60, 2**80), st.integers(1, 500), TIMES, TIMES, TIMES)
+def test_a_spell_that_is_taken_back_leaves_nothing(
+    half_life_ms: int, entry_ms: int, before: int, gpus: int, start_ms: int, lasted_ms: int, since_ms: int
+) -> None:
+    decay, end_ms = Decay(half_life_ms, entry_ms), start_ms + lasted_ms
+    told = decay.with_spell(DecayedUse(before, end_ms), gpus, start_ms, end_ms)
+    back = decay.with_spell(decay.after(told, 0, end_ms + since_ms), -gpus, start_ms, end_ms)
+    without = decay.after(DecayedUse(before, end_ms), 0, end_ms + since_ms)
+    assert abs(back.amount - without.amount) <= 4 + (told.amount >> 84)
+    assert decay.with_spell(DecayedUse(0, end_ms), -gpus, start_ms, end_ms).amount == 0
+
+
+def test_what_has_not_come_yet_counts_as_over_now() -> None:
+    decay, use = Decay(DAY_MS), DecayedUse(0, DAY_MS)
+    assert decay.with_spell(use, 8, 0, 3 * DAY_MS) == decay.with_spell(use, 8, 0, DAY_MS)
+    with pytest.raises(UsageError):
+        decay.with_spell(use, 8, 2, 1)
+
+
+def test_a_new_half_life_keeps_the_average() -> None:
+    day, week = Decay(DAY_MS), Decay(7 * DAY_MS)
+    steady = day.after(DecayedUse(0, 0), 8, 400 * DAY_MS)
+    assert week.of_other(steady, day).gpu_milliseconds == pytest.approx(8 * 7 * DAY_MS, rel=1e-9)

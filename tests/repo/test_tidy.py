@@ -47,8 +47,6 @@ STANDS_IN = {"connectors.local.simulated"}
 WAITING = {
     "quota.cell_choice",
     "quota.cells",
-    "quota.decay",
-    "quota.fair_tree",
     "quota.packing",
     "quota.settlement",
     "quota.standing",

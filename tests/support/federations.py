@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
+from quota.decay import FRACTION_BITS, DecayedUse
 from quota.tree import Quota
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
@@ -28,6 +29,7 @@ class Facts:
     shapes: dict[ShapeId, Shape]
     jobs: tuple[WaitingJob, ...]
     runs: tuple[LiveRun, ...] = ()
+    past: dict[tuple[GroupId, str], int] = field(default_factory=dict)  #: decayed use of ended runs, in GPU-hours
 
 
 def group_facts() -> list[GroupFacts]:
@@ -59,6 +61,11 @@ def _quotas(draw: st.DrawFn) -> Quota:
         weight=draw(st.integers(1, 5)),
     )
 
+
+#: Few amounts, so that some groups have used the same.
+_PAST = st.dictionaries(
+    st.tuples(st.sampled_from([GroupId(group) for group, _ in TREE]), st.sampled_from(CLASSES)), st.integers(0, 3)
+)
 
 _grades = st.builds(
     SecurityGrade,
@@ -138,7 +145,7 @@ def facts(draw: st.DrawFn) -> Facts:
         )
         for number in range(1, draw(st.integers(1, 14)))
     )
-    return Facts(quotas=quotas, sites=draw(_sites()), nodes=draw(_nodes()), shapes=shapes, jobs=jobs)
+    return Facts(quotas=quotas, sites=draw(_sites()), nodes=draw(_nodes()), shapes=shapes, jobs=jobs, past=draw(_PAST))
 
 
 #: The groups of ``contended`` that run work.
@@ -174,7 +181,7 @@ def contended(draw: st.DrawFn, *, gpus_a_job: tuple[int, ...] = (1, 1, 2, 3), ru
         )
         for number in range(1, draw(st.integers(gpus + 1, 2 * gpus + 2)))
     )
-    return Facts(draw(_nested_quotas()), (OPEN_SITE,), (node_of(1, gpus),), shapes, jobs, tuple(runs))
+    return Facts(draw(_nested_quotas()), (OPEN_SITE,), (node_of(1, gpus),), shapes, jobs, tuple(runs), draw(_PAST))
 
 
 @st.composite
@@ -250,6 +257,8 @@ def build(given: Facts, preemption: PreemptionRules = DEFAULT_PREEMPTION, *, bac
     federation.put_waiting(given.jobs[::step])
     for run in given.runs[::step]:
         federation.put_run(run)
+    for (group, gpu_class), gpu_hours in list(given.past.items())[::step]:
+        federation.put_past_use(group, gpu_class, DecayedUse(gpu_hours * 3_600_000 << FRACTION_BITS, 0))
     return federation
 
 

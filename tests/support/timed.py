@@ -102,7 +102,10 @@ class Replay:
             if going.end_ms is not None and going.end_ms <= now_ms:
                 over = True
                 del self._runs[run]
-                self._federation.drop_run(run)
+                if going.returns is None or self._federation.live_runs[run].checkpoints:
+                    self._federation.end_run(run, going.end_ms)
+                else:
+                    self._federation.drop_run(run)
                 if going.returns is not None:
                     self._federation.put_waiting([going.returns])
         return over

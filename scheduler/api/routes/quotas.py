@@ -10,14 +10,16 @@ from fastapi.concurrency import run_in_threadpool
 from quota.tree import Quota
 from scheduler.api.dependencies import IdempotencyHeader, Managing, Reading, RuntimeHere, write
 from scheduler.api.documents import quota_document
-from scheduler.api.precondition import Condition, etag_or_first
+from scheduler.api.past_use_documents import DecayIn, DecayOut, decay_document
+from scheduler.api.precondition import Condition, etag_or_first, etag_read
 from scheduler.api.problem import answered
 from scheduler.api.quota_preview_documents import QuotaPreviewIn, QuotaPreviewOut, preview_document
 from scheduler.api.schemas import GroupPath, QuotaIn, QuotaOut, QuotasOut
 from scheduler.model.reason import Refusal
-from scheduler.service import quota_preview
+from scheduler.service import past_use, quota_preview
 from scheduler.service import quotas as service
 from scheduler.service.quotas import QuotaView
+from scheduler.store.past_uses import DecayRule
 from scheduler.store.transaction import WriteTransaction
 
 router = APIRouter(tags=["quotas"])
@@ -53,6 +55,33 @@ async def set_quota(
 
     view = await write(request, act)
     document = quota_document(await run_in_threadpool(service.with_use, runtime, view))
+    response.headers["ETag"] = f'"{document.etag}"'
+    return document
+
+
+@router.get("/quotas/decay")
+def show_decay(runtime: RuntimeHere, caller: Reading) -> DecayOut:
+    """How past use counts less and less."""
+    assert caller is not None
+    return decay_document(past_use.show_decay(runtime))
+
+
+@router.put("/quotas/decay")
+async def set_decay(
+    request: Request,
+    response: Response,
+    body: DecayIn,
+    runtime: RuntimeHere,
+    caller: Managing,
+    if_match: Condition = None,
+) -> DecayOut:
+    """Have past use decay by another rule, against the ETag of the one that was read. Everybody keeps the average use."""
+    etag = etag_read(if_match)
+
+    def act(transaction: WriteTransaction) -> DecayRule | Refusal:
+        return past_use.set_decay(transaction, runtime, caller, body.decay(), etag=etag, why=body.why)
+
+    document = decay_document(await write(request, act))
     response.headers["ETag"] = f'"{document.etag}"'
     return document
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from alembic import context
 
-import scheduler.store.content_tables  # noqa: F401 - its tables belong to the metadata
+import scheduler.store.content_tables
+import scheduler.store.past_use_tables  # noqa: F401 - their tables belong to the metadata
 from scheduler.store.tables import metadata
 
 context.configure(

@@ -1,6 +1,6 @@
-"""Whose turn it is, and what everybody has in the end: the laws of guarantees and shares, added up by hand.
+"""Whose turn it is, and what everybody has in the end: the laws of guarantees, shares and past use, added up by hand.
 
-Nothing here calls ``quota.order`` or the compiled turns: a rule that is wrong in both would be seen.
+Nothing here calls ``quota.order``, ``quota.fair_tree`` or the compiled turns: a rule that is wrong in all would be seen.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Moment:
         demand = {group: used + self.asked(group) for group, used in self.own.items()}
         self.share = fair_share_oracle(snapshot.tree, "h100", dict(demand), self.capacity).own
         effective = effective_guarantees(self.tree, self.capacity).effective
+        past = snapshot.past_use.own("h100")
+        self.past = {group: 0 if past is None else int(past[self.tree.position(group)]) for group, _ in TREE}
+        self.weight = {group: snapshot.tree.quota(group, "h100").weight for group, _ in TREE}
         self.guaranteed = {group: int(effective[self.tree.position(group)]) for group, _ in TREE}
 
     def asked(self, group: int) -> int:
@@ -53,12 +56,28 @@ class Moment:
         """A job runs."""
         self.own[start.group] += self.waiting.pop(start.job).shape
 
-    def turn(self, group: int) -> tuple[int, bool, Fraction, int, int]:
-        """Below the own guarantee first, then below one above, then use over share; without a share last; by name."""
+    def used_before(self, group: int) -> int:
+        """Past use of a subtree."""
+        return self.past[group] + sum(self.used_before(child) for child, parent in TREE if parent == group)
+
+    def unfairness(self, group: int) -> Fraction:
+        """Its part of what its family used before, the parent's own work included, over its part of the weights."""
+        parent = PARENT[group]
+        assert parent is not None
+        weights = 1 + sum(self.weight[each] for each, above in TREE if above == parent)
+        used = self.used_before(group)
+        return Fraction(used * weights, self.used_before(parent) * self.weight[group]) if used else Fraction(0)
+
+    def turn(self, group: int) -> tuple[int, bool, Fraction, int, tuple[Fraction, ...], int]:
+        """Below the own guarantee first, then below one above, then use over share; without a share last; then whose group
+        above, and then who itself, had the least for its weight; by name."""
         short = [each for each in (group, PARENT[group]) if each and self.used(each) < self.guaranteed[each]]
         rank = 0 if group in short else 1 if short else 2
         own, share = self.own[GroupId(group)], self.share[group]
-        return rank, share == 0, Fraction(own, share) if share else Fraction(0), own, NAMES[group]
+        above = PARENT[group]
+        assert above is not None
+        past = (self.unfairness(above), self.unfairness(group))
+        return rank, share == 0, Fraction(own, share) if share else Fraction(0), own, past, NAMES[group]
 
     def startable(self) -> list[tuple[tuple[object, ...], JobId]]:
         """(turn, job) of every job that quota and node leave room for."""

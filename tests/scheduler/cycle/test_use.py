@@ -9,6 +9,7 @@ from federations import OPEN_SITE, TREE, WORKING, Facts, build, contended, facts
 from hypothesis import given
 
 from quota.admission import Usage, available
+from quota.decay import DEFAULT_DECAY, DecayedUse
 from quota.effective import effective_guarantees
 from quota.fair_share_oracle import fair_share_oracle
 from quota.tree import Quota
@@ -32,7 +33,10 @@ def test_use_is_that_of_the_subtree_and_what_lies_above_the_guarantee_is_borrowe
     own = {group: sum(run.gpus for run in drawn.runs if run.group == group) for group in GROUPS}
     asked = {group: sum(job.shape for job in drawn.jobs if job.group == group) for group in GROUPS}
     share = fair_share_oracle(snapshot.tree, "h100", {int(each): own[each] + asked[each] for each in GROUPS}, capacity)
+    entered = {group: DEFAULT_DECAY.with_entry(DecayedUse(0, 0), own[group]).gpu_milliseconds for group in GROUPS}
+    before = {each: entered[each] + drawn.past.get((each, "h100"), 0) * 3_600_000 for each in GROUPS}
     for group in GROUPS:
+        average = sum(before[GroupId(each)] for each in below(group)) / DEFAULT_DECAY.half_life_ms
         used = sum(own[GroupId(each)] for each in below(group))
         guaranteed = int(effective[tree.position(group)])
         assert class_uses(snapshot, group) == (
@@ -43,6 +47,7 @@ def test_use_is_that_of_the_subtree_and_what_lies_above_the_guarantee_is_borrowe
                 borrowed=used - guaranteed if used > guaranteed else 0,
                 fair_share=sum(share.own[each] for each in below(group)),
                 queued=sum(asked[GroupId(each)] for each in below(group)),
+                past_use_gpus=pytest.approx(average, abs=1e-4),
             ),
         )
 

@@ -61,12 +61,14 @@ def replayed_slowly(
     """Starts, worked out by looking at every millisecond that matters with a federation made anew each time."""
     workload = build_workload(given_rows, cluster)
     running: dict[int, tuple[int, LiveRun]] = {}
+    over: list[tuple[int, LiveRun]] = []
     waiting = {job.id: job for job in workload.jobs}
     found = set()
     times = {job.submit_ms for job in workload.jobs}
     while times:
         now_ms = min(times)
         times.remove(now_ms)
+        over += [each for each in running.values() if each[0] <= now_ms]
         running = {run: each for run, each in running.items() if each[0] > now_ms}
         federation = Federation()
         put_groups(federation, cluster, workload, Policy())
@@ -90,6 +92,9 @@ def replayed_slowly(
                 if job.submit_ms <= now_ms
             ]
         )
+        for end_ms, run in over:
+            federation.put_run(run)
+            federation.end_run(run.id, end_ms)
         for _, run in running.values():
             federation.put_run(run)
         federation.lend(now_ms)
@@ -106,6 +111,7 @@ def replayed_slowly(
                 cpus_per_worker=0,
                 memory_mib_per_worker=0,
                 gang=tuple((node, workers) for node, _, _, workers in start.gang),
+                started_ms=now_ms,
                 expected_end_ms=now_ms + job.duration_ms,
             )
             running[job.id] = (now_ms + job.duration_ms, fact)
