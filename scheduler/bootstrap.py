@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO, cast
 
+import orjson
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -302,6 +304,14 @@ def scheduling(runtime: Runtime) -> Iterator[None]:
         thread.join(GRACEFUL_SECONDS)
 
 
+def _one_line(event: object, **_: object) -> str:
+    """An event as JSON. What JSON has no word for is written as Python would."""
+    try:
+        return orjson.dumps(event, default=repr).decode()
+    except TypeError:  # numbers beyond 64 bits, half characters: the slow writer takes them
+        return json.dumps(event, default=repr)
+
+
 def log_as_json(level: int = logging.INFO) -> None:
     """Write structured logs to standard error, one JSON object a line."""
     structlog.configure(
@@ -310,7 +320,7 @@ def log_as_json(level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_one_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, LogLines(sys.stderr))),

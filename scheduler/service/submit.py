@@ -43,6 +43,11 @@ class Admissible:
     awaits: tuple[Dependency, ...] = ()
 
 
+def groups_named(directory: Directory, caller: Caller, specs: Sequence[JobSpec]) -> dict[str, GroupView | Refusal]:
+    """By path, each group that a job names: itself where ``caller`` may submit to it, else why they may not."""
+    return {path: group_for(directory, caller, path, Role.SUBMITTER) for path in {spec.group for spec in specs}}
+
+
 class Judge:
     """Says whether a job may be submitted, by capacity and quota as they stood at one moment."""
 
@@ -51,9 +56,9 @@ class Judge:
         self._snapshot = snapshot
         self._never: dict[tuple[int, Shape], Refusal | None] = {}
 
-    def judge(self, directory: Directory, caller: Caller, spec: JobSpec, now_ms: int) -> Admissible | Refusal:
-        """Whether ``caller`` may submit ``spec``, whether some site could ever run it, and in time."""
-        group = group_for(directory, caller, spec.group, Role.SUBMITTER)
+    def judge(self, group: GroupView | Refusal, spec: JobSpec, now_ms: int) -> Admissible | Refusal:
+        """Whether some site could ever run ``spec``, and in time, for a caller who may submit to ``group``; where it is
+        known why they may not, that."""
         if isinstance(group, Refusal):
             return group
         if spec.data_class is not None and is_less_protected(spec.data_class, group.data_class):
@@ -137,7 +142,8 @@ async def submit(
 ) -> Answer | Refusal:
     """Queue ``jobs``, all or none, durable when this returns; ``answer`` says it with their numbers."""
     now_ms = runtime.clock.now_ms()
-    rows = [_new_job(each, caller, runtime.world.run_times, now_ms) for each in jobs]
+    predicted = _Predicted(caller, runtime.world.run_times)
+    rows = [_new_job(each, caller, predicted, now_ms) for each in jobs]
     submission = Submission(key=key, actor=caller.person, jobs=rows, answer=answer)
     answers = await runtime.writer.submit_items_async(
         runtime.submitter.insert, [submission], weight=max(1, 2 * sum(row.ids for row in rows))
@@ -147,7 +153,7 @@ async def submit(
 
 def handicap_of(runtime: Runtime, caller: Caller, job: Admissible) -> int:
     """What the group's order adds to the time at which the job would come, were it submitted now."""
-    predicted_ms, _ = _predicted(job, caller, runtime.world.run_times)
+    predicted_ms, _ = _Predicted(caller, runtime.world.run_times).of(job)
     whole_ms = _walltime_ms(job.spec) if predicted_ms is None else predicted_ms
     return handicap_ms(job.group.order, gpus=job.shape.gpus, whole_ms=whole_ms, served_ms=0)
 
@@ -156,15 +162,27 @@ def _walltime_ms(spec: JobSpec) -> int | None:
     return None if spec.walltime is None else spec.walltime * 1000
 
 
-def _predicted(job: Admissible, caller: Caller, run_times: RunTimes) -> tuple[int | None, str | None]:
-    likes = likes_of(caller.person_id, job.group.id, job.shape.gpus)
-    return columns_of(run_times.of(likes, _walltime_ms(job.spec)))
+class _Predicted:
+    """How long one request's jobs are thought to run; worked out once for those that are alike."""
+
+    def __init__(self, caller: Caller, run_times: RunTimes) -> None:
+        self._person = caller.person_id
+        self._run_times = run_times
+        self._known: dict[tuple[int, int, int | None], tuple[int | None, str | None]] = {}
+
+    def of(self, job: Admissible) -> tuple[int | None, str | None]:
+        """As ``predicted_ms`` and ``predicted_from``."""
+        group, gpus, walltime_ms = like = job.group.id, job.shape.gpus, _walltime_ms(job.spec)
+        if like not in self._known:
+            prediction = self._run_times.of(likes_of(self._person, group, gpus), walltime_ms)
+            self._known[like] = columns_of(prediction)
+        return self._known[like]
 
 
-def _new_job(job: Admissible, caller: Caller, run_times: RunTimes, now_ms: int) -> NewJob:
+def _new_job(job: Admissible, caller: Caller, predicted: _Predicted, now_ms: int) -> NewJob:
     """The job as it is written, with what is known of like ones by now."""
     spec = job.spec
-    predicted_ms, predicted_from = _predicted(job, caller, run_times)
+    predicted_ms, predicted_from = predicted.of(job)
     return NewJob(
         group_id=job.group.id,
         person_id=caller.person_id,

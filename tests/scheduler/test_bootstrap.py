@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +90,16 @@ def test_a_rate_that_is_no_whole_number_above_zero_is_refused(monkeypatch: pytes
     monkeypatch.setenv("DURE_RATE_BURST", text)
     with pytest.raises(ConfigurationError, match="DURE_RATE_BURST"):
         settings_from_environment(Settings())
+
+
+@pytest.mark.parametrize("odd", [2**70, "half a character: \ud800", {1: 2}, {"a", "b"}, b"bytes", "한글"])
+def test_whatever_is_logged_is_one_line_of_json(odd: object) -> None:
+    program = f"""
+import structlog
+from scheduler.bootstrap import log_as_json
+log_as_json()
+structlog.get_logger().info("odd", odd={odd!r})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    assert json.loads(line)["event"] == "odd"

@@ -43,7 +43,7 @@ from scheduler.service.caller import Caller
 from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.dependencies import reason_of_waiting
 from scheduler.service.runtime import Runtime
-from scheduler.service.submit import Admissible, Judges, answered_before, handicap_of, submit
+from scheduler.service.submit import Admissible, Judges, answered_before, groups_named, handicap_of, submit
 from scheduler.service.time_text import time_text
 from scheduler.service.usage import credit_text, exchange_table
 from scheduler.store.idempotency import Answer
@@ -87,13 +87,14 @@ async def _judge(request: Request, caller: Caller, specs: Sequence[JobSpec | Ref
     to_come = await judges.to_come(caller, read)
     places = iter(range(len(read)))
     now_ms = runtime_of(request).clock.now_ms()
+    groups = groups_named(directory, caller, read)
 
     def judged(spec: JobSpec | Refusal) -> Admissible | Refusal:
         if isinstance(spec, Refusal):
             return spec
         awaits = to_come.get(next(places), ())
         lacking = missing.get(spec.working_directory or "")
-        answer = lacking if lacking is not None else judge.judge(directory, caller, spec, now_ms)
+        answer = lacking if lacking is not None else judge.judge(groups[spec.group], spec, now_ms)
         if isinstance(answer, Refusal):
             return answer
         if isinstance(awaits, Refusal):

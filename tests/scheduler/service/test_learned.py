@@ -20,7 +20,7 @@ from scheduler.service.job_view import run_time_of
 from scheduler.service.jobs import JobAction, act_on_job
 from scheduler.service.learned import Learned
 from scheduler.service.runtime import Runtime
-from scheduler.service.submit import Admissible, Judge, handicap_of, submit
+from scheduler.service.submit import Admissible, Judge, groups_named, handicap_of, submit
 from scheduler.store import run_times
 from scheduler.store.idempotency import Answer, IdempotencyKey
 
@@ -179,7 +179,8 @@ def test_a_job_is_predicted_when_it_is_submitted(stage: Stage, agent: ScriptedAg
     spec = JobSpec.model_validate(
         {"name": "job", "group": "research", "command": ["true"], "memory_per_worker": 16, "gpus_per_worker": 8}
     )
-    judged = Judge(*runtime.world.rules()).judge(runtime.directories.newest(), caller, spec, runtime.clock.now_ms())
+    groups = groups_named(runtime.directories.newest(), caller, [spec])
+    judged = Judge(*runtime.world.rules()).judge(groups["research"], spec, runtime.clock.now_ms())
     key = IdempotencyKey(caller="1:jobs", key="k", request_hash="0" * 64)
 
     def answer(ids: Any) -> Answer:
