@@ -262,10 +262,6 @@ class Round:
             # What is leaving is used until it is gone, and asks again then: shares that forgot it meanwhile would swing.
             own += tree.array({group: used for group, used in snapshot.leaving_use.get(gpu_class, {}).items() if used})
             asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
-            # What is leaving asks again as soon as it is gone: shares that forgot it meanwhile would swing.
-            asked += tree.array(
-                {group: used for group, used in snapshot.leaving_use.get(gpu_class, {}).items() if used}
-            )
             self.usages[gpu_class] = Usage(tree, capacity, own)
             self.shares[gpu_class] = fair_share(tree, own + asked.astype(np.int64), capacity)
 

@@ -53,6 +53,14 @@ def test_use_is_that_of_the_subtree_and_what_lies_above_the_guarantee_is_borrowe
 
 
 @given(contended())
+def test_no_share_moves_because_a_run_is_told_to_leave(drawn: Facts) -> None:
+    told = replace(drawn, runs=tuple(replace(run, leaving=True) for run in drawn.runs))
+    before, after = build(drawn).snapshot(), build(told).snapshot()
+    for group in GROUPS:
+        assert class_uses(after, group) == class_uses(before, group)
+
+
+@given(contended())
 def test_what_is_free_for_somebody_is_what_the_most_favoured_of_their_groups_may_start(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     capacity = sum(node.gpus for node in drawn.nodes)
