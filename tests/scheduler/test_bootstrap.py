@@ -92,14 +92,14 @@ def test_a_rate_that_is_no_whole_number_above_zero_is_refused(monkeypatch: pytes
         settings_from_environment(Settings())
 
 
-@pytest.mark.parametrize("odd", [2**70, "half a character: \ud800", {1: 2}, {"a", "b"}, b"bytes", "한글"])
-def test_whatever_is_logged_is_one_line_of_json(odd: object) -> None:
+def test_whatever_is_logged_is_one_line_of_json() -> None:
+    odd = [2**70, "half a character: \ud800", {1: 2}, {"a", "b"}, b"bytes", "한글"]
     program = f"""
 import structlog
 from scheduler.bootstrap import log_as_json
 log_as_json()
-structlog.get_logger().info("odd", odd={odd!r})
+for number, each in enumerate({odd!r}):
+    structlog.get_logger().info("odd", number=number, odd=each)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    (line,) = done.stderr.splitlines()
-    assert json.loads(line)["event"] == "odd"
+    assert [json.loads(line)["number"] for line in done.stderr.splitlines()] == list(range(len(odd)))
