@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel
 
 from quota.decay import Decay
 from scheduler.api.schemas import Input, Why
-from scheduler.cycle.past_use import ENTRY_SECONDS_MAX, HALF_LIFE_SECONDS_MAX, HALF_LIFE_SECONDS_MIN
-from scheduler.model.duration import DURATION_PATTERN, parse_duration_seconds
-from scheduler.model.job_spec import number_or_text
+from scheduler.model.decay_seconds import EntrySeconds, HalfLifeSeconds
 from scheduler.store.past_uses import DecayRule
-
-HalfLifeSeconds = Annotated[
-    int,
-    BeforeValidator(parse_duration_seconds),
-    Field(ge=HALF_LIFE_SECONDS_MIN, le=HALF_LIFE_SECONDS_MAX),
-    number_or_text(HALF_LIFE_SECONDS_MIN, HALF_LIFE_SECONDS_MAX, DURATION_PATTERN),
-]
-EntrySeconds = Annotated[
-    int,
-    BeforeValidator(parse_duration_seconds),
-    Field(ge=0, le=ENTRY_SECONDS_MAX),
-    number_or_text(0, ENTRY_SECONDS_MAX, DURATION_PATTERN),
-]
 
 
 class DecayIn(Input):

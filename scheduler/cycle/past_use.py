@@ -22,9 +22,6 @@ from scheduler.model.ids import GroupId
 
 UseKey = tuple[GroupId, str]  #: group, GPU class
 
-#: Half-lives and entries that may be set.
-HALF_LIFE_SECONDS_MIN, HALF_LIFE_SECONDS_MAX = 3600, 366 * 86_400
-ENTRY_SECONDS_MAX = 86_400
 #: All that a federation can have used, in GPU-seconds, stays below this.
 _ALL_MAX = 2**61
 

@@ -6,10 +6,17 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from pydantic import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 DURATION_PATTERN = r"^\s*(\d{1,9}|(\d{1,9}\s*[smhdw]\s*)+|(\d{1,4}-)?\d{1,4}:\d{1,2}:\d{1,2})\s*$"
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def number_or_text(minimum: int, maximum: int, pattern: str) -> WithJsonSchema:
+    """What may be written: the number itself, or a text with units."""
+    number = {"type": "integer", "minimum": minimum, "maximum": maximum}
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
 
 
 def parse_duration_seconds(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from scheduler.model.array_range import ARRAY_PATTERN, ArrayRange
 from scheduler.model.deadline import Deadline
 from scheduler.model.dependency import Condition, Dependency
-from scheduler.model.duration import DURATION_PATTERN, parse_duration_seconds
+from scheduler.model.duration import DURATION_PATTERN, number_or_text, parse_duration_seconds
 from scheduler.model.retry import RetryCount, RetryLimits
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass, Shape, Topology
 
@@ -52,12 +52,6 @@ def parse_command(value: Any) -> Any:
 def parse_retries(value: Any) -> Any:
     """Read a number as the retries of the job's own fault; numbers by category as they stand."""
     return value if isinstance(value, dict | RetryLimits) else {"program": value}
-
-
-def number_or_text(minimum: int, maximum: int, pattern: str) -> WithJsonSchema:
-    """What may be written: the number itself, or a text with units."""
-    number = {"type": "integer", "minimum": minimum, "maximum": maximum}
-    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
 
 
 GraceSeconds = Annotated[

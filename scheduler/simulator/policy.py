@@ -11,9 +11,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from quota.decay import DEFAULT_DECAY, Decay
 from quota.tree import GPUS_MAX, WEIGHT_MAX
+from scheduler.model.decay_seconds import EntrySeconds, HalfLifeSeconds
 from scheduler.model.errors import ConfigurationError
 from scheduler.simulator.lending_policy import MaintenancePolicy, OfferPolicy, RecallPolicy
-from scheduler.simulator.policy_part import EntrySeconds, HalfLifeSeconds, Part, Seconds
+from scheduler.simulator.policy_part import Part, Seconds
 from scheduler.simulator.policy_text import problem
 
 Gpus = Annotated[int, Field(ge=0, le=GPUS_MAX)]

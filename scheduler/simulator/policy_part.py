@@ -6,14 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from scheduler.cycle.past_use import ENTRY_SECONDS_MAX, HALF_LIFE_SECONDS_MAX, HALF_LIFE_SECONDS_MIN
 from scheduler.model.duration import parse_duration_seconds
 
 Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]
-HalfLifeSeconds = Annotated[
-    int, BeforeValidator(parse_duration_seconds), Field(ge=HALF_LIFE_SECONDS_MIN, le=HALF_LIFE_SECONDS_MAX)
-]
-EntrySeconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0, le=ENTRY_SECONDS_MAX)]
 
 
 class Part(BaseModel):

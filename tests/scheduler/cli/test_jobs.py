@@ -20,7 +20,6 @@ from scheduler.cli.app import app
 from scheduler.cli.client import Client
 from scheduler.cli.failure import EXIT_USAGE, CommandFailure
 from scheduler.cli.groups import bytes_of
-from scheduler.cli.profile import Profile
 
 SHOWN = {
     "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1, "gpus_per_worker": 1,
@@ -56,13 +55,11 @@ class Server:
 
 
 @pytest.fixture
-def dure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+def dure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, against: Callable[..., Any]) -> Callable[..., Any]:
     monkeypatch.chdir(tmp_path)
 
     def run(server: Server, *words: str) -> Any:
-        profile = Profile(server="http://server", token="dure_x")
-        monkeypatch.setattr(Client, "from_profile", lambda: Client(profile, httpx.MockTransport(server.answer)))
-        return CliRunner().invoke(app, ["--lang", "en", *words])
+        return against(server.answer, *words)
 
     return run
 

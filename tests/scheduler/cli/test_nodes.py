@@ -8,12 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
-
-from scheduler.cli import language
-from scheduler.cli.app import app
-from scheduler.cli.client import Client
-from scheduler.cli.profile import Profile
 
 REASON = {"code": "NodeSetAside", "numbers": {}, "text": "Two runs failed there.", "text_ko": "실행 둘이 실패했습니다."}
 ASIDE = {"since": "2026-11-25T19:12:00.000Z", "by": "scheduler", "reason": REASON}
@@ -40,9 +34,8 @@ def asked() -> list[tuple[str, str, Any]]:
 
 
 @pytest.fixture
-def dure(monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, str, Any]]) -> Callable[..., str]:
+def dure(against: Callable[..., Any], asked: list[tuple[str, str, Any]]) -> Callable[..., str]:
     """A command over a server with one site, one bad node and one event."""
-    monkeypatch.setattr(language, "_chosen", [])
     documents: dict[str, Any] = {
         "sites/company-1": SITE,
         "sites/company-1/runs": {"items": [], "next_cursor": None},
@@ -58,9 +51,7 @@ def dure(monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, str, Any]]) -> 
         return httpx.Response(200, json=documents[path])
 
     def run(*words: str, korean: bool = False) -> str:
-        profile = Profile(server="http://server", token="dure_x")
-        monkeypatch.setattr(Client, "from_profile", lambda: Client(profile, httpx.MockTransport(respond)))
-        done = CliRunner().invoke(app, ["--lang", "ko" if korean else "en", "site", *words])
+        done = against(respond, "site", *words, lang="ko" if korean else "en")
         assert done.exit_code == 0, done.output
         return done.output
 

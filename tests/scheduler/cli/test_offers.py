@@ -10,13 +10,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from scheduler.cli import language
-from scheduler.cli.app import app
-from scheduler.cli.client import Client
 from scheduler.cli.failure import EXIT_REFUSED, EXIT_USAGE
-from scheduler.cli.profile import Profile
 
 OFFER: dict[str, Any] = {
     "id": 3, "site": "company-1", "gpu_class": "h100", "nodes": 8, "sectors": ["research", "startup"],
@@ -56,9 +51,8 @@ def sent() -> list[Any]:
 
 
 @pytest.fixture
-def dure(monkeypatch: pytest.MonkeyPatch, sent: list[Any]) -> Dure:
+def dure(against: Dure, sent: list[Any]) -> Dure:
     """A command over a server that answers with ``answer`` and ``status``."""
-    monkeypatch.setattr(language, "_chosen", [])
 
     def run(*words: str, answer: Any, status: int = 200, lang: str = "en") -> Any:
         def respond(request: httpx.Request) -> httpx.Response:
@@ -66,9 +60,7 @@ def dure(monkeypatch: pytest.MonkeyPatch, sent: list[Any]) -> Dure:
             sent.append((f"{request.method} {path}", json.loads(request.content) if request.content else None))
             return httpx.Response(status, json=answer)
 
-        profile = Profile(server="http://server", token="dure_x")
-        monkeypatch.setattr(Client, "from_profile", lambda: Client(profile, httpx.MockTransport(respond)))
-        return CliRunner().invoke(app, ["--lang", lang, *words])
+        return against(respond, *words, lang=lang)
 
     return run
 

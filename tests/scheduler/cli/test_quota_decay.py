@@ -8,12 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
-
-from scheduler.cli import language
-from scheduler.cli.app import app
-from scheduler.cli.client import Client
-from scheduler.cli.profile import Profile
 
 RULE = {"half_life_seconds": 604_800, "entry_seconds": 600, "etag": "7"}
 
@@ -27,9 +21,8 @@ def sent() -> list[Any]:
 
 
 @pytest.fixture
-def dure(monkeypatch: pytest.MonkeyPatch, sent: list[Any]) -> Dure:
+def dure(against: Dure, sent: list[Any]) -> Dure:
     """Run it; the server has ``RULE``."""
-    monkeypatch.setattr(language, "_chosen", [])
 
     def run(*words: str, lang: str = "en") -> Any:
         def answer(request: httpx.Request) -> httpx.Response:
@@ -40,9 +33,7 @@ def dure(monkeypatch: pytest.MonkeyPatch, sent: list[Any]) -> Dure:
             sent.append((request.headers["If-Match"], body))
             return httpx.Response(200, json=RULE | {"half_life_seconds": 86_400, "etag": "8"})
 
-        profile = Profile(server="http://server", token="dure_x")
-        monkeypatch.setattr(Client, "from_profile", lambda: Client(profile, httpx.MockTransport(answer)))
-        return CliRunner().invoke(app, ["--lang", lang, "quota", "decay", *words])
+        return against(answer, "quota", "decay", *words, lang=lang)
 
     return run
 

@@ -10,13 +10,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from scheduler.cli import language
-from scheduler.cli.app import app
-from scheduler.cli.client import Client
 from scheduler.cli.failure import EXIT_NOT_FOUND, EXIT_REFUSED, EXIT_USAGE
-from scheduler.cli.profile import Profile
 
 GROUP = "research.kaist"
 QUOTA = f"- group: {GROUP}\n  gpu_class: h100\n"
@@ -69,9 +64,8 @@ def sent() -> list[Any]:
 
 
 @pytest.fixture
-def dure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sent: list[Any]) -> Dure:
+def dure(against: Dure, tmp_path: Path, sent: list[Any]) -> Dure:
     """Preview a text as a file; the server answers with ``status`` and ``answer``."""
-    monkeypatch.setattr(language, "_chosen", [])
 
     def run(text: str, *words: str, name: str = "policy.yaml", lang: str = "en", **answers: Any) -> Any:
         def answer(request: httpx.Request) -> httpx.Response:
@@ -81,9 +75,7 @@ def dure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sent: list[Any]) -> Du
             return httpx.Response(answers.get("status", 200), json=answers.get("answer", ANSWER))
 
         (tmp_path / name).write_text(text, encoding="utf-8")
-        profile = Profile(server="http://server", token="dure_x")
-        monkeypatch.setattr(Client, "from_profile", lambda: Client(profile, httpx.MockTransport(answer)))
-        return CliRunner().invoke(app, ["--lang", lang, "quota", "preview", str(tmp_path / name), *words])
+        return against(answer, "quota", "preview", str(tmp_path / name), *words, lang=lang)
 
     return run
 

@@ -8,12 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
-
-from scheduler.cli import language
-from scheduler.cli.app import app
-from scheduler.cli.client import Client
-from scheduler.cli.profile import Profile
 
 ITEM = {"gpu_class": "h100", "gpu_seconds": 5_400.0, "credits": "3.0000", "runs": 2}
 OWED = {"site": "company-1", "items": [ITEM], "total_credits": "3.0000"}
@@ -21,18 +15,15 @@ USAGE = {"group": "research", "items": [ITEM | {"gpu_seconds_lost": 900.0}], "to
 
 
 @pytest.fixture
-def dure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def dure(against: Callable[..., Any]) -> Callable[..., str]:
     """A command over a server that has one document."""
-    monkeypatch.setattr(language, "_chosen", [])
 
     def run(path: str, document: Any, *words: str) -> str:
         def respond(request: httpx.Request) -> httpx.Response:
             assert request.url.path == f"/api/v1/{path}"
             return httpx.Response(200, json=document)
 
-        profile = Profile(server="http://server", token="dure_x")
-        monkeypatch.setattr(Client, "from_profile", lambda: Client(profile, httpx.MockTransport(respond)))
-        done = CliRunner().invoke(app, ["--lang", "en", *words])
+        done = against(respond, *words)
         assert done.exit_code == 0, done.output
         return done.output
 

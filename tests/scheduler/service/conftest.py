@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from real_postgresql import PostgreSql
-from runtime import Stage, administrator_of, make_runtime
+from runtime import ScriptedAgent, Stage, administrator_of, make_runtime
 
 from scheduler.clock import ManualClock
 from scheduler.service.caller import Caller
@@ -42,6 +42,12 @@ def on_both(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) 
 def stage(runtime: Runtime, clock: ManualClock) -> Stage:
     """Server and scheduler in turns."""
     return Stage(runtime, clock)
+
+
+@pytest.fixture
+def agent(stage: Stage) -> ScriptedAgent:
+    """The agent of a site of one node with eight GPUs."""
+    return stage.agent()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from eventually import eventually
 from runtime import ScriptedAgent, Stage, accepted, ended, ids_of, node, runs_now
 
@@ -14,12 +13,6 @@ from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.model.wire import CapacityReport, RunReport
 from scheduler.store import events, nodes
-
-
-@pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node with eight GPUs."""
-    return stage.agent()
 
 
 def leased(stage: Stage, count: int = 1, **spec: Any) -> list[int]:

@@ -26,12 +26,6 @@ def runtime(on_both: Runtime) -> Runtime:
 
 
 @pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node with eight GPUs."""
-    return stage.agent()
-
-
-@pytest.fixture
 def group(stage: Stage, agent: ScriptedAgent) -> int:
     """Whose jobs they are."""
     return stage.group()

@@ -35,12 +35,6 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
         yield Stage(runtime, clock)
 
 
-@pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node of 8 GPUs."""
-    return stage.agent()
-
-
 def full_and_waiting(stage: Stage, agent: ScriptedAgent, **spec: Any) -> tuple[int, int]:
     """A job that runs on the whole node, and one that waits for it."""
     group = stage.group()

@@ -16,12 +16,6 @@ from scheduler.store import logs
 
 
 @pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node with eight GPUs."""
-    return stage.agent()
-
-
-@pytest.fixture
 def job(stage: Stage, agent: ScriptedAgent) -> int:
     """A job that runs."""
     (made,) = stage.submit(stage.group())

@@ -33,12 +33,6 @@ def runtime(on_both: Runtime) -> Runtime:
     return on_both
 
 
-@pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node of 8 GPUs."""
-    return stage.agent()
-
-
 def start(stage: Stage, agent: ScriptedAgent, job: int) -> None:
     """A round leases the job, and its run begins."""
     stage.turn()

@@ -23,12 +23,6 @@ def lose(stage: Stage, agent: ScriptedAgent, job: int) -> None:
 
 
 @pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node with eight GPUs."""
-    return stage.agent()
-
-
-@pytest.fixture
 def job(stage: Stage, agent: ScriptedAgent) -> int:
     """A job that has lost two runs: the first wait is for nothing, the second for two seconds."""
     (made,) = stage.submit(stage.group())

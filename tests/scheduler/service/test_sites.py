@@ -31,12 +31,6 @@ def set_state(stage: Stage, caller: Caller, state: SiteState, site: str = "site-
 
 
 @pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node with eight GPUs."""
-    return stage.agent()
-
-
-@pytest.fixture
 def operator(agent: ScriptedAgent, administrator: Caller) -> Caller:
     """Who operates the site."""
     return somebody(administrator, sites=frozenset({agent.site_id}))

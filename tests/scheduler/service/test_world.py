@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from runtime import Stage, administrator_of, runs_now
 
 from scheduler.cycle.facts import DEFAULT_PREEMPTION
 from scheduler.model.reason import ReasonCode
+from scheduler.service.follow import Follower
 from scheduler.service.jobs import JobWhy, why_job
 from scheduler.service.world import World
 
@@ -65,7 +67,9 @@ def test_capacity_and_policy_are_told_without_a_look_at_what_waits(stage: Stage)
     assert len(after.nodes) == len(before.nodes) + 1
 
 
-def test_what_this_process_changes_is_not_hidden_by_a_reading_that_began_before(stage: Stage) -> None:
+def test_what_this_process_changes_is_not_hidden_by_a_reading_that_began_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = World(
         stage.runtime.database,
         stage.clock,
@@ -78,6 +82,12 @@ def test_what_this_process_changes_is_not_hidden_by_a_reading_that_began_before(
     assert world.rules_remembered() is not None
     world.forget()
     assert world.rules_remembered() is None
-    world._follower.catch_up_rules = world.forget  # type: ignore[method-assign]
+    catch_up_rules = Follower.catch_up_rules
+
+    def and_then_something_changes(follower: Follower) -> None:
+        catch_up_rules(follower)
+        world.forget()
+
+    monkeypatch.setattr(Follower, "catch_up_rules", and_then_something_changes)
     world.rules()
     assert world.rules_remembered() is None, "it was told to forget while it read"

@@ -69,12 +69,6 @@ def accounts(stage: Stage, job: int) -> dict[str, int]:
     return {kind: amount for kind, amount in sums.items() if amount}
 
 
-@pytest.fixture
-def agent(stage: Stage) -> ScriptedAgent:
-    """A site of one node of 8 GPUs."""
-    return stage.agent()
-
-
 @pytest.mark.parametrize("cause", StopCause)
 def test_the_job_goes_back_to_the_queue_and_to_its_checkpoint_at_no_cost(
     stage: Stage, agent: ScriptedAgent, cause: StopCause
