@@ -23,7 +23,6 @@ from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.starts import StartTable
 from scheduler.cycle.verdicts import Verdicts
-from scheduler.placement.arrays import Quotas
 from scheduler.placement.kernel import hand_out
 from scheduler.placement.pool import BoolArray, IntArray
 
@@ -72,7 +71,7 @@ def place(round_: Round) -> tuple[Reservation, ...]:
             while blocked >= 0:
                 blocked = hand_out(
                     round_.board.nodes,
-                    _quotas(round_, gpu_class),
+                    round_.quotas(gpu_class),
                     round_.later[gpu_class],
                     classes,
                     round_.lending,
@@ -99,19 +98,3 @@ def _could_start(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
     np.maximum.at(most, owners, round_.board.nodes.pool_free[pools])
     could: BoolArray = allowed & (asked <= most[classes.venue[rows]])
     return could
-
-
-def _quotas(round_: Round, gpu_class: str) -> Quotas:
-    """A class's use as the compiled loop takes it: the very arrays, so that what it charges is charged."""
-    usage, tree = round_.usages[gpu_class], round_.usages[gpu_class].tree
-    return Quotas(
-        parent=tree.parent,
-        bound=usage.bound,
-        reserve=usage.reserve,
-        guaranteed=usage.guaranteed,
-        own=usage.own,
-        used=usage.used,
-        inside=usage.inside,
-        share=round_.shares[gpu_class].own,
-        path_rank=round_.past_ranks(gpu_class),
-    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -16,6 +17,7 @@ from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.snapshot import SitePool, Snapshot
 from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Occupant
+from scheduler.placement.make_way import Runs
 from scheduler.placement.pool import IntArray
 from scheduler.placement.victims import lost_work
 
@@ -35,7 +37,7 @@ class InTheWay:
         going: frozenset[RunId] = frozenset(),
     ) -> None:
         """``going`` are runs that leave for another reason: nobody ends them."""
-        self._usage = usage
+        self._usage, self._pools = usage, pools
         by_group: defaultdict[GroupId, list[LiveRun]] = defaultdict(list)
         for run in snapshot.runs.values():
             if run.gpu_class == gpu_class and not run.leaving:
@@ -66,6 +68,9 @@ class InTheWay:
         self._inside = np.array([run.id in inside for run in runs], np.bool_)
         self._stays = np.ones(len(runs), np.bool_)
 
+    def __len__(self) -> int:
+        return len(self._runs)
+
     def run(self, number: int) -> LiveRun:
         """The run with an occupant's number."""
         return self._runs[self._number_of[RunId(number)]]
@@ -90,19 +95,50 @@ class InTheWay:
         held: IntArray = np.bincount(self._pool[here], weights=self._gpus[here], minlength=pools).astype(np.int64)
         return held
 
-    def occupants(self, numbers: IntArray, pool: int, index: Mapping[int, int]) -> Sequence[Occupant]:
-        """Of these runs, those in one pool, whose nodes' indices are ``index``."""
-        return _Occupants(numbers[self._pool[numbers] == pool].tolist(), lambda number: self._occupant(number, index))
+    def ordered(self, numbers: IntArray, pool: int, *, with_others: bool) -> IntArray:
+        """Of these runs, those in one pool; ``with_others``: behind them those in others, which hold nothing here, but their
+        groups' quotas do."""
+        here = self._pool[numbers] == pool
+        return np.concatenate((numbers[here], numbers[~here])) if with_others else numbers[here]
 
-    def elsewhere(self, numbers: IntArray, pool: int) -> Sequence[Occupant]:
-        """Of these runs, those in other pools: they hold nothing here, but their groups' quotas do."""
-        return _Occupants(numbers[self._pool[numbers] != pool].tolist(), lambda number: self._occupant(number, {}))
+    def occupants(self, numbers: IntArray, pool: int) -> Sequence[Occupant]:
+        """These runs as they lie in a pool."""
+        return _Occupants(numbers.tolist(), lambda number: self.occupant(number, pool))
 
-    def _occupant(self, number: int, index: Mapping[int, int]) -> Occupant:
-        run = self._runs[number]
+    def occupant(self, number: int, pool: int) -> Occupant:
+        """One run as it lies in a pool."""
+        run, index = self._runs[number], self._pools[pool].index
         amounts = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
-        parts = tuple([(index[node], workers) for node, workers in run.gang if node in index])
-        return Occupant(int(run.id), self._cost[number], amounts, parts)
+        parts = [] if self._pool[number] != pool else [(index[node], many) for node, many in run.gang if node in index]
+        return Occupant(int(run.id), self._cost[number], amounts, tuple(parts))
+
+    @cached_property
+    def columns(self) -> Runs:
+        """The runs, by number, as the compiled loop takes them."""
+        first, parts = [0], []
+        for run, pool in zip(self._runs, self._pool.tolist(), strict=True):
+            if pool >= 0:
+                index = self._pools[pool].index
+                parts += [(pool, index[node], many) for node, many in run.gang if node in index]
+            first.append(len(parts))
+        pool_of, node, workers = np.array(parts, np.int64).reshape(-1, 3).T.copy()
+        amounts = [(run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker) for run in self._runs]
+        gpus, cpus, memory = np.array(amounts, np.int64).reshape(-1, 3).T.copy()
+        dearness = np.empty(len(self._runs), np.int64)
+        ids = np.array([run.id for run in self._runs], np.int64)
+        dearness[np.lexsort((-ids, -np.array(self._cost, np.int64)))] = np.arange(len(self._runs))
+        return Runs(
+            first=np.array(first, np.int64),
+            pool=pool_of,
+            node=node,
+            workers=workers,
+            gpus=gpus,
+            cpus=cpus,
+            memory=memory,
+            held=self._gpus,
+            position=self._position,
+            dearness=dearness,
+        )
 
 
 class _Occupants(Sequence[Occupant]):

@@ -67,7 +67,6 @@ class Leaving:
     def _add_runs(self) -> None:
         tree = self._round.usages[self._gpu_class].tree
         numbers = {(pool.site, pool.gpu_class): number for number, pool in enumerate(self._round.site_pools)}
-        index: dict[int, dict[int, int]] = {}
         lists: defaultdict[int, list[list[int]]] = defaultdict(list)
         for run in self._round.snapshot.runs.values():
             end = run.leaves_ms(self._now_ms)
@@ -77,12 +76,11 @@ class Leaving:
             pool = numbers.get((run.site, run.gpu_class))
             if pool is None:
                 continue
-            if pool not in index:
-                index[pool] = {node: at for at, node in enumerate(self._round.site_pools[pool].node_ids)}
+            index = self._round.site_pools[pool].index
             each = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
             for node, workers in run.gang:
-                if node in index[pool]:
-                    lists[pool].append([end, index[pool][node], *(workers * amount for amount in each)])
+                if node in index:
+                    lists[pool].append([end, index[node], *(workers * amount for amount in each)])
         for pool, listed in lists.items():
             self._by_pool[pool].append(np.array(listed, np.int64).T)
 

@@ -78,19 +78,18 @@ class NodePool:
 
     def show(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> SitePool:
         """This moment, where runs hold ``use`` in all, and of that the runs that are leaving ``leaving``."""
-        if self._index is None:
-            self._arrange(use, leaving)
+        index = self._index if self._index is not None else self._arrange(use, leaving)
         if self._shown is None:
             free, soon = np.maximum(self._totals - np.stack((self._used, self._used - self._leaving)), 0)
             pool = Pool(self._layout, free[0], free[1], free[2], self._terms, self._until)
             gpus = int(self._totals[0].sum())
-            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon, self._well)
+            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon, index, self._well)
         return self._shown
 
-    def _arrange(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> None:
+    def _arrange(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> Mapping[NodeId, int]:
         nodes = sorted(self._nodes.values(), key=lambda node: (node.name, node.id))
         self._ids = tuple(node.id for node in nodes)
-        self._index = {node.id: index for index, node in enumerate(nodes)}
+        self._index = index = {node.id: at for at, node in enumerate(nodes)}
         self._layout = PoolLayout.of([node.name for node in nodes], [node.domain for node in nodes])
         # Nothing is free on a node that is sick or not lent; the others count as capacity.
         lent = [node.healthy and (self._lent is None or node.id in self._lent) for node in nodes]
@@ -109,3 +108,4 @@ class NodePool:
         used, left = ([each.get(node.id, nothing) for node in nodes] for each in (use, leaving))
         self._used = np.array(used, np.int64).reshape(len(nodes), 3).T.copy()
         self._leaving = np.array(left, np.int64).reshape(len(nodes), 3).T.copy()
+        return index

@@ -8,9 +8,8 @@ may be preempted. What leaving runs hold counts as free already, since an earmar
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -23,7 +22,8 @@ from scheduler.cycle.round import Round
 from scheduler.model.ids import GroupId, JobId, RunId
 from scheduler.model.shape import Topology
 from scheduler.placement.board import Board
-from scheduler.placement.displace import Displaced, displace
+from scheduler.placement.displace import Displaced, cheapest
+from scheduler.placement.make_way import Gang, make_way
 from scheduler.placement.pool import BoolArray, IntArray, Pool
 from scheduler.placement.request import Request
 
@@ -188,11 +188,9 @@ class _Claims:
         for with_others in (False,) if claim.suffices() else (False, True):
             choices: list[tuple[Displaced, int]] = []
             for pool in mine:
-                occupants = self._way.occupants(numbers, pool, self._index[pool])
-                if with_others:
-                    occupants = (*occupants, *self._way.elsewhere(numbers, pool))
+                order = self._way.ordered(numbers, pool, with_others=with_others)
                 for within in self._domains(pool, head.request, usable[pool]):
-                    found = displace(self._soon_of(pool), head.request, occupants, claim, within)
+                    found = self._displace(head, order, pool, claim, within)
                     if found is None:
                         continue
                     if not found.occupants:
@@ -202,6 +200,20 @@ class _Claims:
                 self._hold(head, *min(choices, key=lambda each: each[0].rank))
                 return True
         return False
+
+    def _displace(
+        self, head: _Head, order: IntArray, pool: int, claim: Claim, within: BoolArray | None
+    ) -> Displaced | None:
+        """Choose whom of the runs ``order`` to end so that a head fits ``within`` a pool; None where that cannot be had."""
+        free, request = self._soon_of(pool), head.request
+        usable = np.ones(free.shape[1], np.bool_) if within is None else within
+        gang = Gang(request.workers, request.gpus, request.cpus, request.memory_mib, head.position, head.firm)
+        needed, quotas = np.empty(len(order), np.int64), self._round.quotas(self._gpu_class)
+        count = make_way(free, usable, pool, gang, self._way.columns, order, quotas, self._shares.share, needed)
+        if count < 0:
+            return None
+        found = Displaced.of(self._way.occupant(number, pool) for number in needed[:count].tolist())
+        return cheapest(free, request, self._way.occupants(order, pool), found, claim, within)
 
     def _domains(self, pool: int, request: Request, usable: BoolArray | None) -> Iterator[BoolArray | None]:
         """The nodes that a gang may have together: those that it may use in each domain of its loosest level."""
@@ -242,7 +254,7 @@ class _Claims:
         amounts = np.array([run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker])
         for pool, site_pool in enumerate(self._round.site_pools):
             if (site_pool.site, site_pool.gpu_class) == (run.site, run.gpu_class):
-                index, soon = self._index[pool], self._soon_of(pool)
+                index, soon = site_pool.index, self._soon_of(pool)
                 for node, workers in run.gang:
                     if node in index:
                         soon[:, index[node]] += workers * amounts
@@ -256,7 +268,3 @@ class _Claims:
             after = np.stack((nodes.gpus[here], nodes.cpus[here], nodes.memory[here]))
             self._soon[pool] = site_pool.soon - (before - after)
         return self._soon[pool]
-
-    @cached_property
-    def _index(self) -> Sequence[Mapping[int, int]]:
-        return [{node: at for at, node in enumerate(pool.node_ids)} for pool in self._round.site_pools]

@@ -94,9 +94,8 @@ def _are_lent(snapshot: Snapshot, pool: SitePool, earmark: Earmarked) -> bool:
     """Whether the job may still have the nodes for as long as it needs them."""
     if pool.pool.terms is None:
         return True
-    index = {node: at for at, node in enumerate(pool.node_ids)}
     return all(
-        node in index and snapshot.may_use(pool, index[node], earmark.job.key, earmark.job.priority)
+        node in pool.index and snapshot.may_use(pool, pool.index[node], earmark.job.key, earmark.job.priority)
         for node, _ in earmark.gang
     )
 

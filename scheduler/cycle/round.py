@@ -18,7 +18,7 @@ from scheduler.cycle.stay import NEVER_MS
 from scheduler.cycle.waiting import Venue
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import Shape
-from scheduler.placement.arrays import Classes, Later, Lending, Starts
+from scheduler.placement.arrays import Classes, Later, Lending, Quotas, Starts
 from scheduler.placement.board import Board, new_starts
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
@@ -170,6 +170,21 @@ class Round:
         if gpu_class not in self._past_ranks:
             self._past_ranks[gpu_class] = self.snapshot.past_use.ranks(self.usages[gpu_class].tree)
         return self._past_ranks[gpu_class]
+
+    def quotas(self, gpu_class: str) -> Quotas:
+        """A class's use as compiled loops take it: the very arrays, so that what they charge is charged."""
+        usage, tree = self.usages[gpu_class], self.usages[gpu_class].tree
+        return Quotas(
+            parent=tree.parent,
+            bound=usage.bound,
+            reserve=usage.reserve,
+            guaranteed=usage.guaranteed,
+            own=usage.own,
+            used=usage.used,
+            inside=usage.inside,
+            share=self.shares[gpu_class].own,
+            path_rank=self.past_ranks(gpu_class),
+        )
 
     @cached_property
     def choices(self) -> IntArray:

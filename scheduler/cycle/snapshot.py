@@ -32,6 +32,7 @@ class SitePool:
     pool: Pool
     gpus: int  #: of healthy nodes that are lent, free or not
     soon: IntArray
+    index: Mapping[NodeId, int]  #: the other way round than ``node_ids``
     well: BoolArray | None = None  #: which nodes are healthy; None: all
 
 

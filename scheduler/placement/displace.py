@@ -74,40 +74,28 @@ class Displaced:
         return self.cost, len(self.occupants)
 
 
-def displace(
+def cheapest(
     free: IntArray,
     request: Request,
     occupants: Sequence[Occupant],
+    needed: Displaced,
     consent: Consent,
     usable: BoolArray | None = None,
-) -> Displaced | None:
-    """Choose whom to end so that ``request`` fits; None where that cannot be had.
+) -> Displaced:
+    """``needed``, as chosen one by one, or the exact choice where that is cheaper and may be made.
 
     ``free`` (amount, node) is free GPUs, CPUs and memory of a pool's nodes. ``occupants`` are those that might be ended, the
     first to go in front. ``consent`` is left as it was found. The gang goes to ``usable`` nodes alone (None: to any).
     """
-    room = _Room(free, request, consent, usable)
-    ended: list[Occupant] = []
-    for each in occupants:
-        if room.fits:
-            break
-        if consent.may_end(each):
-            room.end(each)
-            ended.append(each)
-    found = None
-    if room.fits:
-        needed = room.spare(ended)
-        found, ended = Displaced.of(needed), needed
-    for each in ended:
-        room.keep(each)
-    if found is not None and found.cost and len(occupants) <= EXACT_RUNS_MAX:
+    if needed.cost and len(occupants) <= EXACT_RUNS_MAX:
         exact = _exact(free, request, occupants, usable)
-        if exact is not None and exact.rank < found.rank and room.takes(exact, occupants):
+        cheaper = exact is not None and exact.rank < needed.rank
+        if exact is not None and cheaper and Room(free, request, consent, usable).takes(exact, occupants):
             return exact
-    return found
+    return needed
 
 
-class _Room:
+class Room:
     """Workers of a gang that a pool has room for, as runs end."""
 
     def __init__(self, free: IntArray, request: Request, consent: Consent, usable: BoolArray | None) -> None:

@@ -38,6 +38,7 @@ ORACLES = {
     "scheduler.cycle.oracle",
     "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
+    "scheduler.placement.displace_oracle",
     "scheduler.placement.oracle",
     "scheduler.placement.victims_oracle",
 }

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.model.shape import Topology
-from scheduler.placement.displace import Displaced, Occupant, displace
+from scheduler.placement.displace import Displaced, Occupant
+from scheduler.placement.displace_oracle import displace
 from scheduler.placement.pool import IntArray
 from scheduler.placement.request import Request
 
