@@ -15,6 +15,7 @@ before anything starts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -41,11 +42,7 @@ class Usage:
         assert 0 <= capacity <= GPUS_MAX, capacity
         self.tree = tree
         self.capacity = capacity
-        self.guaranteed = effective_guarantees(tree, capacity).effective
-        self.bound = tree.ceiling.copy()
-        self.bound[0] = min(capacity, int(tree.ceiling[0]))
-        self.reserve = np.maximum(np.minimum(self.guaranteed - tree.lending_limit, tree.reserve), 0)
-        self.reserve[0] = 0
+        self.guaranteed, self.bound, self.reserve = _bounds(tree, capacity)
         self.own = np.zeros(len(tree), np.int64) if own is None else np.array(own, dtype=np.int64)
         self.used = self.own.copy()
         self.inside = self.own.copy()
@@ -98,6 +95,19 @@ class Usage:
                 self._inside[position] = after
                 added = max(after, reserve) - max(before, reserve)
             position = self._parent[position]
+
+
+@lru_cache(maxsize=32)
+def _bounds(tree: ClassTree, capacity: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Return effective guarantees, bounds and reserves by position: the same until quotas or the capacity change."""
+    guaranteed = effective_guarantees(tree, capacity).effective
+    bound = tree.ceiling.copy()
+    bound[0] = min(capacity, int(tree.ceiling[0]))
+    reserve = np.maximum(np.minimum(guaranteed - tree.lending_limit, tree.reserve), 0)
+    reserve[0] = 0
+    for array in (bound, reserve):
+        array.setflags(write=False)
+    return guaranteed, bound, reserve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ IntArray = NDArray[np.int64]
 #: equal ones are equal.
 GPUS_MAX = 2**25
 WEIGHT_MAX = 2**20
+#: A tree keeps itself as so many GPU classes see it; a name that nobody knows is asked about once.
+CLASSES_KEPT_MAX = 256
 #: Stands for "no limit" in arrays; sums of it with real amounts stay far inside 64 bits.
 UNLIMITED = 2**60
 
@@ -161,7 +163,11 @@ class QuotaTree:
     def of_class(self, gpu_class: str) -> ClassTree:
         """Return the tree as ``gpu_class`` sees it; without any quota: no guarantee, no limit."""
         known = self._compiled.get(gpu_class)
-        return known if known is not None else _compile(self, gpu_class)
+        if known is None:
+            known = _compile(self, gpu_class)
+            if len(self._compiled) < CLASSES_KEPT_MAX:
+                self._compiled[gpu_class] = known
+        return known
 
     def group(self, group: int) -> Group:
         """Return a group by id, or raise UnknownGroupError."""

@@ -59,12 +59,7 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
     if jobs:  # of what else they would break nothing can be said
         return tuple(Violation(Law.NOT_WAITING, f"job {job}") for job in jobs)
     return (
-        *_check_places(snapshot, started),
-        *_check_places(snapshot, pledged),
-        *_check_topology(snapshot, started),
-        *_check_topology(snapshot, pledged),
-        *_check_lent(snapshot, started),
-        *_check_lent(snapshot, pledged),
+        *(wrong for each in (started, pledged) if len(each) for wrong in _check_gangs(snapshot, each)),
         *_check_nodes(snapshot, started),
         *_check_quotas(snapshot, plan, started, pledged),
         *_check_verdicts(snapshot, plan, started, pledged),
@@ -73,6 +68,13 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
         *(Violation(Law.STOP, detail) for detail in wrong_stops(snapshot, plan)),
         *(Violation(Law.NODE_OVERFULL, detail) for detail in overfull_soon(snapshot, plan)),
     )
+
+
+def _check_gangs(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
+    """Where gangs lie."""
+    yield from _check_places(snapshot, started)
+    yield from _check_topology(snapshot, started)
+    yield from _check_lent(snapshot, started)
 
 
 def _shape_columns(snapshot: Snapshot, started: Started) -> IntArray:
@@ -88,9 +90,10 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
         yield Violation(Law.CHECKPOINT_SITE, f"job {started.job[number]}")
     shapes = _shape_columns(snapshot, started)
     for column, laws in ((table.venue[started.row], _laws_of_venue), (shapes[CHOICE], _laws_of_choice)):
-        kinds, which = np.unique(np.stack((column, started.pool)), axis=1, return_inverse=True)
-        for at, (kind, pool) in enumerate(kinds.T.tolist()):
-            for law in laws(snapshot, kind, pool):
+        kinds, which = np.unique(column * (len(pools) + 1) + started.pool + 1, return_inverse=True)
+        for at, code in enumerate(kinds.tolist()):
+            kind, pool = divmod(code, len(pools) + 1)
+            for law in laws(snapshot, kind, pool - 1):
                 yield from (Violation(law, f"job {job}") for job in started.job[which == at].tolist())
     first = np.zeros(len(pools) + 1, np.int64)
     np.cumsum([len(pool.node_ids) for pool in pools], out=first[1:])
@@ -159,7 +162,8 @@ def _check_nodes(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     touched = {node_ids[at]: use[:, at].tolist() for at in np.unique(started.node[known]).tolist()}
     if not touched:
         return
-    for run in snapshot.runs.values():
+    for run_id in {run_id for node_id in touched for run_id in snapshot.runs_on.get(node_id, ())}:
+        run = snapshot.runs[run_id]
         _hold(touched, run.gang, (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker))
     for earmark in snapshot.earmarks.values():
         shape = snapshot.shapes[earmark.job.shape]

@@ -23,6 +23,7 @@ from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.starts import StartTable
 from scheduler.cycle.verdicts import Verdicts
+from scheduler.placement.arrays import Quotas
 from scheduler.placement.kernel import hand_out
 from scheduler.placement.pool import BoolArray, IntArray
 
@@ -54,36 +55,55 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
 def place(round_: Round) -> tuple[Reservation, ...]:
     """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
     classes = round_.classes
-    reservations = {gpu_class: Reservations(round_, gpu_class) for gpu_class in round_.gpu_classes}
+    reservations: dict[str, Reservations] = {}
+    alone = len(round_.snapshot.table.rows) == 1
     failed = np.full((2, max(len(round_.snapshot.shapes), int(classes.alike.max(initial=0)) + 1)), -1, np.int64)
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (classes.next < classes.stop))
+            if not len(rows):
+                continue
             could = _could_start(round_, gpu_class, rows)
-            if not could.any():
+            if not could.any() or (alone and _start_alone(round_, gpu_class, rows, failed)):
                 continue
             failed[0] = -1  # what failed on one GPU class may be had on another
+            if gpu_class not in reservations:
+                reservations[gpu_class] = Reservations(round_, gpu_class)
             reserved = reservations[gpu_class]
             reserved.begin(choice)
             rows = rows[could | reserved.might_ask(rows)]
             rows = rows[np.argsort(classes.position[rows], kind="stable")]
             blocked = 0
             while blocked >= 0:
-                blocked = hand_out(
-                    round_.board.nodes,
-                    round_.quotas(gpu_class),
-                    round_.later[gpu_class],
-                    classes,
-                    round_.lending,
-                    rows,
-                    *round_.venue_pools[gpu_class],
-                    failed,
-                    round_.starts,
-                )
+                blocked = _hand_out(round_, gpu_class, round_.quotas(gpu_class), rows, failed)
                 if blocked >= 0:
                     reserved.look(blocked)
                     rows = rows[~round_.later[gpu_class].done[rows]]
-    return tuple(made for each in reservations.values() for made in each.made)
+    return tuple(made for gpu_class in sorted(reservations) for made in reservations[gpu_class].made)
+
+
+def _hand_out(round_: Round, gpu_class: str, quotas: Quotas, rows: IntArray, failed: IntArray) -> int:
+    return hand_out(
+        round_.board.nodes,
+        quotas,
+        round_.later[gpu_class],
+        round_.classes,
+        round_.lending,
+        rows,
+        *round_.venue_pools[gpu_class],
+        failed,
+        round_.starts,
+    )
+
+
+def _start_alone(round_: Round, gpu_class: str, rows: IntArray, failed: IntArray) -> bool:
+    """Start the jobs of the one class that waits, whose turn it is whatever shares say; answer whether all have started.
+
+    Those that have not are tried again in the ordinary way, which reserves nodes for the first of them.
+    """
+    failed[0] = -1
+    _hand_out(round_, gpu_class, round_.quotas(gpu_class, alone=True), rows, failed)
+    return bool((round_.classes.next[rows] == round_.classes.stop[rows]).all())
 
 
 def _could_start(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:

@@ -50,6 +50,7 @@ class Federation:
         self._queues = Queues()
         self._rules: dict[tuple[Clearance, SecurityGrade], str | None] = {}
         self._runs: dict[RunId, LiveRun] = {}
+        self._runs_on: dict[NodeId, tuple[RunId, ...]] = {}
         self._earmarks: dict[JobId, Earmarked] = {}
         self._node_use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._node_leaving: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -68,7 +69,9 @@ class Federation:
         twin._tree, twin._groups, twin._shapes, twin._rules = self._tree, self._groups, self._shapes, self._rules
         twin._sites, twin._nodes, twin._runs = self._sites.copy(), self._nodes.copy(), self._runs.copy()
         twin._pools = {key: pool.copy() for key, pool in self._pools.items()}
-        twin._queues, twin._earmarks = self._queues.copy(), self._earmarks.copy()
+        twin._queues, twin._earmarks, twin._runs_on = (
+            self._queues.copy(), self._earmarks.copy(), self._runs_on.copy()
+        )  # fmt: skip
         for mine, its in ((self._node_use, twin._node_use), (self._node_leaving, twin._node_leaving)):
             its.update({node: amounts.copy() for node, amounts in mine.items()})
         for mine_by_class, its_by_class in ((self._own_use, twin._own_use), (self._leaving_use, twin._leaving_use)):
@@ -139,6 +142,8 @@ class Federation:
         """A run holds its nodes."""
         self.drop_run(run.id)
         self._runs[run.id] = run
+        for node, _ in run.gang:
+            self._runs_on[node] = (*self._runs_on.get(node, ()), run.id)
         self._hold(run, 1)
         self._lending.put_run(run)
 
@@ -146,6 +151,12 @@ class Federation:
         """A run holds nothing any more."""
         run = self._runs.pop(run_id, None)
         if run is not None:
+            for node, _ in run.gang:
+                left = tuple([each for each in self._runs_on[node] if each != run_id])
+                if left:
+                    self._runs_on[node] = left
+                else:
+                    self._runs_on.pop(node)
             self._hold(run, -1)
             self._lending.drop_run(run)
 
@@ -206,6 +217,7 @@ class Federation:
             displaceable_use={name: dict(use) for name, use in self._displaceable_use.items()},
             site_use=dict(self._site_use),
             runs=self._runs.copy(),
+            runs_on=self._runs_on.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
             earmarks=self._earmarks.copy(),

@@ -171,7 +171,7 @@ def _standing(snapshot: Snapshot, now: Round, nexts: Mapping[str, Usage], key: Q
     return Standing(
         quota=quota,
         guaranteed_effective=int(usage.guaranteed[position]),
-        fair_share=now.shares[gpu_class].of(group),
+        fair_share=now.shares(gpu_class).of(group),
         used=int(usage.used[position]),
         used_next=int(nexts[gpu_class].used[position]),
     )

@@ -76,7 +76,8 @@ def reclaim(round_: Round, now_ms: int, going: frozenset[RunId] = frozenset()) -
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
-            rows = rows[_could_claim(round_, gpu_class, rows)]
+            if len(rows):
+                rows = rows[_could_claim(round_, gpu_class, rows)]
             if len(rows):
                 _Claims(round_, gpu_class, now_ms, going, stops, earmarks).settle(rows.tolist())
     for usage, group, gpus in leaving:
@@ -91,7 +92,7 @@ def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> IntArray:
     """Rows whose group is below its share by so much, or runs something of lower priority than their head."""
     classes, usage = round_.classes, round_.usages[gpu_class]
     position, asked = classes.position[rows], (classes.workers * classes.gpus)[rows]
-    shares = round_.shares[gpu_class].own
+    shares = round_.shares(gpu_class).own
     below = asked <= (shares - usage.own)[position]
     lowest = np.full(len(usage.tree), np.iinfo(np.int64).max)
     takes_above_share = False
@@ -118,7 +119,7 @@ class _Claims:
         earmarks: list[Earmark],
     ) -> None:
         self._round, self._gpu_class = round_, gpu_class
-        self._usage, self._shares = round_.usages[gpu_class], round_.shares[gpu_class]
+        self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._past_ranks = round_.past_ranks(gpu_class)
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
         self._stops, self._earmarks = stops, earmarks

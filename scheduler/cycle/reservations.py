@@ -52,7 +52,7 @@ class Reservations:
 
     def __init__(self, round_: Round, gpu_class: str) -> None:
         self._round, self._gpu_class = round_, gpu_class
-        self._usage, self._shares = round_.usages[gpu_class], round_.shares[gpu_class]
+        self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._later = round_.later[gpu_class]
         self._looks = 0
         self._taken: dict[int, IntArray] = {}  # by pool: what is reserved of its nodes

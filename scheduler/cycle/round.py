@@ -1,4 +1,4 @@
-"""The state of one round: use and free nodes; steps 1 and 2 fill it, the later ones hand out from it."""
+"""The state of one round: use and free nodes; step 1 fills it, the later ones hand out from it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from scheduler.placement.arrays import Classes, Later, Lending, Quotas, Starts
 from scheduler.placement.board import Board, new_starts
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
+
+#: Numbers below this need not be made smaller: a table by number is made in no time.
+_NUMBERS_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,11 @@ class Round:
         self.board = Board([each.pool for each in self.site_pools])
         self.gpu_classes = snapshot.gpu_classes
         self.usages: dict[str, Usage] = {}
-        self.shares: dict[str, FairShares] = {}
+        self._demands: dict[str, IntArray] = {}
+        self._shares: dict[str, FairShares] = {}
         self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
         self._past_ranks: dict[str, IntArray] = {}
-        self._share()
+        self._count()
 
     @cached_property
     def starts(self) -> Starts:
@@ -91,7 +95,7 @@ class Round:
             minus_priority=table.turns[0],
             submitted=table.turns[1],
             job=table.turns[2],
-            alike=index if len(table.stays) < 2 else _numbered(index, table.stay),
+            alike=_numbered(index, table.stay, len(table.stays)),
             end=end[table.stay],
             least=least[table.stay],
         )
@@ -168,11 +172,23 @@ class Round:
     def past_ranks(self, gpu_class: str) -> IntArray:
         """By position: whose turn it is by past use, where all else is equal. Worked out when it is first asked for."""
         if gpu_class not in self._past_ranks:
-            self._past_ranks[gpu_class] = self.snapshot.past_use.ranks(self.usages[gpu_class].tree)
+            ranks = self.snapshot.past_use.ranks(self.usages[gpu_class].tree)
+            ranks.setflags(write=False)  # for compiled code an array that may be written to is of another type
+            self._past_ranks[gpu_class] = ranks
         return self._past_ranks[gpu_class]
 
-    def quotas(self, gpu_class: str) -> Quotas:
-        """A class's use as compiled loops take it: the very arrays, so that what they charge is charged."""
+    def shares(self, gpu_class: str) -> FairShares:
+        """Step 2: fair shares of a GPU class as the round began. Worked out when they are first asked for."""
+        if gpu_class not in self._shares:
+            usage = self.usages[gpu_class]
+            self._shares[gpu_class] = fair_share(usage.tree, self._demands[gpu_class], usage.capacity)
+        return self._shares[gpu_class]
+
+    def quotas(self, gpu_class: str, *, alone: bool = False) -> Quotas:
+        """A class's use as compiled loops take it: the very arrays, so that what they charge is charged.
+
+        ``alone``: one class of jobs is tried. No other's turn is compared with its own, so that shares are left out.
+        """
         usage, tree = self.usages[gpu_class], self.usages[gpu_class].tree
         return Quotas(
             parent=tree.parent,
@@ -182,8 +198,8 @@ class Round:
             own=usage.own,
             used=usage.used,
             inside=usage.inside,
-            share=self.shares[gpu_class].own,
-            path_rank=self.past_ranks(gpu_class),
+            share=tree.guaranteed if alone else self.shares(gpu_class).own,
+            path_rank=tree.path_rank if alone else self.past_ranks(gpu_class),
         )
 
     @cached_property
@@ -263,8 +279,8 @@ class Round:
         found: IntArray = numbers[groups]
         return found
 
-    def _share(self) -> None:
-        """Steps 1 and 2: effective capacity and fair shares of every GPU class."""
+    def _count(self) -> None:
+        """Step 1, effective capacity, with what is used and asked for of every GPU class."""
         snapshot, table = self.snapshot, self.snapshot.table
         rows = table.rows
         classes = self.classes
@@ -278,10 +294,14 @@ class Round:
             own += tree.array({group: used for group, used in snapshot.leaving_use.get(gpu_class, {}).items() if used})
             asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
             self.usages[gpu_class] = Usage(tree, capacity, own)
-            self.shares[gpu_class] = fair_share(tree, own + asked.astype(np.int64), capacity)
+            self._demands[gpu_class] = own + asked.astype(np.int64)
 
 
-def _numbered(one: IntArray, other: IntArray) -> IntArray:
-    """The same number for the same pair."""
-    found: IntArray = np.unique(np.stack((one, other)), axis=1, return_inverse=True)[1].ravel().astype(np.int64)
-    return found
+def _numbered(one: IntArray, other: IntArray, others: int) -> IntArray:
+    """The same number, and no large one, for the same pair; the second is below ``others``."""
+    if others < 2:
+        return one
+    numbers = one * others + other
+    if int(numbers.max(initial=0)) >= _NUMBERS_MAX:
+        numbers = np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+    return numbers

@@ -51,6 +51,7 @@ class Snapshot:
     own_use: Mapping[str, Mapping[GroupId, int]]
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
+    runs_on: Mapping[NodeId, tuple[RunId, ...]]  #: runs by the nodes that they hold
     table: WaitingTable
     #: by class and group: GPUs of its own runs that are leaving
     leaving_use: Mapping[str, Mapping[GroupId, int]] = field(default_factory=dict)

@@ -61,7 +61,7 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
                 guaranteed_effective=guaranteed,
                 used=used,
                 borrowed=max(0, used - guaranteed),
-                fair_share=round_.shares[gpu_class].of(group),
+                fair_share=round_.shares(gpu_class).of(group),
                 queued=queued,
                 past_use_gpus=snapshot.past_use.average(gpu_class, positions),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -25,15 +26,21 @@ class Verdicts(Sequence[Verdict]):
         self._round = round_
         table, classes = round_.snapshot.table, round_.classes
         self._first = table.start if ahead else classes.next
-        rows = np.flatnonzero(self._first < classes.stop)
+        self._waiting = np.flatnonzero(self._first < classes.stop)
+
+    @cached_property
+    def _rows(self) -> IntArray:
+        """In their order."""
+        table, rows = self._round.snapshot.table, self._waiting
         walltimes = np.array([each.walltime_ms or NEVER_MS for each in table.stays], np.int64)
         saves = np.array([-1 if each.save_ms is None else each.save_ms for each in table.stays], np.int64)
         stay = table.stay[rows]
         order = (saves[stay], walltimes[stay], table.bound_site[rows], table.shape[rows], table.group[rows])
-        self._rows = rows[np.lexsort(order)]
+        found: IntArray = rows[np.lexsort(order)]
+        return found
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._waiting)
 
     @overload
     def __getitem__(self, index: int) -> Verdict: ...
@@ -74,8 +81,8 @@ class Verdicts(Sequence[Verdict]):
 
     @property
     def rows(self) -> IntArray:
-        """The waiting table's rows that wait on."""
-        return self._rows
+        """The waiting table's rows that wait on, ascending."""
+        return self._waiting
 
     def _verdict(self, row: int) -> Verdict:
         classes = self._round.classes

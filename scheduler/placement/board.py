@@ -11,13 +11,15 @@ The published rule (``oracle.place`` is the same as a loop):
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from scheduler.model.shape import Topology
 from scheduler.placement import kernel
 from scheduler.placement.arrays import DOMAIN_LEVELS, HALL, LEAF, NODE, SITE, SPINE, Need, Nodes, Starts
-from scheduler.placement.pool import BoolArray, IntArray, Pool
+from scheduler.placement.pool import BoolArray, IntArray, Pool, PoolLayout
 from scheduler.placement.request import Placement, Request
 
 LEVEL_NUMBERS = {
@@ -126,33 +128,54 @@ def new_starts(starts_max: int, parts_max: int) -> Starts:
     return Starts(row, job, pool, first_part, node, workers, np.zeros(2, np.int64))
 
 
-def _nodes_of(pools: Sequence[Pool]) -> Nodes:
-    first = _firsts([len(pool.layout) for pool in pools])
-    gpus = _joined([pool.gpus for pool in pools])
-    pool_of = np.repeat(np.arange(len(pools)), np.diff(first))
-    width = int(gpus.max(initial=0)) + 1
-    count = np.bincount(pool_of * width + gpus, minlength=len(pools) * width).reshape(len(pools), width)
-    hint = np.repeat(first[:-1, None], width, axis=1)
-    counts = np.array([pool.layout.domain_counts for pool in pools], np.int64).reshape(len(pools), DOMAIN_LEVELS).T
+class _Plan(NamedTuple):
+    """Where the nodes of some pools lie: the parts of ``Nodes`` that no round changes."""
+
+    first: IntArray
+    pool_of: IntArray
+    domain: IntArray
+    domains_of: IntArray
+    member_first: IntArray
+    members: IntArray
+
+
+@lru_cache(maxsize=8)
+def _plan_of(layouts: tuple[PoolLayout, ...]) -> _Plan:
+    """Rounds see the same layouts until nodes come, go or are lent otherwise."""
+    first = _firsts([len(layout) for layout in layouts])
+    pool_of = np.repeat(np.arange(len(layouts)), np.diff(first))
+    counts = np.array([layout.domain_counts for layout in layouts], np.int64).reshape(len(layouts), DOMAIN_LEVELS).T
     starts = _firsts(counts.ravel().tolist())
-    domains_of = np.stack([starts[level * len(pools) : (level + 1) * len(pools) + 1] for level in range(DOMAIN_LEVELS)])
-    within = _joined([pool.layout.domains for pool in pools], (DOMAIN_LEVELS, 0))
-    domain = within + domains_of[:, pool_of]
+    domains_of = np.stack(
+        [starts[level * len(layouts) : (level + 1) * len(layouts) + 1] for level in range(DOMAIN_LEVELS)]
+    )
+    domain = _joined([layout.domains for layout in layouts], (DOMAIN_LEVELS, 0)) + domains_of[:, pool_of]
     members = np.concatenate([np.argsort(numbers, kind="stable") for numbers in domain])
     sizes = np.bincount(domain.ravel(), minlength=int(starts[-1]))
-    free = np.bincount(domain.ravel(), weights=np.tile(gpus, DOMAIN_LEVELS), minlength=int(starts[-1]))
+    plan = _Plan(first, pool_of, domain, domains_of, _firsts(sizes.tolist()), members)
+    for array in plan:
+        array.setflags(write=False)
+    return plan
+
+
+def _nodes_of(pools: Sequence[Pool]) -> Nodes:
+    plan = _plan_of(tuple(pool.layout for pool in pools))
+    gpus = _joined([pool.gpus for pool in pools])
+    width = int(gpus.max(initial=0)) + 1
+    count = np.bincount(plan.pool_of * width + gpus, minlength=len(pools) * width).reshape(len(pools), width)
+    free = np.bincount(plan.domain.ravel(), weights=np.tile(gpus, DOMAIN_LEVELS), minlength=len(plan.member_first) - 1)
     return Nodes(
-        first=first,
+        first=plan.first,
         gpus=gpus,
         cpus=_joined([pool.cpus for pool in pools]),
         memory=_joined([pool.memory_mib for pool in pools]),
-        pool_free=np.bincount(pool_of, weights=gpus, minlength=len(pools)).astype(np.int64),
+        pool_free=np.bincount(plan.pool_of, weights=gpus, minlength=len(pools)).astype(np.int64),
         count=count,
-        hint=hint,
-        domain=domain,
-        domains_of=domains_of,
-        member_first=_firsts(sizes.tolist()),
-        members=members,
+        hint=np.repeat(plan.first[:-1, None], width, axis=1),
+        domain=plan.domain,
+        domains_of=plan.domains_of,
+        member_first=plan.member_first,
+        members=plan.members,
         domain_free=free.astype(np.int64),
         terms=_joined([_given(pool.terms, pool) for pool in pools]),
         until=_joined([_given(pool.until_ms, pool) for pool in pools]),

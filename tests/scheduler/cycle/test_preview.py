@@ -136,11 +136,12 @@ def test_what_is_named_is_shown_and_around_it_what_becomes_different(given: Fact
     parent = {GroupId(group): above for group, above in TREE}
     for key in shown.before.standings.keys() - changed.keys():
         assert shown.before.standings[key] != shown.after.standings[key]
-    before, after = Round(snapshot).shares, Round(with_quotas(snapshot, changed)).shares
+    before, after = Round(snapshot), Round(with_quotas(snapshot, changed))
     for group, gpu_class in changed:
         around = {*snapshot.tree.path(group), *(each for each in parent if parent[each] == parent[group])}
-        if gpu_class in before:
-            different = {each for each in around if before[gpu_class].of(each) != after[gpu_class].of(each)}
+        if gpu_class in before.usages:
+            shares = before.shares(gpu_class), after.shares(gpu_class)
+            different = {each for each in around if shares[0].of(each) != shares[1].of(each)}
             assert {(each, gpu_class) for each in different} <= shown.before.standings.keys()
 
 

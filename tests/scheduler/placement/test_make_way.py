@@ -34,7 +34,7 @@ def on_two_sites(drawn: Pressed) -> Federation:
 @given(pressed(), st.data())
 def test_the_compiled_loop_ends_whom_the_plain_one_ends(drawn: Pressed, data: st.DataObject) -> None:
     round_ = Round(on_two_sites(drawn).snapshot())
-    usage, shares, table = round_.usages[GPU_CLASS], round_.shares[GPU_CLASS], round_.snapshot.table
+    usage, shares, table = round_.usages[GPU_CLASS], round_.shares(GPU_CLASS), round_.snapshot.table
     way = InTheWay(round_.snapshot, round_.site_pools, GPU_CLASS, usage, NOW_MS)
     numbers = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=len(way), max_size=len(way))))
     for row in table.rows.tolist():
