@@ -3,8 +3,9 @@
 Offers count nodes and do not name them, so nodes are given to offers anew whenever something changes. First come nodes under
 a recall that is due, which are lent to nobody but are a part of what was offered; then nodes that runs hold, first those whose
 runs cannot save their state, those that few offers let in before others, and longer runs before shorter; then the free ones by
-name. A node that is held goes to an offer that lets its runs in and lasts as long as they need (where some cannot save their
-state, as long as these do), the one that ends first of these, else to the one that lasts longest.
+name. What a recall to come will take of an offer is lent until then alone, whichever node stands there. A node that is held goes
+to an offer that lets its runs in and lasts as long as they need (where some cannot save their state, as long as these do), the
+one that ends first of these, else to the one that lasts longest.
 So the number of nodes lent is ``capacity.effective_capacity``'s, and no offer lends more than it says.
 
 A node is left to its borrowers until its offer's window ends, its recall is due or its reservation begins, whichever is first;
@@ -13,6 +14,7 @@ what another offer opens then does not count. A site without offers lends all it
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -96,17 +98,22 @@ def lend(
         slots = [
             each for each in map(changes.open_now, offers) if each is not None and each.offer.gpu_class == gpu_class
         ]
-        found |= _given(kept, guests, taken, slots)
+        spans = [span for each in kept for span in taken[each.id].recalls]
+        found |= _given(kept, guests, taken, _left_by(spans, slots, now_ms))
     return LentNodes(nodes=found, changes_ms=changes.next_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What recalls and reservations make of one node: taken already, or to be taken at ``until_ms``."""
+    """What recalls and reservations make of one node: taken already, or to be taken at ``until_ms``.
+
+    ``recalls`` are from when and until when it is or will be recalled.
+    """
 
     recalled: bool
     reserved: bool
     until_ms: int
+    recalls: tuple[tuple[int, int], ...]
 
 
 class _Changes:
@@ -131,26 +138,32 @@ class _Changes:
 
     def take_back(self, node: NodeId, recalls: Iterable[Recall], reservations: Iterable[Reservation]) -> _Taken:
         """What is known to take a node."""
-        until_ms, recalled, reserved = NEVER_MS, False, False
-        for recall in recalls:
-            if node in recall.node_ids:
-                until_ms, due = self._span(recall.by_ms, recall.until_ms, until_ms)
-                recalled |= due
-        for reservation in reservations:
-            if node in reservation.node_ids:
-                until_ms, due = self._span(reservation.from_ms, reservation.to_ms, until_ms)
-                reserved |= due
-        return _Taken(recalled=recalled, reserved=reserved, until_ms=until_ms)
+        recalled = self._spans((each.by_ms, each.until_ms) for each in recalls if node in each.node_ids)
+        reserved = self._spans((each.from_ms, each.to_ms) for each in reservations if node in each.node_ids)
+        to_come = [from_ms for from_ms, _ in (*recalled, *reserved) if from_ms > self._now_ms]
+        return _Taken(
+            recalled=any(from_ms <= self._now_ms for from_ms, _ in recalled),
+            reserved=any(from_ms <= self._now_ms for from_ms, _ in reserved),
+            until_ms=min(to_come, default=NEVER_MS),
+            recalls=recalled,
+        )
 
-    def _span(self, from_ms: int, to_ms: int | None, until_ms: int) -> tuple[int, bool]:
-        self._note(from_ms)
-        self._note(to_ms)
-        over = to_ms is not None and to_ms <= self._now_ms
-        due = from_ms <= self._now_ms and not over
-        return (until_ms if over or due else min(until_ms, from_ms)), due
+    def _spans(self, spans: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int], ...]:
+        """Those that are not over, ascending; what overlaps is one."""
+        found: list[tuple[int, int]] = []
+        for from_ms, to_ms in sorted((from_ms, NEVER_MS if to_ms is None else to_ms) for from_ms, to_ms in spans):
+            self._note(from_ms)
+            self._note(to_ms)
+            if to_ms <= self._now_ms:
+                continue
+            if found and from_ms <= found[-1][1]:
+                found[-1] = found[-1][0], max(found[-1][1], to_ms)
+            else:
+                found.append((from_ms, to_ms))
+        return tuple(found)
 
     def _note(self, at_ms: int | None) -> None:
-        if at_ms is not None and at_ms > self._now_ms:
+        if at_ms is not None and self._now_ms < at_ms < NEVER_MS:
             self.next_ms = min(self.next_ms, at_ms)
 
 
@@ -160,19 +173,13 @@ def _given(
     taken: Mapping[NodeId, _Taken],
     slots: Sequence[_Slots],
 ) -> dict[NodeId, Lent]:
-    """Give nodes of one class to offers."""
-    slots = sorted(slots, key=lambda each: (-each.until_ms, each.offer.id))
-    for node in nodes:
-        if taken[node.id].recalled:
-            recallable = [each for each in slots if each.left and each.offer.notice_seconds is not None]
-            for each in (recallable or [each for each in slots if each.left])[:1]:
-                each.left -= 1
+    """Give nodes of one class to offers, those that last longest in front."""
     held = []
     for at, node in enumerate(nodes):
         here = guests.get(node.id)
         if here and not taken[node.id].recalled:
             unsaved = [each.end_ms for each in here if not each.saves]
-            end_ms = max(unsaved or [each.end_ms for each in here])
+            end_ms = min(max(unsaved or [each.end_ms for each in here]), taken[node.id].until_ms)
             held.append((not unsaved, sum(each.lets_in(here) for each in slots), -end_ms, at))
     found: dict[NodeId, Lent] = {}
 
@@ -189,5 +196,28 @@ def _given(
         give(nodes[at], [each for each in left if each.lets_in(guests[nodes[at].id])] or left, -minus_end_ms)
     for node in nodes:
         if not guests.get(node.id) and not taken[node.id].recalled:
-            give(node, [each for each in slots if each.left][:1], 0)
+            give(node, [each for each in slots if each.left], taken[node.id].until_ms)
     return found
+
+
+def _left_by(recalls: Iterable[tuple[int, int]], slots: Iterable[_Slots], now_ms: int) -> Sequence[_Slots]:
+    """What recalls, from and until a moment, leave of offers, those that last longest in front.
+
+    What they take later is lent until then. A recall takes a node of the offer that lasts longest, of one that may be
+    recalled if there is any; when its window ends before the recall is over, of another one.
+    """
+    slots = sorted(slots, key=lambda each: (-each.until_ms, each.offer.id))
+    found = list(slots)
+    heap = [(max(from_ms, now_ms), to_ms) for from_ms, to_ms in recalls]
+    heapq.heapify(heap)
+    while heap:
+        from_ms, to_ms = heapq.heappop(heap)
+        left = [each for each in slots if each.left and each.until_ms > from_ms]
+        recallable = [each for each in left if each.offer.notice_seconds is not None]
+        for each in (recallable or left)[:1]:
+            each.left -= 1
+            if from_ms > now_ms:
+                found.append(_Slots(each.offer, each.terms, from_ms, 1))
+            if each.until_ms < to_ms:
+                heapq.heappush(heap, (each.until_ms, to_ms))
+    return sorted(found, key=lambda each: (-each.until_ms, each.offer.id))

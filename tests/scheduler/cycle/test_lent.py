@@ -150,11 +150,35 @@ def test_a_closed_offer_lends_nothing_where_a_site_without_one_lends_all() -> No
     assert {each.terms for each in lent(NODES, {}, [], [], []).nodes.values()} == {PLAIN}
 
 
+def recall_of(node: int, by_ms: int) -> Recall:
+    return Recall(
+        site=SiteId(1), gpu_class="h100", nodes=1, by_ms=by_ms, asked_ms=NOW_MS, node_ids=frozenset({NodeId(node)})
+    )
+
+
+def test_what_a_recall_to_come_will_take_of_an_offer_is_promised_to_nobody_beyond_it() -> None:
+    endless, ends = offer_of(1, nodes=1, notice_seconds=60), offer_of(2, nodes=1, calendar=CALENDARS[1])
+    recall = recall_of(2, NOW_MS + HOUR_MS)
+    before = lent(NODES[:2], {NodeId(1): [GUEST]}, [endless, ends], [recall], []).nodes
+    assert [before[NodeId(node)].until_ms for node in (1, 2)] == [NOW_MS + 2 * HOUR_MS, NOW_MS + HOUR_MS]
+    due = lend(NODES[:2], {NodeId(1): [GUEST]}, [endless, ends], [recall], [], NOW_MS + HOUR_MS).nodes
+    assert {node: each.until_ms for node, each in due.items()} == {NodeId(1): NOW_MS + 2 * HOUR_MS}
+
+
+def test_a_recall_that_outlasts_the_offer_it_takes_of_will_take_of_another() -> None:
+    firm, ends = offer_of(1, nodes=1), offer_of(2, nodes=1, notice_seconds=60, calendar=CALENDARS[1])
+    found = lent(NODES[:2], {NodeId(1): [GUEST]}, [firm, ends], [recall_of(2, NOW_MS)], []).nodes
+    assert {node: each.until_ms for node, each in found.items()} == {NodeId(1): NOW_MS + 2 * HOUR_MS}
+
+
+def test_a_node_that_will_be_recalled_leaves_what_lasts_to_the_others() -> None:
+    found = lent(NODES[:2], {}, [offer_of(nodes=2)], [recall_of(1, NOW_MS + HOUR_MS)], []).nodes
+    assert [found[NodeId(node)].until_ms for node in (1, 2)] == [NOW_MS + HOUR_MS, NEVER_MS]
+
+
 def test_a_node_is_left_until_the_first_thing_that_takes_it() -> None:
     by_ms, from_ms = NOW_MS + 3 * HOUR_MS, NOW_MS + 2 * HOUR_MS
-    recall = Recall(
-        site=SiteId(1), gpu_class="h100", nodes=1, by_ms=by_ms, asked_ms=NOW_MS, node_ids=frozenset({NodeId(1)})
-    )
+    recall = recall_of(1, by_ms)
     maintenance = Reservation(
         site=SiteId(1), gpu_class="h100", from_ms=from_ms, to_ms=None, reason="cables", node_ids=frozenset({NodeId(2)})
     )
