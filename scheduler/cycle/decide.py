@@ -56,6 +56,7 @@ def place(round_: Round) -> tuple[Reservation, ...]:
     """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
     classes = round_.classes
     reservations: dict[str, Reservations] = {}
+    made: list[Reservation] = []
     alone = len(round_.snapshot.table.rows) == 1
     failed = np.full((2, max(len(round_.snapshot.shapes), int(classes.alike.max(initial=0)) + 1)), -1, np.int64)
     for choice in range(round_.choices.shape[1]):
@@ -68,7 +69,7 @@ def place(round_: Round) -> tuple[Reservation, ...]:
                 continue
             failed[0] = -1  # what failed on one GPU class may be had on another
             if gpu_class not in reservations:
-                reservations[gpu_class] = Reservations(round_, gpu_class)
+                reservations[gpu_class] = Reservations(round_, gpu_class, made)
             reserved = reservations[gpu_class]
             reserved.begin(choice)
             rows = rows[could | reserved.might_ask(rows)]
@@ -79,7 +80,7 @@ def place(round_: Round) -> tuple[Reservation, ...]:
                 if blocked >= 0:
                     reserved.look(blocked)
                     rows = rows[~round_.later[gpu_class].done[rows]]
-    return tuple(made for gpu_class in sorted(reservations) for made in reservations[gpu_class].made)
+    return tuple(made)
 
 
 def _hand_out(round_: Round, gpu_class: str, quotas: Quotas, rows: IntArray, failed: IntArray) -> int:

@@ -80,10 +80,12 @@ class NodePool:
         """This moment, where runs hold ``use`` in all, and of that the runs that are leaving ``leaving``."""
         index = self._index if self._index is not None else self._arrange(use, leaving)
         if self._shown is None:
-            free, soon = np.maximum(self._totals - np.stack((self._used, self._used - self._leaving)), 0)
+            left = self._totals - np.stack((self._used, self._used - self._leaving))
+            free, soon = np.maximum(left, 0)
+            over = free - left[0] if left[0].min(initial=0) < 0 else None
             pool = Pool(self._layout, free[0], free[1], free[2], self._terms, self._until)
             gpus = int(self._totals[0].sum())
-            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon, index, self._well)
+            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon, index, over, self._well)
         return self._shown
 
     def _arrange(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> Mapping[NodeId, int]:

@@ -12,6 +12,7 @@ The published rule, by GPU class:
    reservations stand; a node counts for as long as its lender's windows, recalls and maintenance let such a job start on it. Of
    pools with the same moment the one with the fewest free GPUs is taken, ties by site name; inside, nodes go by the rule of
    ``placement.board``. Where runs that end at no known time are in the way, nothing is reserved.
+   What comes before the gang in its group, and waits for its turn on another class, may still have the nodes first.
 3. Who would still be on such a node at the moment may have of it what the reservation leaves. The same goes for what the group's
    later jobs take of its share.
 
@@ -50,14 +51,15 @@ class _Found(NamedTuple):
 class Reservations:
     """Those of one GPU class in one round."""
 
-    def __init__(self, round_: Round, gpu_class: str) -> None:
+    def __init__(self, round_: Round, gpu_class: str, made: list[Reservation]) -> None:
+        """Those that are made are put behind ``made``."""
         self._round, self._gpu_class = round_, gpu_class
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._later = round_.later[gpu_class]
         self._looks = 0
         self._taken: dict[int, IntArray] = {}  # by pool: what is reserved of its nodes
         self._leaving = Leaving(round_, gpu_class, round_.snapshot.lent_at_ms)
-        self.made: list[Reservation] = []
+        self._made = made
 
     def begin(self, choice: int) -> None:
         """Jobs are now tried on their candidate of this number."""
@@ -113,8 +115,9 @@ class Reservations:
         free = np.stack((nodes.gpus[here], nodes.cpus[here], nodes.memory[here]))
         if not len(parts.end):
             return -1, free, free[0] < 0
-        if pool in self._taken:
-            free -= self._taken[pool]
+        for held in (self._taken.get(pool), round_.site_pools[pool].over):
+            if held is not None:
+                free -= held
         priority = -int(round_.classes.minus_priority[round_.classes.next[row]])
         until = round_.latest_starts(pool, round_.snapshot.table.key(row), priority)
         asked = (request.workers, request.gpus, request.cpus, request.memory_mib)
@@ -151,6 +154,6 @@ class Reservations:
         self._later.from_ms[position] = found.moment
         self._later.room[position] = int(self._shares.own[position]) - stays - asked
         key, job = round_.snapshot.table.key(row), JobId(int(classes.job[classes.next[row]]))
-        self.made.append(
+        self._made.append(
             Reservation(job, key.group, key.shape, site_pool.site, self._gpu_class, tuple(parts), found.moment)
         )

@@ -120,6 +120,7 @@ class SlowReservations:
         found = []
         for free, node in nodes:
             amounts = _minus((free.gpus, free.cpus, free.memory_mib), self.taken.get(node.id, (0, 0, 0)))
+            amounts = _minus(amounts, _over(snapshot, node))
             for each_node, workers, each, end in leaving:
                 if each_node == node.id and end <= moment:
                     amounts = _minus(amounts, _times(-workers, each))
@@ -215,3 +216,17 @@ def _times(workers: int, each: Amounts) -> Amounts:
 
 def _minus(one: Amounts, other: Amounts) -> Amounts:
     return one[0] - other[0], one[1] - other[1], one[2] - other[2]
+
+
+def _over(snapshot: Snapshot, node: Node) -> Amounts:
+    """What is held of a node beyond what it has: earmarks wait for the runs that leave."""
+    left = node.gpus, node.cpus, node.memory_mib
+    for run in snapshot.runs.values():
+        each = run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker
+        for at, workers in run.gang:
+            left = _minus(left, _times(workers * (at == node.id), each))
+    for earmark in snapshot.earmarks.values():
+        for at, workers in earmark.gang:
+            left = _minus(left, _times(workers * (at == node.id), _each(snapshot.shapes[earmark.job.shape])))
+    gpus, cpus, memory_mib = (max(-amount, 0) for amount in left)
+    return gpus, cpus, memory_mib

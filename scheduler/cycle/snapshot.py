@@ -33,6 +33,8 @@ class SitePool:
     gpus: int  #: of healthy nodes that are lent, free or not
     soon: IntArray
     index: Mapping[NodeId, int]  #: the other way round than ``node_ids``
+    #: (amount, node): what runs and earmarks hold beyond what there is, since those wait for runs to leave; None: nothing
+    over: IntArray | None = None
     well: BoolArray | None = None  #: which nodes are healthy; None: all
 
 

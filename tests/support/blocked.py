@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lendings import HOUR_MS, MINIMUM_RUN_MS, NOW_MS, SECTORS, offers
 
 from quota.tree import Quota
-from scheduler.cycle.facts import LiveRun, PreemptionRules, WaitingJob
+from scheduler.cycle.facts import Earmarked, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
 from scheduler.model.shape import Topology
@@ -79,11 +79,29 @@ def blocked_facts(draw: st.DrawFn, *, groups: tuple[int, ...] = (4, 5, 6), endle
     return Facts(quotas, sites, nodes, shapes, jobs, tuple(runs))
 
 
+def _earmark(draw: st.DrawFn, facts: Facts, federation: Federation) -> None:
+    """A run is told to leave its node to a waiting job."""
+    pairs = [
+        (run, job)
+        for run in facts.runs
+        for job in facts.jobs
+        if (shape := facts.shapes[job.shape]).gpus == shape.gpus_per_worker <= run.gpus
+        and run.gpu_class in shape.gpu_classes
+    ]
+    if pairs:
+        run, job = draw(st.sampled_from(pairs))
+        federation.put_run(replace(run, leaving=True, expected_end_ms=NOW_MS + 60_000))
+        gang = ((run.gang[0][0], 1),)
+        federation.put_earmark(Earmarked(job=job, site=run.site, gpu_class=run.gpu_class, gang=gang))
+
+
 @st.composite
 def blocked_federations(draw: st.DrawFn, *, lent: bool = True) -> Federation:
     """Of such facts; ``lent``: some of their sites lend by offer."""
     facts = draw(blocked_facts())
     federation = build(facts, PreemptionRules(minimum_run_ms=MINIMUM_RUN_MS))
+    if draw(st.booleans()):
+        _earmark(draw, facts, federation)
     if lent and draw(st.booleans()):
         groups = [replace(each, sector=SECTORS.get(each.id)) for each in group_facts()]
         federation.set_groups(groups, facts.quotas)
