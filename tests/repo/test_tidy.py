@@ -38,6 +38,7 @@ ORACLES = {
     "scheduler.cycle.oracle",
     "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
+    "scheduler.placement.fragmentation_oracle",
     "scheduler.placement.oracle",
     "scheduler.placement.victims_oracle",
 }
@@ -51,6 +52,7 @@ WAITING = {
     "quota.settlement",
     "quota.standing",
     "quota.topology",
+    "scheduler.placement.fragmentation",
 }
 #: Called by libraries that know these names.
 CALLED_BACK = {"on_broken_pipe", "handle_error", "log_message", "do_POST", "do_PUT", "downgrade"}
