@@ -5,7 +5,7 @@ them ask for 130 % of all GPUs arrive in shuffled order, one by one, and never e
 nodes are those with GPUs, as in the authors' list; the cluster file has one model after the other, theirs has not, so
 the seed shuffles the nodes too (``--nodes as_listed`` does not): the published rule goes by their order.
 
-``--rule fragments`` is the published rule. ``--whole`` leaves out who shares a GPU or wants none, and there
+``--rule gaps`` is ours, ``--rule fragments`` the published one. ``--whole`` leaves out who shares a GPU or wants none, and there
 ``--rule round`` fills the cluster by rounds of the simulator instead, which go by nodes' pools and names. The last line is one
 JSON object: ``allocated`` is GPUs held over all GPUs when all have arrived, mean over seeds, ``deviation`` their standard
 deviation.
@@ -21,7 +21,7 @@ import resource
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -31,6 +31,7 @@ import numpy as np
 
 from scheduler.model.site import Node
 from scheduler.placement.fragmentation import WHOLE, Free, Task, choose, columns, nothing_known, take
+from scheduler.placement.gaps import Weights, choose_gap, coming_tasks
 from scheduler.simulator.cluster import Cluster, read_cluster
 from scheduler.simulator.policy import parse_policy
 from scheduler.simulator.simulation import simulate
@@ -83,19 +84,27 @@ def free_nodes(nodes: Sequence[Node]) -> Free:
         gpus=gpus,
         cpus=np.array([node.cpus * 1000 for node in nodes], dtype=np.int64),
         memory=np.array([node.memory_mib for node in nodes], dtype=np.int64),
+        change=np.zeros(len(nodes), dtype=np.int64),
     )
 
 
-def by_fragments(log: Sequence[Arrival], coming: Sequence[Arrival], nodes: Sequence[Node]) -> list[Task]:
-    """The tasks that found a node by the published rule."""
-    kinds, table = columns(each.task for each in log)
+def by_columns(
+    options: argparse.Namespace, log: Sequence[Arrival], coming: Sequence[Arrival], free: Free
+) -> list[Task]:
+    """The tasks that found a node by the published rule or by gaps."""
+    tasks = [each.task for each in log]
+    kinds, table = columns(tasks)
     number = {kind: index for index, kind in enumerate(kinds)}
-    free, known, held = free_nodes(nodes), nothing_known(len(kinds), len(nodes)), list[Task]()
+    known, held = nothing_known(len(kinds), len(free.gpus)), list[Task]()
+    still, weights = coming_tasks(Counter(tasks), int(free.gpus.sum()) * options.coming), Weights()
     for each in coming:
         kind = number[each.task]
-        node, gpu = choose(free, known, table, kind)
+        if options.rule == "gaps":
+            node, gpu = choose_gap(free, table, kind, still, weights)
+        else:
+            node, gpu = choose(free, known, table, kind)
         if node >= 0:
-            take(free, known, table, kind, node, gpu)
+            take(free, table, kind, node, gpu)
             held.append(each.task)
     return held
 
@@ -119,11 +128,8 @@ def filled(options: argparse.Namespace, log: Sequence[Arrival], cluster: Cluster
     if options.nodes == "shuffled":
         dice.shuffle(nodes)
     began = time.perf_counter()
-    rules: dict[str, Callable[[], list[Task]]] = {
-        "fragments": lambda: by_fragments(log, coming, nodes),
-        "round": lambda: by_rounds(coming, cluster),
-    }
-    held = rules[options.rule]()
+    by_round = options.rule == "round"
+    held = by_rounds(coming, cluster) if by_round else by_columns(options, log, coming, free_nodes(nodes))
     sizes = Counter(task.gpus if task.share in (0, WHOLE) else task.share / WHOLE for task in held)
     return {
         "seed": seed,
@@ -141,10 +147,13 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trace", type=Path, required=True)
     parser.add_argument("--cluster", type=Path, required=True)
-    parser.add_argument("--rule", choices=("fragments", "round"), default="fragments")
+    parser.add_argument("--rule", choices=("gaps", "fragments", "round"), default="gaps")
     parser.add_argument("--whole", action="store_true", help="only tasks that ask for whole GPUs")
     parser.add_argument("--nodes", choices=("shuffled", "as_listed"), default="shuffled")
     parser.add_argument("--arriving", type=float, default=1.3, help="GPUs asked for in all, as a part of the cluster's")
+    parser.add_argument(
+        "--coming", type=float, default=0.4, help="GPUs that gaps are kept for, as a part of the cluster's"
+    )
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0)
     options = parser.parse_args()
@@ -172,6 +181,7 @@ def main() -> None:
                 "whole": options.whole,
                 "nodes": options.nodes,
                 "arriving": options.arriving,
+                "coming": options.coming,
                 "gpus": cluster.devices,
                 "allocated": statistics.fmean(allocated),
                 "deviation": statistics.stdev(allocated) if len(allocated) > 1 else 0.0,

@@ -42,12 +42,16 @@ class Tasks(NamedTuple):
 
 
 class Free(NamedTuple):
-    """What is free: ``share`` (node, GPU) in thousandths; by node ``gpus`` (all it has), ``cpus`` and ``memory``. int64."""
+    """What is free: ``share`` (node, GPU) in thousandths; by node ``gpus`` (all it has), ``cpus`` and ``memory``. int64.
+
+    ``change`` counts how often something was taken from a node.
+    """
 
     share: Any
     gpus: Any
     cpus: Any
     memory: Any
+    change: Any
 
 
 class Known(NamedTuple):
@@ -56,7 +60,6 @@ class Known(NamedTuple):
     score: Any
     gpu: Any
     at: Any
-    change: Any
 
 
 def columns(tasks: Iterable[Task], common: float = COMMON) -> tuple[tuple[Task, ...], Tasks]:
@@ -84,7 +87,6 @@ def nothing_known(kinds: int, nodes: int) -> Known:
         score=np.zeros(shape),
         gpu=np.zeros(shape, dtype=np.int64),
         at=np.full(shape, -1, dtype=np.int64),
-        change=np.zeros(nodes, dtype=np.int64),
     )
 
 
@@ -168,8 +170,8 @@ def choose(free: Free, known: Known, task: Tasks, kind: int) -> tuple[int, int]:
     """The node and GPU for a task of this kind, (-1, 0) where it fits on no node. ``known`` learns what is worked out."""
     node, best = -1, -1.0
     for each in range(len(free.gpus)):
-        if known.at[kind, each] != known.change[each]:
-            known.at[kind, each] = known.change[each]
+        if known.at[kind, each] != free.change[each]:
+            known.at[kind, each] = free.change[each]
             share = free.share[each, : free.gpus[each]]
             known.score[kind, each] = -1.0
             if fits(share, free.cpus[each], free.memory[each], task, kind):
@@ -181,9 +183,9 @@ def choose(free: Free, known: Known, task: Tasks, kind: int) -> tuple[int, int]:
 
 
 @compiled
-def take(free: Free, known: Known, task: Tasks, kind: int, node: int, gpu: int) -> None:
+def take(free: Free, task: Tasks, kind: int, node: int, gpu: int) -> None:
     """Put a task where ``choose`` said."""
     take_of(free.share[node, : free.gpus[node]], task, kind, gpu)
     free.cpus[node] -= task.cpus[kind]
     free.memory[node] -= task.memory[kind]
-    known.change[node] += 1
+    free.change[node] += 1

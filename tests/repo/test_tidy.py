@@ -39,6 +39,7 @@ ORACLES = {
     "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
     "scheduler.placement.fragmentation_oracle",
+    "scheduler.placement.gaps_oracle",
     "scheduler.placement.oracle",
     "scheduler.placement.victims_oracle",
 }
@@ -53,6 +54,7 @@ WAITING = {
     "quota.standing",
     "quota.topology",
     "scheduler.placement.fragmentation",
+    "scheduler.placement.gaps",
 }
 #: Called by libraries that know these names.
 CALLED_BACK = {"on_broken_pipe", "handle_error", "log_message", "do_POST", "do_PUT", "downgrade"}

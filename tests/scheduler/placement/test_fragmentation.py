@@ -9,42 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.placement.fragmentation import Free, Task, Tasks, choose, columns, fragment, nothing_known, take
+from scheduler.placement.fragmentation import Task, Tasks, choose, columns, fragment, nothing_known, take
 from scheduler.placement.fragmentation_oracle import NodeFacts, choose_oracle, fragment_of, ways
-
-SHARES = (0, 190, 470, 500, 530, 810, 1000)
-
-
-@st.composite
-def tasks(draw: st.DrawFn) -> Task:
-    gpus = draw(st.sampled_from((0, 1, 1, 1, 2, 4)))
-    share = 0 if gpus == 0 else draw(st.sampled_from((160, 470, 500, 810, 1000))) if gpus == 1 else 1000
-    return Task(gpus, share, draw(st.sampled_from((0, 2000, 3152, 12000))), draw(st.sampled_from((0, 1024, 9000))))
-
-
-@st.composite
-def nodes(draw: st.DrawFn) -> NodeFacts:
-    share = draw(st.lists(st.sampled_from(SHARES), min_size=1, max_size=4))
-    return NodeFacts(
-        tuple(share), draw(st.sampled_from((0, 3152, 16000, 40000))), draw(st.sampled_from((500, 9000, 64000)))
-    )
-
-
-def free_of(nodes: Sequence[NodeFacts]) -> Free:
-    most = max(len(node.share) for node in nodes)
-    return Free(
-        share=np.array([node.share + (0,) * (most - len(node.share)) for node in nodes], dtype=np.int64),
-        gpus=np.array([len(node.share) for node in nodes], dtype=np.int64),
-        cpus=np.array([node.cpus for node in nodes], dtype=np.int64),
-        memory=np.array([node.memory for node in nodes], dtype=np.int64),
-    )
-
-
-def facts_of(free: Free) -> list[NodeFacts]:
-    return [
-        NodeFacts(tuple(int(each) for each in share[:gpus]), int(cpus), int(memory))
-        for share, gpus, cpus, memory in zip(*free, strict=True)
-    ]
+from tests.support.shared_gpus import facts_of, free_of, nodes, tasks
 
 
 def expected_of(kinds: Sequence[Task], table: Tasks) -> list[tuple[Task, int]]:
@@ -63,7 +30,7 @@ def test_one_task_after_another_goes_where_the_slow_way_puts_it(
         node, gpu = choose(free, known, table, kind)
         assert (node, gpu) == choose_oracle(before, expected_of(kinds, table), task)
         if node >= 0:
-            take(free, known, table, kind, node, gpu)
+            take(free, table, kind, node, gpu)
             before[node] = dict(ways(before[node], task))[gpu]
         assert facts_of(free) == before
 
