@@ -39,6 +39,8 @@ ORACLES = {
     "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
     "scheduler.placement.displace_oracle",
+    "scheduler.placement.fragmentation_oracle",
+    "scheduler.placement.gaps_oracle",
     "scheduler.placement.oracle",
     "scheduler.placement.victims_oracle",
 }
@@ -52,6 +54,8 @@ WAITING = {
     "quota.settlement",
     "quota.standing",
     "quota.topology",
+    "scheduler.placement.fragmentation",
+    "scheduler.placement.gaps",
 }
 #: Called by libraries that know these names.
 CALLED_BACK = {"on_broken_pipe", "handle_error", "log_message", "do_POST", "do_PUT", "downgrade"}
