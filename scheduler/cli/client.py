@@ -168,6 +168,10 @@ class Client:
             time.sleep(_retry_after_seconds(response, attempt))
         raise AssertionError("the last attempt returns or raises")
 
+    def failure_of_answer(self) -> CommandFailure:
+        """The server's address answers with what no federation's server would say."""
+        return failure_of_address(self._server)
+
     def _out_of_reach(self, unreachable: httpx.RequestError) -> CommandFailure:
         return CommandFailure(
             EXIT_TIMEOUT,
