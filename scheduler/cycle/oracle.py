@@ -31,7 +31,7 @@ def decide_slowly(snapshot: Snapshot) -> tuple[Start, ...]:
 
 
 def decide_and_reserve_slowly(snapshot: Snapshot) -> tuple[tuple[Start, ...], tuple[Reservation, ...]]:
-    """The starts of one round, and its reservations in the order in which they are made."""
+    """The starts of one round, and its reservations by GPU class, in each in the order in which they are made."""
     starts: list[Start] = []
     reserved = SlowReservations()
     choices = max((len(snapshot.candidates(shape)) for shape in snapshot.shapes.values()), default=0)
@@ -43,7 +43,8 @@ def decide_and_reserve_slowly(snapshot: Snapshot) -> tuple[tuple[Start, ...], tu
             while (start := _next_start(snapshot, starts, reserved, choice, gpu_class, failed)) is not None:
                 starts.append(start)
                 reserved.started(start, snapshot.shapes[start.shape], _end_of(snapshot, start))
-    return tuple(starts), tuple(reserved.made)
+    made = sorted(reserved.made, key=lambda each: snapshot.gpu_classes.index(each.gpu_class))
+    return tuple(starts), tuple(made)
 
 
 def _could_any(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class: str) -> bool:
