@@ -80,6 +80,8 @@ def test_a_job_comes_back_from_its_own_json() -> None:
         ({"outputs": ["/etc/passwd"]}, "outputs"),
         ({"outputs": ["results/**.txt"]}, "outputs"),
         ({"walltime": "soon"}, "walltime"),
+        ({"outputs_limit": 0}, "outputs_limit"),
+        ({"outputs_limit": "64GB"}, "outputs_limit"),
         ({"memory_per_worker": "64GB"}, "memory_per_worker"),
         ({"gpu_classes": ["h100", "h100"]}, "gpu_classes"),
         ({"priority_class": "urgent"}, "priority_class"),
