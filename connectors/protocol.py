@@ -20,6 +20,7 @@ Which cause an ended run has:
 * ``walltime``, ``lease_expired`` (the supervisors ended it), ``start_failed`` (not the whole gang could be
   started: what had been is ended again), ``node_lost``, ``driver_lost`` (the engine's process, or our own
   beside the command, died).
+* ``refused``: the engine will not have it, however often it is asked.
 """
 
 from __future__ import annotations

@@ -15,12 +15,10 @@ def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     part.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     beside.replace(path)
     flush_folder(path.parent)
 
@@ -30,11 +28,8 @@ def replace_quickly(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     signals).
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        os.write(handle, content)
-    finally:
-        os.close(handle)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(content)
     beside.replace(path)
 
 

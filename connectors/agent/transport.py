@@ -159,7 +159,7 @@ def _judge(response: httpx.Response) -> None:
     try:
         problem = response.json()
         words = f"{problem.get('title', '')} {problem.get('detail', '')}".strip()
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         words = response.text[:200]
     sentence = f"the server answered {response.status_code} to {response.request.url.path}: {words}"
     if response.status_code in TRY_AGAIN_STATUSES:

@@ -93,7 +93,7 @@ def read_lease(files: WorkerFiles) -> Lease | None:
             lease_seconds=float(value["lease_seconds"]),
             renewal=int(value["renewal"]),
         )
-    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+    except (FileNotFoundError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
         return None
 
 

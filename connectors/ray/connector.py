@@ -167,7 +167,7 @@ class RayConnector:
                     gang.accepted = True
                     return
                 except EngineRefused as refusal:
-                    gang.end_unstarted(EndCause.START_FAILED, str(refusal), None)
+                    gang.end_unstarted(EndCause.REFUSED, str(refusal), None)
                     return
                 except EngineUnavailable as away:
                     self._log.warning("ray did not take a run", run=gang.record.run_id, fault=str(away))

@@ -63,24 +63,29 @@ class Control:
     def __init__(self, path):
         self.path = path
         self.seen = None
-        self.value = {}
+        self.value = {"deadline_boottime_ns": 0, "stop": None}
 
     def read(self):
-        """The newest value; the one before while the file cannot be read."""
+        """The newest value; the one before while the file cannot be read, or holds something else."""
         try:
             status = os.stat(self.path)
             stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
             if stamp != self.seen:
                 with open(self.path, encoding="utf-8") as file:
-                    self.value = json.load(file)
+                    self.value = understood(json.load(file))
                 self.seen = stamp
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
             pass
         return self.value
 
-    def deadline_ns(self):
-        """When the lease is over; at once where nobody gave one."""
-        return int(self.read().get("deadline_boottime_ns") or 0)
+
+def understood(value):
+    """The deadline and the stop of a control file; raises where they are of no kind that it may hold."""
+    stop = value.get("stop")
+    if stop is not None:
+        grace = int(float(stop.get("grace_seconds") or 0) * 1e9) / 1e9
+        stop = {"cause": str(stop["cause"]), "grace_seconds": grace, "checkpoint": bool(stop.get("checkpoint"))}
+    return {"deadline_boottime_ns": int(value.get("deadline_boottime_ns") or 0), "stop": stop}
 
 
 class Report:
@@ -249,10 +254,10 @@ class Supervisor:
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         signal.signal(signal.SIGTERM, self.on_term)
         signal.signal(signal.SIGINT, self.on_term)
-        stop = self.control.read().get("stop")
+        stop = self.control.read()["stop"]
         if stop:
-            return self.never_ran(str(stop.get("cause") or "cancelled"), 128 + signal.SIGTERM)
-        if self.control.deadline_ns() <= boottime_ns():
+            return self.never_ran(stop["cause"], 128 + signal.SIGTERM)
+        if self.control.read()["deadline_boottime_ns"] <= boottime_ns():
             return self.never_ran("lease_expired", EXIT_LEASE)
         self.report.write()
         try:
@@ -311,7 +316,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 pass
             now = boottime_ns()
-            if self.control.deadline_ns() <= now:
+            if self.control.read()["deadline_boottime_ns"] <= now:
                 self.ending = {"cause": "lease_expired"}
                 kill_tree(self.process)
             elif self.options.end_with_parent and os.getppid() != self.parent:
@@ -322,7 +327,7 @@ class Supervisor:
 
     def stop_in_steps(self, now):
         """The checkpoint signal, SIGTERM, SIGKILL: each in its time, counted from the first word of a stop."""
-        wanted = self.control.read().get("stop") or self.told_to_stop
+        wanted = self.control.read()["stop"] or self.told_to_stop
         over_ns = self.started_ns + int((self.options.walltime_seconds or 0) * 1e9)
         if wanted is None and self.options.walltime_seconds and now >= over_ns:
             wanted = {

@@ -31,10 +31,12 @@ now_ms() { date +%s%3N | sed 's/[^0-9].*$/000/'; }
 # Hundredths of a second since the machine started.
 uptime_cs() { sed 's/ .*//; s/\.//' /proc/uptime; }
 # A number with at most two decimals as hundredths.
-hundredths() { echo "$1" | sed 's/^\([0-9]*\)$/\1.00/; s/\.\([0-9]\)$/.\10/; s/\.\([0-9][0-9]\).*/\1/; s/^0*\([0-9]\)/\1/'; }
+hundredths() { # 0 for what is no number
+    echo "$1" | sed 's/^\([0-9]*\)$/\1.00/; s/\.\([0-9]\)$/.\10/; s/\.\([0-9][0-9]\).*/\1/; s/^0*\([0-9]\)/\1/; /^[0-9]\{1,15\}$/!s/.*/0/'
+}
 field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\)\"\{0,1\}.*/\1/p" "$control" 2>/dev/null | head -n 1; }
 is_told_to_stop() { grep -q '"stop": *{' "$control" 2>/dev/null; }
-deadline_cs() { d=$(field deadline_boottime_ns); echo $((${d:-0} / 10000000)); }
+deadline_cs() { d=$(field deadline_boottime_ns | sed 's/^0*//; /^[0-9]\{1,18\}$/!d'); echo $((${d:-0} / 10000000)); }
 
 pid=null started=null
 tell() { # phase ended exit_code signal cause

@@ -139,7 +139,7 @@ class Client:
             return None
         try:
             return response.json()
-        except ValueError as unreadable:
+        except (ValueError, RecursionError) as unreadable:
             raise failure_of_address(self._server) from unreadable
 
     def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -168,6 +168,10 @@ class Client:
             time.sleep(_retry_after_seconds(response, attempt))
         raise AssertionError("the last attempt returns or raises")
 
+    def failure_of_answer(self) -> CommandFailure:
+        """The server's address answers with what no federation's server would say."""
+        return failure_of_address(self._server)
+
     def _out_of_reach(self, unreachable: httpx.RequestError) -> CommandFailure:
         return CommandFailure(
             EXIT_TIMEOUT,
@@ -194,7 +198,7 @@ def _present(query: Mapping[str, Any]) -> dict[str, Any]:
 def _problem(response: httpx.Response) -> dict[str, Any]:
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return document if isinstance(document, dict) else {"title": response.text[:200] or response.reason_phrase}
 

@@ -75,7 +75,10 @@ def failure_of_address(server: str) -> CommandFailure:
 def failure_of_problem(status: int, problem: Mapping[str, Any]) -> CommandFailure:
     """Turn the server's problem document into words and an exit code."""
     lines = [text_of(problem, "detail") or text_of(problem, "title") or f"HTTP {status}"]
-    for error in problem.get("errors") or ():
+    errors = problem.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        if not isinstance(error, dict):
+            continue
         message = text_of(error, "message")
         if message and message not in lines[0]:
             field = str(error.get("field") or "")

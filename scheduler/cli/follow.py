@@ -12,7 +12,7 @@ import httpx
 
 from scheduler.cli.address import path_of
 from scheduler.cli.client import Client, ServerEvent
-from scheduler.cli.failure import EXIT_JOB_FAILED, EXIT_TIMEOUT, CommandFailure
+from scheduler.cli.failure import EXIT_JOB_FAILED, EXIT_TIMEOUT, CommandFailure, failure_of_problem
 from scheduler.cli.language import say
 from scheduler.cli.output import show_reason, write_note
 
@@ -20,6 +20,15 @@ _RECONNECTS_MAX = 60
 _RECONNECT_SECONDS_MAX = 5.0
 
 EXIT_OF_STATE = {"succeeded": 0, "failed": EXIT_JOB_FAILED, "cancelled": EXIT_JOB_FAILED}
+
+
+#: What has to stand in an event that is shown, and of which kind it is.
+_NEEDED: Mapping[str, tuple[str, type]] = {
+    "state": ("state", str),
+    "end": ("state", str),
+    "log": ("text", str),
+    "refused": ("status", int),
+}
 
 
 class _Screen:
@@ -32,14 +41,15 @@ class _Screen:
 
     def show_state(self, job: Mapping[str, Any]) -> None:
         """Tell a state that was not told yet."""
-        reason = job.get("reason") or {}
+        told = job.get("reason")
+        reason = told if isinstance(told, dict) else {}
         now = (job["state"], reason.get("code"))
         if not self._states or now == self._shown:
             return
         self._shown = now
         site = f" @ {job['site']}" if job.get("site") else ""
         why = f": {show_reason(reason)}" if reason else ""
-        write_note(f"[{job['id']}] {job['state']}{site}{why}")
+        write_note(f"[{job.get('id')}] {job['state']}{site}{why}")
 
     def show_log(self, part: Mapping[str, Any]) -> None:
         """Hand on what the log has grown by."""
@@ -52,7 +62,8 @@ def follow_job(
 ) -> dict[str, Any]:
     """Show the job until it has ended; answer its last state. Ctrl-C leaves the job running and says so.
 
-    ``aside`` puts the log on standard error, where standard output is for a program.
+    Raises ``CommandFailure`` when the server says that its caller may see the job no more: their token has expired or was
+    revoked, or their role was taken away. ``aside`` puts the log on standard error, where standard output is for a program.
     """
     screen = _Screen(states=states, aside=aside)
     last_event_id: str | None = None
@@ -64,10 +75,10 @@ def follow_job(
                     path_of("jobs", job, "stream"), last_event_id, rank=rank, log=str(log).lower()
                 ):
                     last_event_id, failures = event.id or last_event_id, 0
-                    ended = _show(event, screen)
+                    ended = _show(event, screen, client)
                     if ended is not None:
                         return ended
-            except httpx.TransportError:
+            except (httpx.TransportError, httpx.DecodingError):
                 pass
             failures += 1
             if failures > _RECONNECTS_MAX:
@@ -91,15 +102,29 @@ def follow_job(
         raise CommandFailure(130) from None
 
 
-def _show(event: ServerEvent, screen: _Screen) -> dict[str, Any] | None:
-    if event.name not in ("state", "log", "end"):
+def _show(event: ServerEvent, screen: _Screen, client: Client) -> dict[str, Any] | None:
+    if event.name not in _NEEDED:
         return None
-    document: dict[str, Any] = json.loads(event.data)
+    document = _document(event, client)
+    if event.name == "refused":
+        raise failure_of_problem(document["status"], document)
     if event.name == "log":
         screen.show_log(document)
         return None
     screen.show_state(document)
     return document if event.name == "end" else None
+
+
+def _document(event: ServerEvent, client: Client) -> dict[str, Any]:
+    """What an event says; the failure of an address where it says nothing that a federation's server would."""
+    try:
+        document = json.loads(event.data)
+    except (ValueError, RecursionError) as unreadable:
+        raise client.failure_of_answer() from unreadable
+    needed, kind = _NEEDED[event.name]
+    if not isinstance(document, dict) or not isinstance(document.get(needed), kind):
+        raise client.failure_of_answer()
+    return document
 
 
 def fail_unless_succeeded(job: Mapping[str, Any]) -> None:

@@ -189,6 +189,7 @@ KOREAN: Mapping[str, str] = {
     "Only inside the guarantee.": "보장분 안에서만.",
     "Only these states.": "이 상태만.",
     "Output files to collect.": "모을 결과 파일.",
+    "How large the collected files may be together, as 512MiB.": "모을 파일을 합친 크기의 한도. 예: 512MiB.",
     "Part of the scenario's nodes.": "시나리오 노드 가운데 쓸 비율.",
     "Path of the group, e.g. research.kaist.vision.": "그룹의 경로. 예: research.kaist.vision.",
     "Path of the group.": "그룹의 경로.",

@@ -36,6 +36,9 @@ def submit(
     directory: Annotated[Path | None, typer.Option("--directory", "-d", help="Working directory to send.")] = None,
     env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE for the job.")] = None,
     output_pattern: Annotated[list[str] | None, typer.Option("--collect", help="Output files to collect.")] = None,
+    output_limit: Annotated[
+        str | None, typer.Option("--output-limit", help="How large the collected files may be together, as 512MiB.")
+    ] = None,
     retries: Annotated[int | None, typer.Option("--retries", min=0, help="Tries after a failure.")] = None,
     deadline: Annotated[
         str | None, typer.Option("--deadline", help="Cancelled once it cannot be over by then: 12h, 2026-12-24T18:00.")
@@ -88,6 +91,7 @@ def submit(
             "working_directory": str(directory.absolute()) if directory else None,
             "environment": parse_assignments(env, "--env") if env else None,
             "outputs": output_pattern or None,
+            "outputs_limit": output_limit,
             "retries": retries,
             "deadline": deadline,
             "after": after or None,

@@ -17,7 +17,7 @@ from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LOOSEST, MEMOR
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.cycle.started import Started
 from scheduler.cycle.verdicts import Verdicts
-from scheduler.model.ids import GroupId, NodeId
+from scheduler.model.ids import GroupId, JobId, NodeId
 from scheduler.placement.arrays import SITE
 from scheduler.placement.pool import IntArray
 
@@ -33,6 +33,7 @@ class Law(StrEnum):
     TOPOLOGY = "topology"  #: not within one domain of the level that the job requires
     LENT = "lent"  #: not lent to such work, or not for as long as it needs
     CHECKPOINT_SITE = "checkpoint_site"
+    REFUSED = "refused"  #: at a site that refused the job and is not asked again yet
     WRONG_GPU_CLASS = "wrong_gpu_class"
     QUOTA = "quota"  #: a group holds more than its ceiling, or the federation more than there is
     GUARANTEE = "guarantee"  #: non-preemptible work above its group's guarantee
@@ -88,6 +89,9 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     bound = table.bound_site[started.row]
     for number in np.flatnonzero((bound != 0) & (bound != sites)).tolist():
         yield Violation(Law.CHECKPOINT_SITE, f"job {started.job[number]}")
+    for number in np.flatnonzero(np.isin(started.job, list(table.kept_off))).tolist():
+        if sites[number] in table.kept_off[JobId(int(started.job[number]))].refused_by:
+            yield Violation(Law.REFUSED, f"job {started.job[number]}")
     shapes = _shape_columns(snapshot, started)
     for column, laws in ((table.venue[started.row], _laws_of_venue), (shapes[CHOICE], _laws_of_choice)):
         kinds, which = np.unique(column * (len(pools) + 1) + started.pool + 1, return_inverse=True)

@@ -65,6 +65,8 @@ def _site_reason(round_: Round, queue: Queue, number: int) -> SiteReason:
     if not takes_work(site):
         state = site.state.value if site.reachable else "unreachable"
         return SiteReason(site=site.name, code=ReasonCode.SITE_CLOSED, numbers={"site": site.name, "state": state})
+    if site.id in queue.key.refused_by:
+        return SiteReason(site=site.name, code=ReasonCode.REFUSED_BY_SITE, numbers={"site": site.name})
     refusal = _refused(round_, queue, pool.gpu_class)
     if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
         reason = _quota_reason(round_, refusal)
@@ -123,6 +125,9 @@ def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Re
     """The one reason in front: quota first, since it holds whatever the site; then the site that comes closest."""
     bound = queue.bound_site
     open_pools = [pool for name in queue.candidates for pool in queue.pools.get(name, ())]
+    refusing = next((each for each in per_site if each.code is ReasonCode.REFUSED_BY_SITE), None)
+    if not open_pools and refusing is not None:
+        return Reason(code=refusing.code, numbers=refusing.numbers, per_site=per_site)
     if not open_pools and bound is not None:
         numbers = {"site": _site_name(round_, bound)}
         return Reason(code=ReasonCode.WAITING_FOR_CHECKPOINT_SITE, numbers=numbers, per_site=per_site)
@@ -161,6 +166,8 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
         pool = round_.site_pools[number]
         site = snapshot.sites[pool.site]
         if queue.bound_site not in (None, site.id) or snapshot.rule_against(clearance, site) is not None:
+            continue
+        if site.id in queue.key.refused_by:  # time alone changes that
             continue
         shut = not takes_work(site)
         beside = fit_beside(round_, queue, number)

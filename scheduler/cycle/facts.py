@@ -11,6 +11,7 @@ from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.offer import Sector
 from scheduler.model.shape import DataClass
+from scheduler.model.site_refusal import SiteRefusal
 
 
 class ClassKey(NamedTuple):
@@ -20,6 +21,7 @@ class ClassKey(NamedTuple):
     shape: ShapeId
     bound_site: SiteId | None = None
     stay: Stay = ANY_STAY
+    refused_by: tuple[SiteId, ...] = ()  #: sites that are not asked now, sorted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,8 @@ class WaitingJob:
     it may take; None: for ever. ``save_ms`` is how long it needs to save its state; None: it cannot. ``expected_ms`` is how
     long it still runs, from what like jobs took; None: nothing like it is known.
 
-    By ``handicap_ms`` its group's order takes it to have come later than it did: see ``handicap``.
+    By ``handicap_ms`` its group's order takes it to have come later than it did: see ``handicap``. Sites that stand in
+    ``refusals`` are not asked, until the federation has come to their time (``Federation.lend``).
     """
 
     id: JobId
@@ -54,6 +57,7 @@ class WaitingJob:
     save_ms: int | None = None
     handicap_ms: int = 0
     expected_ms: int | None = None
+    refusals: tuple[SiteRefusal, ...] = ()
 
     @property
     def turn_ms(self) -> int:
@@ -63,7 +67,13 @@ class WaitingJob:
     @property
     def key(self) -> ClassKey:
         """Its class."""
-        return ClassKey(self.group, self.shape, self.bound_site, Stay.of(self.walltime_ms, self.save_ms))
+        stay = Stay.of(self.walltime_ms, self.save_ms)
+        return ClassKey(self.group, self.shape, self.bound_site, stay, self.refused_by)
+
+    @property
+    def refused_by(self) -> tuple[SiteId, ...]:
+        """Sites that are not asked, sorted."""
+        return tuple(sorted(each.site for each in self.refusals)) if self.refusals else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

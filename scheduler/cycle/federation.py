@@ -182,7 +182,8 @@ class Federation:
         self._lending.set(offers, recalls, reservations)
 
     def lend(self, now_ms: int) -> None:
-        """Work out what sites lend at a moment. Snapshots speak of the last such moment."""
+        """Work out what sites lend at a moment, and whom they may be asked for. Snapshots speak of the last such moment."""
+        self._queues.let_ask(now_ms)
         for site, lent in self._lending.work_out(now_ms, self._nodes.values(), self._groups):
             for (each, _), pool in self._pools.items():
                 if each == site:
@@ -192,6 +193,11 @@ class Federation:
     def lending_changes_ms(self) -> int:
         """When sites lend otherwise by the clock alone; ``NEVER_MS`` for never."""
         return self._lending.changes_ms
+
+    @property
+    def asks_ms(self) -> int:
+        """When the next site that refused a waiting job may be asked again; ``NEVER_MS`` for never."""
+        return self._queues.asks_ms
 
     @property
     def live_runs(self) -> Mapping[RunId, LiveRun]:
@@ -229,7 +235,7 @@ class Federation:
 
     def _venue_of(self, key: ClassKey) -> Venue:
         group = self._groups[key.group]
-        return Venue(clearance_of(group, self._shapes[key.shape]), group.sector, key.bound_site)
+        return Venue(clearance_of(group, self._shapes[key.shape]), group.sector, key.bound_site, key.refused_by)
 
     def _pool(self, site: SiteId, gpu_class: str) -> NodePool:
         pool = self._pools.get((site, gpu_class))

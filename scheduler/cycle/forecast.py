@@ -3,9 +3,9 @@
 Nobody submits, and no node comes or goes. Every run ends when like jobs would (``LiveRun.likely_end_ms``), else when its
 walltime is over, and so does a job that the forecast starts; a run of which neither is known never ends. What rounds know
 of ends is the walltime alone, here too. A run that is told to make way ends after its grace, and its job waits again.
-Between the instants at which something ends, a run has had its minimum run time, or a site lends otherwise, a round has
-nothing new to decide on, so that those instants are all that is looked at. A job that the forecast starts is taken to want
-no grace and to keep no checkpoint.
+Between the instants at which something ends, a run has had its minimum run time, a site lends otherwise, or one that
+refused a job is asked again, a round has nothing new to decide on, so that those instants are all that is looked at. A job
+that the forecast starts is taken to want no grace, to keep no checkpoint, and to be refused nowhere.
 
 A large federation has more such instants than rounds can be afforded. So the first half of a forecast's rounds goes from
 one instant to the next, and the second half takes together what ends within a stretch of time that grows with the
@@ -101,8 +101,9 @@ class Forecast:
                 return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_PREDICTIONS, numbers=numbers)
             if runs:
                 return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_WALLTIMES, numbers={"runs": runs})
-            now = start_ms == self.made_ms
-            return Eta(start_ms=start_ms, code=ReasonCode.ETA_NEXT_ROUND if now else ReasonCode.ETA_BY_LENDING)
+            if start_ms == self.made_ms:
+                return Eta(start_ms=start_ms, code=ReasonCode.ETA_NEXT_ROUND)
+            return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_REFUSAL if job.refusals else ReasonCode.ETA_BY_LENDING)
         if not self._alone.starts(job, self.made_ms):
             return Eta(start_ms=None, code=ReasonCode.ETA_NOT_AS_THINGS_ARE)
         if course.settled:
@@ -125,6 +126,7 @@ class _Alone:
 
     def starts(self, job: WaitingJob, now_ms: int) -> bool:
         """Whether the next round would start it on a federation without runs."""
+        job = replace(job, refusals=())  # which are over some time
         key = job.key
         if key not in self._known:
             self._empty()
@@ -183,8 +185,12 @@ class _Course:
         while self._left and self.steps < self._steps_max:
             self.steps += 1
             self._federation.lend(self._now_ms)
-            self._apply(decide(self._federation.snapshot(), self._now_ms, 0))
+            plan = decide(self._federation.snapshot(), self._now_ms, 0)
+            self._apply(plan)
             self.until_ms = self._now_ms
+            if _asks_for_another(plan):
+                self._happen(self._now_ms)
+                continue
             next_ms = self._next_ms()
             if next_ms is None:
                 self.settled = True
@@ -195,10 +201,14 @@ class _Course:
             self._happen(max(self._now_ms, self._stretch_end_ms(next_ms)))
 
     def _next_ms(self) -> int | None:
-        """When something happens next: a run ends or has had its minimum run time, a site lends otherwise."""
-        lending_ms = self._federation.lending_changes_ms
-        next_ms = min(self._events[0][0] if self._events else NEVER_MS, lending_ms)
+        """When something happens next: a run ends or has had its minimum run time, a site lends otherwise or is asked again."""
+        next_ms = min(self._events[0][0] if self._events else NEVER_MS, *self._clock_ms)
         return None if next_ms >= NEVER_MS else next_ms
+
+    @property
+    def _clock_ms(self) -> tuple[int, int]:
+        """When the clock alone changes something."""
+        return self._federation.lending_changes_ms, self._federation.asks_ms
 
     def _stretch_end_ms(self, next_ms: int) -> int:
         """Until when things are taken together: equal ratios of distances, so that the steps left reach the horizon."""
@@ -237,8 +247,9 @@ class _Course:
     def _happen(self, by_ms: int) -> None:
         """Everything that is due by an instant; it is then as late as the last of it."""
         live = self._federation.live_runs
-        if self._federation.lending_changes_ms <= by_ms:
-            self._now_ms = max(self._now_ms, self._federation.lending_changes_ms)
+        for at_ms in self._clock_ms:
+            if at_ms <= by_ms:
+                self._now_ms = max(self._now_ms, at_ms)
         while self._events and self._events[0][0] <= by_ms:
             at_ms, number = heapq.heappop(self._events)
             self._now_ms = max(self._now_ms, at_ms)
@@ -306,7 +317,7 @@ class _Course:
             preemptible=shape.preemptible,
             priority=job.priority,
             expected_end_ms=None if job.walltime_ms is None else self._now_ms + job.walltime_ms,
-            returns_as=job,
+            returns_as=replace(job, refusals=()),
             predicted_ms=job.expected_ms,
         )
         self._federation.drop_waiting(job.id)
@@ -315,6 +326,12 @@ class _Course:
         if job.id in self._left:
             self._left.discard(job.id)
             self.starts[job.id] = (self._now_ms, self._ended, self._ended_as_predicted)
+
+
+def _asks_for_another(plan: Plan) -> bool:
+    """Whether the next round may find something to do at the same instant: nodes that are held and can be had at once, where
+    quota alone was in the way, or turns that starts have changed since nodes were reserved."""
+    return bool(plan.earmarks or plan.withdrawn or (plan.reservations and len(plan.starts)))
 
 
 def _nodes_of(placed: Start | Earmark) -> tuple[tuple[NodeId, int], ...]:

@@ -188,7 +188,8 @@ def _may(snapshot: Snapshot, waiting: WaitingClass, shape: Shape, site_id: SiteI
     site = snapshot.sites[site_id]
     clearance = snapshot.clearance(waiting.group, shape)
     allowed = snapshot.rule_against(clearance, site) is None
-    return allowed and takes_work(site) and waiting.bound_site in (None, site_id)
+    asked = waiting.bound_site in (None, site_id) and site_id not in waiting.key.refused_by
+    return allowed and takes_work(site) and asked
 
 
 def _place(nodes: list[tuple[FreeNode, Node]], request: Request, level: Topology) -> tuple[GangPart, ...] | None:

@@ -8,16 +8,18 @@ a million jobs that do not move cost nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from scheduler.cycle.facts import ClassKey, WaitingJob
-from scheduler.cycle.stay import Stay
+from scheduler.cycle.stay import NEVER_MS, Stay
 from scheduler.cycle.waiting import TURN_ROWS, Column, Venue, WaitingTable, column_of
-from scheduler.model.ids import JobId
+from scheduler.model.ids import JobId, SiteId
+from scheduler.model.site_refusal import in_force
 from scheduler.placement.pool import IntArray
 
-_GROUP, _SHAPE, _BOUND, _STAY, _VENUE, _START, _STOP, _ROOM = range(8)
+_GROUP, _SHAPE, _BOUND, _STAY, _REFUSED, _VENUE, _START, _STOP, _ROOM = range(9)
 _UNKNOWN = -1
 
 
@@ -28,7 +30,7 @@ class Queues:
         self._rows: dict[ClassKey, int] = {}
         self._row_of: dict[JobId, int] = {}
         self._unused: list[int] = []
-        self._columns = np.zeros((8, 16), np.int64)
+        self._columns = np.zeros((9, 16), np.int64)
         self._live: list[int] = []
         self._added: dict[int, dict[JobId, Column]] = {}
         self._removed: dict[int, set[JobId]] = {}
@@ -37,6 +39,8 @@ class Queues:
         self._venues: dict[Venue, int] = {}
         self._stays: dict[Stay, int] = {}
         self._stay_of: list[Stay] = []
+        self._refusers: dict[tuple[SiteId, ...], int] = {(): 0}
+        self._kept_off: dict[JobId, WaitingJob] = {}
         self._shown: WaitingTable | None = None
 
     def __contains__(self, job_id: JobId) -> bool:
@@ -54,6 +58,8 @@ class Queues:
             added[job.id] = column_of(job)
             self._live[row] += 1
             self._row_of[job.id] = row
+            if job.refusals:
+                self._kept_off[job.id] = job
         self._shown = None
 
     def drop(self, job_id: JobId) -> None:
@@ -62,6 +68,7 @@ class Queues:
         if row is None:
             return
         self._shown = None
+        self._kept_off.pop(job_id, None)
         self._live[row] -= 1
         if self._live[row] == 0:
             self._forget(row)
@@ -74,6 +81,18 @@ class Queues:
             self._columns[_START, row] += 1
         else:
             self._removed.setdefault(row, set()).add(job_id)
+
+    def let_ask(self, now_ms: int) -> None:
+        """Sites that refused a job may be asked again when their time has come."""
+        for job in list(self._kept_off.values()):
+            left = in_force(job.refusals, now_ms)
+            if left != job.refusals:
+                self.put([replace(job, refusals=left)])
+
+    @property
+    def asks_ms(self) -> int:
+        """When the next site may be asked again; ``NEVER_MS`` for never."""
+        return min((each.until_ms for job in self._kept_off.values() for each in job.refusals), default=NEVER_MS)
 
     def forget_venues(self) -> None:
         """Groups have changed: who may serve a class is asked anew."""
@@ -91,6 +110,7 @@ class Queues:
         twin._removed = {row: removed.copy() for row, removed in self._removed.items()}
         twin._venues, twin._stays, twin._shown = self._venues.copy(), self._stays.copy(), self._shown
         twin._stay_of = self._stay_of.copy()
+        twin._refusers, twin._kept_off = self._refusers.copy(), self._kept_off.copy()
         return twin
 
     def table(self, venue_of: Callable[[ClassKey], Venue]) -> WaitingTable:
@@ -111,18 +131,22 @@ class Queues:
             shape=columns[_SHAPE],
             bound_site=columns[_BOUND],
             stay=columns[_STAY],
+            refused_by=columns[_REFUSED],
             venue=columns[_VENUE],
             start=columns[_START],
             stop=columns[_STOP],
             turns=self._turns,
             venues=tuple(self._venues),
             stays=tuple(self._stay_of),
+            refusers=tuple(self._refusers),
+            kept_off=self._kept_off.copy(),
         )
         return self._shown
 
     def _key(self, row: int) -> ClassKey:
-        group, shape, bound, stay = self._columns[:_VENUE, row].tolist()
-        return ClassKey(group, shape, bound or None, self._stay_of[stay])
+        group, shape, bound, stay, refused = self._columns[:_VENUE, row].tolist()
+        refused_by = tuple(self._refusers)[refused] if refused else ()
+        return ClassKey(group, shape, bound or None, self._stay_of[stay], refused_by)
 
     def _row(self, key: ClassKey) -> int:
         row = self._rows.get(key)
@@ -139,7 +163,8 @@ class Queues:
         stay = self._stays.setdefault(key.stay, len(self._stays))
         if stay == len(self._stay_of):
             self._stay_of.append(key.stay)
-        self._columns[:, row] = (key.group, key.shape, key.bound_site or 0, stay, _UNKNOWN, 0, 0, 0)
+        refused = self._refusers.setdefault(key.refused_by, len(self._refusers)) if key.refused_by else 0
+        self._columns[:, row] = (key.group, key.shape, key.bound_site or 0, stay, refused, _UNKNOWN, 0, 0, 0)
         return row
 
     def _forget(self, row: int) -> None:

@@ -233,7 +233,7 @@ class Round:
         found: defaultdict[str, list[int]] = defaultdict(list)
         for number, pool in self._pools_by_name:
             site = snapshot.sites[pool.site]
-            if bound_site not in (None, pool.site) or not takes_work(site):
+            if bound_site not in (None, pool.site) or pool.site in venue.refused_by or not takes_work(site):
                 continue
             if snapshot.rule_against(venue.clearance, site) is None:
                 found[pool.gpu_class].append(number)

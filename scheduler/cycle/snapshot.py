@@ -90,7 +90,7 @@ class Snapshot:
     def venue(self, key: ClassKey) -> Venue:
         """Who may serve a class."""
         group = self.groups[key.group]
-        return Venue(clearance_of(group, self.shapes[key.shape]), group.sector, key.bound_site)
+        return Venue(clearance_of(group, self.shapes[key.shape]), group.sector, key.bound_site, key.refused_by)
 
     def clearance(self, group: GroupId, shape: Shape) -> Clearance:
         """Whose data a job of ``group`` carries."""

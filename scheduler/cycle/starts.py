@@ -62,7 +62,7 @@ class StartTable(Sequence[Start]):
 
     def _start(self, number: int) -> Start:
         starts = self._starts
-        group, shape, _, _ = self._snapshot.table.key(int(starts.row[number]))
+        group, shape, *_ = self._snapshot.table.key(int(starts.row[number]))
         pool = int(starts.pool[number])
         site_pool = self._pools[pool]
         first, rank = self._first_node[pool], 0

@@ -19,7 +19,8 @@ from scheduler.placement.pool import IntArray
 
 
 class Verdicts(Sequence[Verdict]):
-    """One verdict a class, by group, shape, bound site and stay. A million waiting jobs cost a round nothing until one asks."""
+    """One verdict a class, by group, shape, bound site, stay and refusals. A million waiting jobs cost a round nothing until
+    one asks."""
 
     def __init__(self, round_: Round, *, ahead: bool = False) -> None:
         """``ahead``: the round is still to come, so that of a class of which it starts any nothing is known before it."""
@@ -34,8 +35,10 @@ class Verdicts(Sequence[Verdict]):
         table, rows = self._round.snapshot.table, self._waiting
         walltimes = np.array([each.walltime_ms or NEVER_MS for each in table.stays], np.int64)
         saves = np.array([-1 if each.save_ms is None else each.save_ms for each in table.stays], np.int64)
+        rank = {each: number for number, each in enumerate(sorted(table.refusers))}
+        refused = np.array([rank[each] for each in table.refusers], np.int64)[table.refused_by[rows]]
         stay = table.stay[rows]
-        order = (saves[stay], walltimes[stay], table.bound_site[rows], table.shape[rows], table.group[rows])
+        order = (refused, saves[stay], walltimes[stay], table.bound_site[rows], table.shape[rows], table.group[rows])
         found: IntArray = rows[np.lexsort(order)]
         return found
 

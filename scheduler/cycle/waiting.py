@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -38,11 +38,13 @@ def column_of(job: WaitingJob) -> Column:
 
 
 class Venue(NamedTuple):
-    """Who may serve a class: whose data it carries, of which sector, and the site that holds its checkpoint."""
+    """Who may serve a class: whose data it carries, of which sector, the site that holds its checkpoint, and sites that are
+    not asked."""
 
     clearance: Clearance
     sector: Sector | None
     bound_site: SiteId | None
+    refused_by: tuple[SiteId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +76,23 @@ class WaitingTable:
 
     ``start`` and ``stop`` bound a class's jobs in ``turns``, (6, job): minus priority, turn (ms), id; walltime (ms, or
     ``NO_TIME``), submitted (ms), expected run time (ms, or ``NO_TIME``); sorted inside a class by the first three.
-    ``bound_site`` is 0 where there is none; ``stay`` counts in ``stays``, ``venue`` in ``venues``.
+    ``bound_site`` is 0 where there is none; ``stay`` counts in ``stays``, ``refused_by`` in ``refusers``, ``venue`` in
+    ``venues``. ``kept_off`` holds the jobs that some site has refused.
     """
 
     group: IntArray
     shape: IntArray
     bound_site: IntArray
     stay: IntArray
+    refused_by: IntArray
     venue: IntArray
     start: IntArray
     stop: IntArray
     turns: IntArray
     venues: tuple[Venue, ...]
     stays: tuple[Stay, ...]
+    refusers: tuple[tuple[SiteId, ...], ...] = ((),)
+    kept_off: Mapping[JobId, WaitingJob] = field(default_factory=dict)
 
     @property
     def rows(self) -> IntArray:
@@ -101,6 +107,7 @@ class WaitingTable:
             ShapeId(int(self.shape[row])),
             SiteId(bound) if bound else None,
             self.stays[int(self.stay[row])],
+            self.refusers[int(self.refused_by[row])],
         )
 
     def head(self, row: int, number: int = 0) -> Turn:
@@ -120,7 +127,7 @@ class WaitingTable:
     def jobs(self) -> Iterator[WaitingJob]:
         """Every waiting job as a fact."""
         for row in self.rows.tolist():
-            group, shape, bound_site, stay = self.key(row)
+            group, shape, bound_site, stay, refused_by = self.key(row)
             for turn in self.turns[:, self.start[row] : self.stop[row]].T.tolist():
                 minus_priority, turn_ms, job, walltime_ms, submitted_ms, expected_ms = turn
                 yield WaitingJob(
@@ -134,14 +141,16 @@ class WaitingTable:
                     save_ms=stay.save_ms,
                     handicap_ms=turn_ms - submitted_ms,
                     expected_ms=None if expected_ms == NO_TIME else expected_ms,
+                    refusals=self.kept_off[JobId(job)].refusals if refused_by else (),
                 )
 
     def row_of(self, key: ClassKey) -> int | None:
         """The row of a class in which jobs wait."""
-        if key.stay not in self.stays:
+        if key.stay not in self.stays or key.refused_by not in self.refusers:
             return None
         same = (self.group == key.group) & (self.shape == key.shape) & (self.bound_site == (key.bound_site or 0))
         same &= self.stay == self.stays.index(key.stay)
+        same &= self.refused_by == self.refusers.index(key.refused_by)
         found = np.flatnonzero(same & (self.start < self.stop))
         return int(found[0]) if len(found) else None
 
@@ -168,11 +177,13 @@ class WaitingTable:
         count = self.turns.shape[1]
         venues = self.venues if venue in self.venues else (*self.venues, venue)
         stays = self.stays if key.stay in self.stays else (*self.stays, key.stay)
+        assert not key.refused_by, "no site has refused what is only asked about"
         values = {
             "group": key.group,
             "shape": key.shape,
             "bound_site": key.bound_site or 0,
             "stay": stays.index(key.stay),
+            "refused_by": self.refusers.index(()),
             "venue": venues.index(venue),
             "start": count,
             "stop": count + 1,
@@ -180,4 +191,12 @@ class WaitingTable:
         columns = {name: np.append(getattr(self, name), value) for name, value in values.items()}
         column = np.array([(*turn, NO_TIME, turn[1], NO_TIME)], np.int64).T
         turns = np.concatenate([self.turns, column], axis=1)
-        return replace(self, turns=turns, venues=venues, stays=stays, **columns)
+        return replace(
+            self,
+            turns=turns,
+            venues=venues,
+            stays=stays,
+            refusers=self.refusers,
+            kept_off=self.kept_off,
+            **columns,
+        )

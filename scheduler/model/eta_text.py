@@ -32,6 +32,11 @@ ETA_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "An estimate by {runs} run(s) that end before, {predicted} as like jobs did and the others by their walltimes, if "
         "nothing new comes.",
     ),
+    _C.ETA_BY_REFUSAL: (
+        _K.WAITING,
+        "추정: 이 작업을 거절한 사이트에 그때 다시 물어보며, 이번에는 받아들인다고 가정합니다.",
+        "An estimate: a site that refused it is asked again then, if it takes it this time.",
+    ),
     _C.ETA_BEYOND_FORECAST: (
         _K.WAITING,
         "알 수 없음: {until}까지 내다본 예측 안에서는 시작하지 않습니다.",

@@ -6,6 +6,7 @@
 | memory | the command was killed by SIGKILL, and not by us: most often for want of memory | the job: one of its retries |
 | walltime | its walltime was over | the job: one of its retries for just that |
 | infrastructure | a start, a node, a site or a connection failed | nobody, up to so many in a row |
+| | its site refused it | nobody, however often |
 | policy | it had to make way for others | nobody, however often |
 | owner | its owner cancelled it or sent it back | nobody |
 

@@ -237,6 +237,11 @@ class JobSpec(Part):
         description="Files to collect at the end, relative to the working directory: *, ? and [] within a name, ** for "
         "any folders; a folder stands for all in it.",
     )
+    outputs_limit: MemoryMib | None = Field(
+        default=None,
+        description="How large the files together may be: MiB, or a text like 512MiB, 64GiB or 1TiB; never more than the "
+        "group allows. None: as much as that.",
+    )
 
     @field_validator("gpu_classes")
     @classmethod

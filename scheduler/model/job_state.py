@@ -40,7 +40,7 @@ class EndCause(StrEnum):
     REQUEUED = "requeued"  #: its owner sent it back to the queue
     SITE_STOPPED = "site_stopped"  #: the operator's emergency stop
     START_FAILED = "start_failed"  #: the engine could not start the whole gang
-    REFUSED = "refused"  #: the agent refused it (data class, stale epoch)
+    REFUSED = "refused"  #: the agent refused it (data class, stale epoch), or its engine will not have it
     NODE_LOST = "node_lost"
     DRIVER_LOST = "driver_lost"  #: the engine's own process for the run died
     LEASE_EXPIRED = "lease_expired"  #: the supervisors ended it: no renewal came in time

@@ -117,6 +117,7 @@ class ReasonCode(StrEnum):
     WAITING_FOR_SITE = "WaitingForSite"  #: every site that could serve it is cordoned, stopped or silent
     SITE_CLOSED = "SiteClosed"  #: one site that takes nothing now
     WAITING_FOR_CHECKPOINT_SITE = "WaitingForCheckpointSite"
+    REFUSED_BY_SITE = "RefusedBySite"  #: which is not asked again for a while
     WAITING_FOR_RETRY = "WaitingForRetry"  #: a run was lost to the infrastructure; a while, then it is placed again
     WAITING_AFTER_FAILURE = "WaitingAfterFailure"  #: its command failed; a while, then it is placed again
     WAITING_FOR_START = "WaitingForStart"  #: of another job
@@ -134,6 +135,7 @@ class ReasonCode(StrEnum):
     ETA_BY_WALLTIMES = "EtaByWalltimes"
     ETA_BY_PREDICTIONS = "EtaByPredictions"  #: of runs that end before, from what like jobs took
     ETA_BY_LENDING = "EtaByLending"  #: a site lends more from then on
+    ETA_BY_REFUSAL = "EtaByRefusal"  #: a site that refused it is asked again then
     ETA_BEYOND_FORECAST = "EtaBeyondForecast"
     ETA_WITHOUT_WALLTIME = "EtaWithoutWalltime"  #: runs of which nobody can tell when they end are in its way
     ETA_NOT_AS_THINGS_ARE = "EtaNotAsThingsAre"  #: it would not start on an empty federation either

@@ -8,6 +8,9 @@ thousand nodes, which loses one every few hours, would be given up in a week.
 Another run waits exponentially longer the more failed alike, up to five minutes. There is no jitter: rounds place
 whatever is due together, within the quotas, so that a herd costs them nothing. A command that fails within a minute
 with the same exit code five times in a row is given up whatever its retries are: it would fail so for ever.
+
+A run that its site refused says nothing against the job and counts nowhere here. How often a site is asked again is
+``site_refusal``'s.
 """
 
 from __future__ import annotations
@@ -137,7 +140,7 @@ def after_run(
     if cancel_requested or outcome.cause is EndCause.CANCELLED:
         return Aftermath(state=JobState.CANCELLED, tally=tally)
     budget = limits.budget_of(category)
-    if requeue_requested or budget is None:
+    if requeue_requested or budget is None or outcome.cause is EndCause.REFUSED:
         return Aftermath(state=JobState.QUEUED, tally=tally)
     if tally.of(budget) > limits.of(budget):
         return Aftermath(state=JobState.FAILED, tally=tally)
@@ -156,6 +159,8 @@ def _is_own_doing(category: FailureCategory) -> bool:
 def _counted(limits: RetryLimits, before: Tally, outcome: RunOutcome) -> Tally:
     """The tally with one more run."""
     category, lasted_ms = outcome.category, outcome.lasted_ms or 0
+    if outcome.cause is EndCause.REFUSED:
+        return before
     is_steady = lasted_ms >= STEADY_SECONDS * 1000
     tally = replace(before, infrastructure=0) if is_steady else before
     match category:

@@ -1,4 +1,4 @@
-"""The sentences of failed runs and deadlines, Korean and English."""
+"""The sentences of failed and refused runs and deadlines, Korean and English."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ RETRY_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "{failures_max}번까지 다시 합니다. {next}번째 실행은 {not_before} 뒤에 배치하고, 재시도 횟수는 줄지 않습니다.",
         "Attempt {attempt} was lost to the infrastructure ({cause}. {message}), the {failures}. in a row of at most "
         "{failures_max} that are tried again: attempt {next} is placed after {not_before}, and costs no retry.",
+    ),
+    _C.REFUSED_BY_SITE: (
+        _K.WAITING,
+        "사이트 {site}이(가) 이 작업을 잇달아 {times}번 거절했습니다({message}). {until} 전에는 다시 묻지 않으며, 재시도 횟수는 "
+        "줄지 않습니다. 원인을 고쳤으면 `dure requeue {job}`로 바로 물어볼 수 있습니다.",
+        "{site} has refused it {times} time(s) in a row ({message}) and is not asked again before {until}; that costs no retry. "
+        "Once the cause is mended, `dure requeue {job}` has it asked at once.",
     ),
     _C.WAITING_AFTER_FAILURE: (
         _K.WAITING,

@@ -62,7 +62,7 @@ WORDS: Mapping[WordKind, Words] = {
         "recalled": ("제공자 회수", "recalled by the lender"),
         "moved": ("다른 자리로 옮김", "moved to make room"),
         "start_failed": ("시작 실패", "it could not be started"),
-        "refused": ("에이전트 거절", "the agent refused it"),
+        "refused": ("사이트 거절", "the site refused it"),
         "node_lost": ("노드 유실", "a node was lost"),
         "driver_lost": ("실행 관리 프로세스 유실", "the engine's process for it was lost"),
         "lease_expired": ("임차 만료", "its lease ran out"),

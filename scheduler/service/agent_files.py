@@ -7,6 +7,7 @@ from sqlalchemy import select
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.job_log import log_ended_payload
+from scheduler.service.outputs import outputs_bytes_max
 from scheduler.service.runtime import Runtime
 from scheduler.store import content, jobs, logs, runs
 from scheduler.store.content import Incoming
@@ -49,17 +50,18 @@ def take_log(
 
 
 def output_bytes_max(runtime: Runtime, site: SiteRow, run_id: int, epoch: int) -> int | Refusal:
-    """How large the outputs of a run may be: its group's limit, or the federation's."""
+    """How large the outputs of a run may be: as ``outputs.outputs_bytes_max`` says."""
     with runtime.database.read() as connection:
         run = runs.by_id(connection, run_id)
+        job = None if run is None else jobs.by_id(connection, run.job_id)
     refusal = _not_of_site(run, site, run_id, epoch)
     if refusal is not None:
         return refusal
-    assert run is not None
+    assert run is not None and job is not None
     group = runtime.directories.newest().by_id.get(run.group_id)
     limit = None if group is None else group.output_bytes_max
     # The limit is on the files; packed, small ones may come out a little larger.
-    return (runtime.settings.output_bytes_max if limit is None else limit) + (1 << 20)
+    return outputs_bytes_max(JobSpec.model_validate_json(job.spec), limit, runtime.settings) + (1 << 20)
 
 
 def keep_outputs(runtime: Runtime, run_id: int, incoming: Incoming) -> str | Refusal:

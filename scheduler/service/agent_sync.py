@@ -26,6 +26,7 @@ from scheduler.model.wire import (
 from scheduler.service.directory import Directory
 from scheduler.service.hearing import heard_lag_seconds
 from scheduler.service.log_wants import wants_topic
+from scheduler.service.outputs import outputs_bytes_max
 from scheduler.service.overtaken import NewestSequences
 from scheduler.service.run_report import PARTIAL, Taken, Told, take_reports
 from scheduler.service.runtime import Runtime
@@ -188,7 +189,6 @@ def order_of(run: RunRow, job: JobRow, directory: Directory, runtime: Runtime) -
     spec = JobSpec.model_validate_json(job.spec)
     group = directory.by_id[job.group_id]
     checkpoint = spec.checkpoint
-    output_bytes_max = group.output_bytes_max
     return RunOrder(
         run_id=run.id,
         job_id=job.id,
@@ -208,7 +208,7 @@ def order_of(run: RunRow, job: JobRow, directory: Directory, runtime: Runtime) -
         image=spec.image,
         working_directory=spec.working_directory,
         outputs=spec.outputs,
-        outputs_bytes_max=runtime.settings.output_bytes_max if output_bytes_max is None else output_bytes_max,
+        outputs_bytes_max=outputs_bytes_max(spec, group.output_bytes_max, runtime.settings),
         checkpoint_directory=None if checkpoint is None else checkpoint.directory,
         checkpoint_signal=None if checkpoint is None else checkpoint.signal,
         grace_seconds=10.0 if checkpoint is None else float(checkpoint.grace_seconds),

@@ -17,7 +17,7 @@ from scheduler.store.dialect import encode_json
 from scheduler.store.jobs import JobRow
 from scheduler.store.transaction import WriteTransaction
 
-_COLUMNS = ("state", "cancel_requested", "reason", "ended_ms", "bound_site_id", "earmark")
+_COLUMNS = ("state", "cancel_requested", "reason", "ended_ms", "bound_site_id", "refusals", "earmark")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,8 @@ def _change_waiting(
         ended_ms = transaction.now_ms if state == JobState.CANCELLED.value else row.ended_ms
         cancel_requested = values.get("cancel_requested", row.cancel_requested)
         bound_site_id = values.get("bound_site_id", row.bound_site_id)
-        rows.append((row.id, state, cancel_requested, values.get("reason", row.reason), ended_ms, bound_site_id, None))
+        refusals, reason = values.get("refusals", row.refusals), values.get("reason", row.reason)
+        rows.append((row.id, state, cancel_requested, reason, ended_ms, bound_site_id, refusals, None))
         data = encode_json({"state": state, "action": action.value})
         transaction.add_events([("job.state", row.id, row.group_id, row.site_id, caller.person, why, data)])
         transaction.after_commit(f"job:{row.id}")

@@ -52,6 +52,7 @@ _JOB_COLUMNS = (
     jobs.c.bound_site_id,
     jobs.c.not_before_ms,
     jobs.c.earmark,
+    jobs.c.refusals,
     jobs.c.walltime_ms,
     jobs.c.save_ms,
     jobs.c.started_ms,

@@ -10,6 +10,7 @@ from scheduler.cycle.prediction import left_ms
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.job_state import YIELDED_CAUSES, EndCause
+from scheduler.service.refused_job import refusals_of
 
 #: Causes of a stop after which the job waits again.
 _RETURNS_AFTER = YIELDED_CAUSES | {None, EndCause.REQUEUED}
@@ -28,6 +29,7 @@ def waiting_fact(row: Any, order: GroupOrder) -> WaitingJob:
         save_ms=row.save_ms,
         handicap_ms=_handicap_ms(row, order, row.served_ms),
         expected_ms=_expected_ms(row, row.served_ms),
+        refusals=refusals_of(row),
     )
 
 

@@ -135,7 +135,7 @@ def _look(runtime: Runtime, caller: Caller, job_id: int) -> _Look | Refusal:
     if row.state != JobState.QUEUED.value:
         return _Look(caller=now, detail=detail, waits=None)
     # Worked out once a class and snapshot, however many read: every reader after the first is handed what is known.
-    verdict = runtime.world.verdict(class_of(row))
+    verdict = runtime.world.verdict(class_of(row, runtime.clock.now_ms()))
     counterfactual = None if verdict is None else verdict.verdict.counterfactual
     return _Look(caller=now, detail=detail, waits=(detail.job.reason, counterfactual))
 

@@ -15,11 +15,13 @@ from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import TERMINAL_STATES, EndCause, JobState, RunPhase
 from scheduler.model.reason import Number, Reason, ReasonCode
 from scheduler.model.run_time import RunTimeBasis
+from scheduler.model.site_refusal import in_force
 from scheduler.service.arrays import waits_in_arrays
 from scheduler.service.dependencies import waits_for_jobs
 from scheduler.service.directory import Directory
 from scheduler.service.earmark import Held
 from scheduler.service.eta import EtaView
+from scheduler.service.refused_job import refusals_of, with_refusals
 from scheduler.service.retry_reason import reason_of_retry
 from scheduler.service.time_text import time_text
 from scheduler.service.world import Told
@@ -80,7 +82,8 @@ def views_of(
 ) -> list[JobView]:
     """Views of ``rows``, in order, with a few statements however many they are."""
     names = _names(connection, people, {row.person_id for row in rows})
-    site_names = _names(connection, sites, {row.site_id for row in rows if row.site_id is not None})
+    refusing = {each.site for row in rows for each in refusals_of(row)}
+    site_names = _names(connection, sites, refusing | {row.site_id for row in rows if row.site_id is not None})
     newest = _newest_runs(connection, [row.run_id for row in rows if row.run_id is not None])
     waits = (
         waits_in_arrays(connection, rows, now_ms)
@@ -119,8 +122,17 @@ def _view(
         reason=waits.get(row.id)
         or reason_of_retry(row, now_ms)
         or yield_reason(row, site, run)
-        or reason_of(row, site, verdict_of(class_of(row)) if row.state == JobState.QUEUED.value else None),
+        or _reason_now(row, site, site_names, verdict_of, now_ms),
     )
+
+
+def _reason_now(
+    row: JobRow, site: str | None, site_names: Mapping[int, str], verdict_of: VerdictOf, now_ms: int
+) -> Reason | None:
+    if row.state != JobState.QUEUED.value:
+        return reason_of(row, site, None)
+    reason = reason_of(row, site, verdict_of(class_of(row, now_ms)))
+    return None if reason is None else with_refusals(reason, row, site_names, now_ms)
 
 
 def run_time_of(row: JobRow) -> tuple[int | None, RunTimeBasis]:
@@ -130,11 +142,12 @@ def run_time_of(row: JobRow) -> tuple[int | None, RunTimeBasis]:
     return row.walltime_ms, RunTimeBasis.UNKNOWN if row.walltime_ms is None else RunTimeBasis.WALLTIME
 
 
-def class_of(row: JobRow) -> ClassKey:
-    """The class with which a waiting job waits."""
+def class_of(row: JobRow, now_ms: int) -> ClassKey:
+    """The class with which a waiting job waits now."""
     bound = None if row.bound_site_id is None else SiteId(row.bound_site_id)
     stay = Stay.of(row.walltime_ms, row.save_ms)
-    return ClassKey(GroupId(row.group_id), ShapeId(row.shape_id), bound, stay)
+    refused_by = tuple(each.site for each in in_force(refusals_of(row), now_ms))
+    return ClassKey(GroupId(row.group_id), ShapeId(row.shape_id), bound, stay, refused_by)
 
 
 def reason_of(row: JobRow, site: str | None, told: Told | None) -> Reason | None:

@@ -27,7 +27,7 @@ from scheduler.service.checkpoint import grace_seconds_of
 from scheduler.service.directory import Directory
 from scheduler.service.eta import eta_of
 from scheduler.service.job_facts import waiting_fact
-from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, of_job, views_of
+from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, views_of
 from scheduler.service.retry_reason import RETRY_CODES
 from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, events, jobs, runs
@@ -161,22 +161,23 @@ def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
 def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
     """The same without an estimate."""
     directory = runtime.directories.newest()
+    now_ms = runtime.clock.now_ms()
     with runtime.database.read() as connection:
         row = find_job(connection, directory, caller, job_id)
         if isinstance(row, Refusal):
             return row
-        (view,) = views_of(connection, directory, [row], runtime.clock.now_ms(), runtime.world.verdict)
+        (view,) = views_of(connection, directory, [row], now_ms, runtime.world.verdict)
         is_looked_at = view.reason is None or view.reason.code not in _OUT_OF_ROUNDS
         if row.state != JobState.QUEUED.value or not is_looked_at:
             return JobWhy(job=view, sites=(), counterfactual=None, ahead=None, evaluated_ms=None)
-    told, snapshot = runtime.world.verdict(class_of(row)), runtime.world.snapshot()
+    told, snapshot = runtime.world.verdict(class_of(row, now_ms)), runtime.world.snapshot()
     ahead = _ahead(snapshot, waiting_fact(row, directory.by_id[row.group_id].order))
     if told is None:
         return JobWhy(job=view, sites=(), counterfactual=None, ahead=ahead, evaluated_ms=None)
     verdict = told.verdict
     return JobWhy(
         job=view,
-        sites=of_job(verdict.reason, row.id).per_site,
+        sites=() if view.reason is None else view.reason.per_site,
         counterfactual=None if verdict.counterfactual is None else verdict.counterfactual.as_json(),
         ahead=ahead,
         evaluated_ms=told.at_ms,
@@ -254,13 +255,14 @@ def change_of(row: JobRow, caller: Caller, action: JobAction, *, start_over: boo
         case JobAction.RELEASE:
             if state is JobState.QUEUED:
                 return {}
-            return {"state": JobState.QUEUED.value} if state is JobState.HELD else impossible
+            return {"state": JobState.QUEUED.value, "refusals": None} if state is JobState.HELD else impossible
         case JobAction.REQUEUE:
             starts_over = start_over and row.bound_site_id is not None
             free = {"bound_site_id": None, "served_ms": 0} if starts_over else {}
             if state in WAITING_STATES:
-                # A job that waits and is bound to no site may start anywhere already.
-                return free if start_over else impossible
+                asked_again = {} if row.refusals is None else {"refusals": None}
+                # A job that waits, is bound to no site and was refused by none may start anywhere already.
+                return free | asked_again if start_over or asked_again else impossible
             if state in TERMINAL_STATES or row.cancel_requested:
                 return impossible
             if row.requeue_requested:

@@ -1,4 +1,4 @@
-"""Why there is nothing to pull."""
+"""A job's collected outputs: how large they may be, and why there is nothing to pull."""
 
 from __future__ import annotations
 
@@ -7,8 +7,18 @@ from sqlalchemy import Connection
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import RunPhase
 from scheduler.model.reason import ReasonCode, Refusal, refuse
+from scheduler.service.settings import Settings
 from scheduler.store import runs
 from scheduler.store.jobs import JobRow
+
+_MIB = 1024 * 1024
+
+
+def outputs_bytes_max(spec: JobSpec, group_bytes_max: int | None, settings: Settings) -> int:
+    """How large the files may be together: as its group says, or the federation where that says nothing, and no larger than
+    the job's file says."""
+    allowed = settings.output_bytes_max if group_bytes_max is None else group_bytes_max
+    return allowed if spec.outputs_limit is None else min(allowed, spec.outputs_limit * _MIB)
 
 
 def why_no_outputs(connection: Connection, job: JobRow) -> Refusal:

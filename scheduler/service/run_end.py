@@ -19,6 +19,7 @@ from scheduler.service.bad_nodes import NodeBlame
 from scheduler.service.checkpoint import bound_after, checkpoint_of
 from scheduler.service.learned import Lessons
 from scheduler.service.past_use import UseCharges
+from scheduler.service.refused_job import RefusedJobs
 from scheduler.service.retry_reason import Ended, reason_after
 from scheduler.service.tally import TALLY_COLUMNS, limits_of, row_of_tally, tally_of
 from scheduler.store import jobs, ledger, runs
@@ -65,6 +66,7 @@ class RunEnds:
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
         self._blame = NodeBlame()
+        self._refused = RefusedJobs(transaction.now_ms)
         self._lessons = Lessons(transaction)
         self._used = UseCharges(transaction)
 
@@ -92,6 +94,7 @@ class RunEnds:
         )
         self._blame.note(run, job, end.cause, ended_ms, end.node)
         state, waits_ms = after.state, after.wait_seconds * 1000
+        self._refused.note(run, job, end.cause, end.message, ran=started_ms is not None, state=state)
         not_before_ms = self._transaction.now_ms + waits_ms if waits_ms else None
         reason = reason_after(
             job, Ended(run=run.id, epoch=run.epoch, outcome=outcome, message=end.message), after, not_before_ms
@@ -149,6 +152,7 @@ class RunEnds:
         self._used.write()
         transaction.add_events(self._events)
         self._blame.write(transaction)
+        self._refused.write(transaction)
         if self._job_rows:
             transaction.after_commit("scheduler")
 

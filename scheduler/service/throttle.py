@@ -36,7 +36,7 @@ class Throttles:
     def take(self, row: Any, *, ready: bool) -> None:
         """A task has changed. ``ready``: it waits for a round and for nothing else.
 
-        ``row`` has ``id``, ``array_id``, ``array_running_max``, ``state``, ``bound_site_id`` and ``earmark``.
+        ``row`` has ``id``, ``array_id``, ``array_running_max``, ``state``, ``bound_site_id``, ``earmark`` and ``refusals``.
         """
         array = self._arrays.setdefault(row.array_id, _Array(row.array_running_max))
         array.active.discard(row.id)
@@ -51,8 +51,8 @@ class Throttles:
     def choose(self, closed: Set[int]) -> tuple[list[Any], list[int]]:
         """Rows that rounds have to see, new or changed, and numbers of jobs that they must not see any more.
 
-        Those for which nodes are held come first, those whose checkpoint lies at a site that is ``closed`` last, so that
-        they keep nobody waiting; then the lowest number.
+        Those for which nodes are held come first, those that a site refused, and those whose checkpoint lies at a site that
+        is ``closed``, last, so that they keep nobody waiting; then the lowest number.
         """
         touched = self._touched
         if closed != self._closed:
@@ -75,4 +75,4 @@ class Throttles:
             del self._arrays[array_id]
 
     def _turn(self, row: Any) -> tuple[bool, bool, int]:
-        return row.earmark is None, row.bound_site_id in self._closed, row.id
+        return row.earmark is None, row.bound_site_id in self._closed or row.refusals is not None, row.id

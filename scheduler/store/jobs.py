@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, false, func, or_, select, update
+from sqlalchemy import Connection, false, func, null, or_, select, update
 
 from scheduler.store.rows import all_of, chunks, first_of, update_by_id
 from scheduler.store.tables import jobs
@@ -48,6 +48,7 @@ class JobRow:
     reason: dict[str, Any] | None
     outputs: str | None
     earmark: dict[str, Any] | None
+    refusals: list[dict[str, Any]] | None
     walltime_ms: int | None
     save_ms: int | None
     awaits: bool
@@ -128,10 +129,11 @@ def active_in_arrays(connection: Connection, array_ids: Iterable[int], active: S
 
 
 def turns_in_arrays(connection: Connection, job_ids: Iterable[int], now_ms: int) -> dict[int, int]:
-    """Return the place of each queued job among those of its array that wait for nothing else, from 1; others are left
-    out."""
+    """Return the place of each queued job among those of its array that wait for nothing else, from 1, behind those that no
+    site refused; others are left out."""
     found: dict[int, int] = {}
-    place = func.row_number().over(partition_by=jobs.c.array_id, order_by=jobs.c.id).label("place")
+    order = (jobs.c.refusals.is_not(null()), jobs.c.id)
+    place = func.row_number().over(partition_by=jobs.c.array_id, order_by=order).label("place")
     due = or_(jobs.c.not_before_ms.is_(None), jobs.c.not_before_ms <= now_ms)
     for part in chunks(job_ids):
         theirs = select(jobs.c.array_id).where(jobs.c.id.in_(part))

@@ -290,6 +290,7 @@ jobs = Table(
     Column("reason", JSON, nullable=True),  # {code, numbers}: how it ended, or why it does not move
     Column("outputs", String(71), nullable=True),  # digest of the collected archive
     Column("earmark", JSON(none_as_null=True), nullable=True),  # nodes held for it: service.earmark.Held
+    Column("refusals", JSON(none_as_null=True), nullable=True),  # sites not to ask: service.refused_job
     Column("walltime_ms", BigInteger, nullable=True),  # a run of it is ended after so long
     Column("save_ms", BigInteger, nullable=True),  # what it needs to save its state; NULL: it begins anew
     Column("awaits", Boolean, nullable=False, server_default=false()),  # other jobs first: rows of dependencies

@@ -13,6 +13,7 @@ from scheduler.cycle.federation import Federation
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
+from scheduler.model.site_refusal import SiteRefusal
 
 CLASSES = ("a100", "h100")
 #: id, parent
@@ -122,6 +123,18 @@ _shapes = st.builds(
 )
 
 
+#: Some jobs are kept off one site, a few off both, until one moment or another.
+_REFUSALS = st.sampled_from(((), (), (), (1,), (2,), (1, 2))).flatmap(
+    lambda sites: st.tuples(*(_refusals_of(SiteId(site)) for site in sites))
+)
+
+
+def _refusals_of(site: SiteId) -> st.SearchStrategy[SiteRefusal]:
+    return st.builds(
+        SiteRefusal, site=st.just(site), times=st.integers(1, 3), until_ms=st.sampled_from((60_000, 120_000))
+    )
+
+
 @st.composite
 def facts(draw: st.DrawFn) -> Facts:
     """Facts of a federation of two sites, six groups and a few waiting jobs."""
@@ -142,6 +155,7 @@ def facts(draw: st.DrawFn) -> Facts:
             submitted_ms=draw(st.integers(0, 3)),
             handicap_ms=draw(st.sampled_from((0, 0, 1, 2))),
             bound_site=draw(st.sampled_from((None, None, None, SiteId(1)))),
+            refusals=draw(_REFUSALS),
         )
         for number in range(1, draw(st.integers(1, 14)))
     )

@@ -124,6 +124,7 @@ def lending_federations(draw: st.DrawFn) -> Federation:
             walltime_ms=draw(st.sampled_from(WALLTIMES_MS)),
             save_ms=draw(st.sampled_from((None, 60_000))),
             priority=draw(st.sampled_from((-100, 0, 100))),
+            refusals=tuple(replace(each, until_ms=NOW_MS + each.until_ms) for each in job.refusals),
         )
         for job in drawn.jobs
     )

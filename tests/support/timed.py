@@ -13,9 +13,13 @@ from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.plan import Plan
 from scheduler.model.ids import JobId, RunId, ShapeId, SiteId
+from scheduler.model.site_refusal import SiteRefusal
 
 #: Everything ends, starts and grows old at multiples of this from now.
 TICK_MS = 10_000
+_REFUSALS = st.sampled_from((0, 0, 1, 3)).map(
+    lambda ticks: (SiteRefusal(site=SiteId(1), times=1, until_ms=NOW_MS + ticks * TICK_MS),) if ticks else ()
+)
 _PREDICTED = st.none() | st.integers(1, 8).map(lambda ticks: ticks * TICK_MS)
 
 
@@ -26,7 +30,10 @@ def timed(draw: st.DrawFn, *, endless: bool = True) -> Pressed:
     walltime = st.integers(1, 6).map(lambda ticks: ticks * 2 * TICK_MS)
     if endless:
         walltime = st.one_of(walltime, walltime, walltime, st.none())
-    jobs = tuple(replace(job, walltime_ms=draw(walltime), expected_ms=draw(_PREDICTED)) for job in given.jobs)
+    jobs = tuple(
+        replace(job, walltime_ms=draw(walltime), expected_ms=draw(_PREDICTED), refusals=draw(_REFUSALS))
+        for job in given.jobs
+    )
     return replace(given, runs=tuple(_timed_run(draw, given, run, draw(walltime)) for run in given.runs), jobs=jobs)
 
 
@@ -146,5 +153,5 @@ class Replay:
                 )
             )
             lasts = [each for each in (job.walltime_ms, job.expected_ms) if each is not None]
-            self._runs[run.id] = _Going(now_ms + min(lasts) if lasts else None, job)
+            self._runs[run.id] = _Going(now_ms + min(lasts) if lasts else None, replace(job, refusals=()))
             self.starts.setdefault(job.id, now_ms)

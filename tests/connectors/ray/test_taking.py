@@ -71,7 +71,7 @@ def test_a_run_that_ray_will_not_have_is_not_offered_again(ray: FakeRay, tmp_pat
     ray.odd = lambda method, path: (403, "no") if method == "POST" else None
     site = site_of(ray, tmp_path)
     site.start(run_order(1), lease(SystemClock().boottime_ns()), None)
-    eventually(lambda: site.observe()[0].cause is EndCause.START_FAILED)
+    eventually(lambda: site.observe()[0].cause is EndCause.REFUSED)
     assert "403" in site.observe()[0].message
     assert ray.submissions == 1
     site.close()

@@ -126,6 +126,16 @@ def test_a_renewed_lease_goes_on(site: Site) -> None:
     assert site.log() == "through\n"
 
 
+@pytest.mark.parametrize("damage", ["[]", '{"deadline_boottime_ns": "soon", "stop": {"grace_seconds": "x"}}'], ids=str)
+def test_a_control_file_that_was_damaged_leaves_no_command_without_its_supervisor(site: Site, damage: str) -> None:
+    process = site.start("echo begun; sleep 2; echo through")
+    site.wait_for("begun")
+    (site.folder / "control.json").write_text(damage, encoding="utf-8")
+    assert process.wait(20) in (0, 69)  # one twin keeps the lease that it has read, the other takes it for over
+    assert site.report()["phase"] == "ended"
+    assert site.report()["cause"] in ("exited", "lease_expired")
+
+
 def test_a_lease_that_is_over_at_the_start_lets_nothing_run(site: Site) -> None:
     site.control(lease_seconds=-1)
     assert site.start("echo ran").wait(20) == 69

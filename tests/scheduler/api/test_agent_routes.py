@@ -148,6 +148,14 @@ def test_outputs_above_the_groups_limit_are_refused(here: Sites) -> None:
     assert here.stage.job(here.job).outputs is None
 
 
+def test_outputs_above_the_jobs_own_limit_are_refused(here: Sites) -> None:
+    spec = here.stage.job(here.job).spec
+    here.stage.change_job(here.job, spec=spec[:-1] + ',"outputs_limit":1}')
+    path, most = f"runs/{here.run.id}/outputs", 2 << 20
+    assert here.ask("PUT", path, params={"epoch": 1}, content=b"x" * (most + 1)).status_code == 413
+    assert here.ask("PUT", path, params={"epoch": 1}, content=b"x" * most).status_code == 204
+
+
 def test_only_the_working_directories_of_a_sites_own_live_runs_are_given_out(here: Sites) -> None:
     answer = here.ask("GET", f"content/{here.working_directory}")
     assert (answer.status_code, answer.content) == (200, b"own")

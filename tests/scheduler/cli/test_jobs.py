@@ -111,6 +111,13 @@ def test_a_followed_submission_leaves_standard_output_to_its_document(dure: Call
     assert json.loads(done.stdout) == submitted and "training" in done.stderr
 
 
+def test_a_limit_of_the_outputs_goes_into_the_job_file(dure: Callable[..., Any], tmp_path: Path) -> None:
+    server = Server({"POST jobs": {"id": 7, "group": "g"}})
+    done = dure(server, "submit", job_file(tmp_path, ""), "--collect", "*.npz", "--output-limit", "512MiB")
+    assert done.exit_code == 0, done.output
+    assert (server.bodies[0]["outputs"], server.bodies[0]["outputs_limit"]) == (["*.npz"], "512MiB")
+
+
 def test_a_dry_run_by_name_is_the_site_alone(dure: Callable[..., Any], tmp_path: Path) -> None:
     done = dure(Server({"POST jobs/dry-run": STARTS}), "submit", job_file(tmp_path, ""), "--dry-run", "-o", "name")
     assert done.stdout == "s\n"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from scheduler.cli.failure import EXIT_REFUSED, EXIT_USAGE, CommandFailure
-from scheduler.cli.options import command
+from scheduler.cli.options import command, parse_assignments
 
 WRITES = """
 import sys
@@ -44,6 +46,27 @@ def raising(fault: Exception) -> Callable[[], None]:
         raise fault
 
     return act
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="\0"), max_size=20) | st.from_regex(r"[A-Z_]{1,5}=.*"), max_size=4
+    )
+)
+@example(["A=1=2", "B="])
+@example(["=1"])
+@example(["\udcff=1"])
+def test_any_assignments_are_taken_word_for_word_or_refused_by_their_option(values: list[str]) -> None:
+    try:
+        found = parse_assignments(values, "--env")
+    except CommandFailure as refused:
+        wrong = next(value for value in values if "=" not in value or value.startswith("="))
+        assert refused.exit_code == EXIT_USAGE
+        assert "--env" in refused.lines[0] and "NAME=VALUE" in refused.lines[0] and repr(wrong) in refused.lines[0]
+    else:
+        assert all("=" in value for value in values)
+        assert all(found) and {value.split("=", 1)[0] for value in values} == set(found)
+        assert {f"{name}={text}" for name, text in found.items()} <= set(values)
 
 
 def test_a_failure_ends_with_its_own_code() -> None:

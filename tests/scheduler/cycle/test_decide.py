@@ -23,6 +23,7 @@ from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
 from scheduler.model.reason import ReasonCode
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
+from scheduler.model.site_refusal import SiteRefusal
 
 
 @given(facts())
@@ -177,6 +178,41 @@ def test_a_site_without_the_checkpoint_is_found(small: Facts) -> None:
     start = decide(build(small).snapshot(), 0, 0).starts[0]
     bound = replace(small, jobs=tuple(replace(job, bound_site=SiteId(2)) for job in small.jobs))
     assert Law.CHECKPOINT_SITE in laws_broken_by(build(bound).snapshot(), start)
+
+
+def kept_off(facts: Facts, *sites: int) -> Facts:
+    """The same, where sites refused the first job and are not asked before a minute has passed."""
+    refusals = tuple(SiteRefusal(site=SiteId(site), times=1, until_ms=NOW_MS + 60_000) for site in sites)
+    return replace(facts, jobs=(replace(facts.jobs[0], refusals=refusals), *facts.jobs[1:]))
+
+
+def test_a_site_that_refused_the_job_is_found(small: Facts) -> None:
+    first, second = decide(build(small).snapshot(), 0, 0).starts
+    snapshot = build(kept_off(small, 1)).snapshot()
+    assert laws_broken_by(snapshot, first, second) == {Law.REFUSED}
+    assert Law.REFUSED not in laws_broken_by(snapshot, second)
+
+
+def test_a_site_is_asked_again_when_its_time_has_come_and_others_meanwhile(small: Facts) -> None:
+    second = replace(small.sites[0], id=SiteId(2), name="site-2")
+    node = replace(small.nodes[0], id=NodeId(2), site_id=SiteId(2))
+    two = replace(small, sites=(*small.sites, second), nodes=(*small.nodes, node))
+
+    def places(facts: Facts, now_ms: int) -> list[tuple[int, int]]:
+        federation = build(facts)
+        federation.lend(now_ms)
+        return [(start.job, start.site) for start in decide(federation.snapshot(), now_ms, 0).starts]
+
+    assert places(kept_off(two, 1), NOW_MS) == [(1, 2), (2, 2)]
+    assert places(kept_off(two, 1, 2), NOW_MS + 59_999) == [(2, 1)]
+    assert places(kept_off(two, 1, 2), NOW_MS + 60_000) == [(1, 1), (2, 1)]
+
+
+def test_a_job_that_every_site_refused_waits_for_that_and_for_nothing_else(small: Facts) -> None:
+    verdicts = decide(build(kept_off(small, 1)).snapshot(), 0, 0).verdicts
+    assert [(each.reason.code, each.reason.numbers, each.counterfactual) for each in verdicts] == [
+        (ReasonCode.REFUSED_BY_SITE, {"site": "site-1"}, None)
+    ]
 
 
 def test_a_gpu_class_that_the_job_does_not_name_is_found(small: Facts) -> None:

@@ -17,12 +17,13 @@ from scheduler.model.reason import ReasonCode
 
 
 def may_be_served(drawn: Facts, snapshot: Snapshot, verdict: Verdict) -> bool:
-    """Whether some site, open or not, has GPUs that the job may run on and may hold its data and its checkpoint."""
+    """Whether some site, open or not, has GPUs that the job may run on, may hold its data and its checkpoint, and has not
+    refused it."""
     shape = drawn.shapes[verdict.shape]
     for site_id, gpu_class in {(node.site_id, node.gpu_class) for node in drawn.nodes}:
         site = next(each for each in drawn.sites if each.id == site_id)
         allowed = why_not_served(DEFAULT_POLICY, snapshot.clearance(verdict.group, shape), site.security) is None
-        bound = verdict.bound_site in (None, site_id)
+        bound = verdict.bound_site in (None, site_id) and site_id not in verdict.key.refused_by
         if allowed and bound and (not shape.gpu_classes or gpu_class in shape.gpu_classes):
             return True
     return False

@@ -10,10 +10,18 @@ from hypothesis import strategies as st
 
 from scheduler.cycle.facts import ClassKey, WaitingJob
 from scheduler.cycle.queues import Queues
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
 from scheduler.model.shape import DataClass
+from scheduler.model.site_refusal import SiteRefusal
+
+
+def refusal_of(site: int) -> st.SearchStrategy[SiteRefusal]:
+    """Of a site, until one of the first moments."""
+    return st.builds(SiteRefusal, site=st.just(SiteId(site)), times=st.just(1), until_ms=st.integers(1, 5))
+
 
 JOBS = st.builds(
     WaitingJob,
@@ -27,6 +35,7 @@ JOBS = st.builds(
     save_ms=st.sampled_from((None, 10_000)),
     handicap_ms=st.integers(0, 3),
     expected_ms=st.sampled_from((None, 7_000)),
+    refusals=st.sampled_from(((), (), (3,), (3, 4))).flatmap(lambda sites: st.tuples(*map(refusal_of, sites))),
 )
 STEPS = st.lists(
     st.one_of(
@@ -35,15 +44,16 @@ STEPS = st.lists(
         st.tuples(st.just("drop the first"), st.none()),
         st.tuples(st.just("show"), st.none()),
         st.tuples(st.just("groups change"), st.none()),
+        st.tuples(st.just("time passes"), st.integers(0, 5)),
     ),
     max_size=40,
 )
 
 
 def venue_of(key: ClassKey) -> Venue:
-    group, _, bound_site, _ = key
+    group, _, bound_site, _, refused_by = key
     clearance = Clearance(data_class=DataClass.OPEN, public_sector=False, trust_domain=f"domain-{group}")
-    return Venue(clearance, None, bound_site)
+    return Venue(clearance, None, bound_site, refused_by)
 
 
 def classes(table: WaitingTable) -> set[WaitingClass]:
@@ -88,8 +98,17 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
                 known.pop(waiting.turns[0][2])
         elif what == "groups change":
             queues.forget_venues()
+        elif what == "time passes":
+            assert isinstance(value, int)
+            queues.let_ask(value)
+            for job in known.values():
+                left = tuple(each for each in job.refusals if each.until_ms > value)
+                known[job.id] = replace(job, refusals=left)
+        refused_until = [each.until_ms for job in known.values() for each in job.refusals]
+        assert queues.asks_ms == min(refused_until, default=NEVER_MS)
         table = queues.table(venue_of)
         assert classes(table) == plainly(known)
+        assert {job.id: job for job in table.jobs()} == known
         assert {job for job in range(1, 13) if JobId(job) in queues} == set(known)
         for row in table.rows.tolist():
             assert table.venues[table.venue[row]] == venue_of(table.key(row))
@@ -106,7 +125,7 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
 @given(st.lists(JOBS, min_size=2, max_size=12, unique_by=lambda job: job.id), st.integers(1, 11))
 def test_jobs_of_one_class_are_sorted_whenever_they_come(jobs: list[WaitingJob], first: int) -> None:
     alike = [
-        replace(job, group=GroupId(1), shape=ShapeId(1), bound_site=None, walltime_ms=None, save_ms=None)
+        replace(job, group=GroupId(1), shape=ShapeId(1), bound_site=None, walltime_ms=None, save_ms=None, refusals=())
         for job in jobs
     ]
     queues = Queues()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from scheduler.model.duration import parse_duration_seconds
-from scheduler.model.job_spec import WALLTIME_SECONDS_MAX, JobSpec, parse_memory_mib
+from scheduler.model.job_spec import MEMORY_MIB_MAX, WALLTIME_SECONDS_MAX, JobSpec, parse_memory_mib
 from scheduler.model.shape import DataClass, Topology
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -80,6 +80,8 @@ def test_a_job_comes_back_from_its_own_json() -> None:
         ({"outputs": ["/etc/passwd"]}, "outputs"),
         ({"outputs": ["results/**.txt"]}, "outputs"),
         ({"walltime": "soon"}, "walltime"),
+        ({"outputs_limit": 0}, "outputs_limit"),
+        ({"outputs_limit": "64GB"}, "outputs_limit"),
         ({"memory_per_worker": "64GB"}, "memory_per_worker"),
         ({"gpu_classes": ["h100", "h100"]}, "gpu_classes"),
         ({"priority_class": "urgent"}, "priority_class"),
@@ -103,6 +105,26 @@ def test_durations_read_as_people_write_them(text: object, seconds: int) -> None
 @pytest.mark.parametrize(("text", "mib"), [("512MiB", 512), ("64GiB", 65_536), ("1TiB", 1_048_576), ("7", 7), (7, 7)])
 def test_memory_reads_as_people_write_it(text: object, mib: int) -> None:
     assert parse_memory_mib(text) == mib
+
+
+@given(
+    st.one_of(
+        st.text(max_size=12),
+        st.from_regex(r"\s*[0-9]{0,12}\.?[0-9]{0,2}\s*(MiB|GiB|TiB|GB|gib|)\s*", fullmatch=True),
+    )
+)
+def test_any_text_of_memory_is_read_as_it_is_written_or_refused_by_its_field(text: str) -> None:
+    file = {"name": "a", "group": "g", "command": "true", "memory_per_worker": text}
+    units = {"": 1, "MiB": 1, "GiB": 1024, "TiB": 1024 * 1024}
+    written = text.strip()
+    unit = next((each for each in ("MiB", "GiB", "TiB") if written.endswith(each)), "")
+    number = written.removesuffix(unit).rstrip()
+    mib = int(number) * units[unit] if number.isdecimal() and len(number) <= 9 else 0
+    try:
+        assert JobSpec.model_validate(file).memory_per_worker == mib
+    except ValidationError as refused:
+        assert [error["loc"] for error in refused.errors()] == [("memory_per_worker",)]
+        assert not 1 <= mib <= MEMORY_MIB_MAX
 
 
 _anything = st.recursive(

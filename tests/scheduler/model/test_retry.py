@@ -64,12 +64,19 @@ def test_a_failing_command_is_tried_again_only_while_retries_are_left() -> None:
     assert after(EndCause.EXITED, 1).state is JobState.FAILED
 
 
-@pytest.mark.parametrize("cause", sorted(INFRASTRUCTURE_CAUSES))
+@pytest.mark.parametrize("cause", sorted(INFRASTRUCTURE_CAUSES - {EndCause.REFUSED}))
 def test_lost_infrastructure_costs_no_retry_but_has_a_bound(cause: EndCause) -> None:
     assert after(cause).state is JobState.QUEUED
     assert after(cause, tally=Tally(infrastructure=INFRASTRUCTURE_RETRIES)).state is JobState.FAILED
     assert after(cause, limits=RetryLimits(infrastructure=0)).state is JobState.FAILED
     assert after(cause).tally == Tally(infrastructure=1)
+
+
+def test_a_job_that_its_site_refused_is_queued_again_however_often_unless_it_was_cancelled() -> None:
+    often = Tally(infrastructure=10**6, program=10**6, alike=10**6)
+    none = RetryLimits(infrastructure=0)
+    assert after(EndCause.REFUSED, tally=often, limits=none) == Aftermath(state=JobState.QUEUED, tally=often)
+    assert after(EndCause.REFUSED, cancel=True).state is JobState.CANCELLED
 
 
 @pytest.mark.parametrize("cause", sorted(YIELDED_CAUSES))
@@ -163,7 +170,7 @@ class PlainJob:
         category = category_of(last.cause, last.exit_code)
         if last.cause is EndCause.CANCELLED:
             return JobState.CANCELLED, 0
-        if category in (FailureCategory.POLICY, FailureCategory.OWNER):
+        if category in (FailureCategory.POLICY, FailureCategory.OWNER) or last.cause is EndCause.REFUSED:
             return JobState.QUEUED, 0
         if category is FailureCategory.INFRASTRUCTURE:
             row = self.lost_in_a_row()
@@ -184,6 +191,8 @@ class PlainJob:
     def lost_in_a_row(self) -> int:
         row = 0
         for end in reversed(self.ends):
+            if end.cause is EndCause.REFUSED:
+                continue
             category = category_of(end.cause, end.exit_code)
             if category in (FailureCategory.PROGRAM, FailureCategory.MEMORY, FailureCategory.WALLTIME):
                 break

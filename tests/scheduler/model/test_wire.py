@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -30,6 +32,37 @@ def test_fields_of_a_later_version_are_ignored() -> None:
         {"protocol": 2, "agent": "a", "sequence": 0, "complete": True, "weather": "fine"}
     )
     assert request.runs == ()
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(("run_id", "epoch", "phase", "exit_code", "message")), inner)
+    ),
+    max_leaves=6,
+)
+_GOOD = {
+    "protocol": 2, "agent": "a", "sequence": 7, "complete": True,
+    "runs": [{"run_id": 1, "epoch": 1, "phase": "running"}],
+    "capacity": {"version": 1, "complete": True, "nodes": []},
+}  # fmt: skip
+
+
+@given(st.binary(max_size=60) | st.dictionaries(st.sampled_from(sorted(_GOOD)), _VALUES, min_size=1, max_size=2))
+@example(b"[" * 100_000)
+@example(b'{"protocol": 1e999}')
+@example({"runs": [{"run_id": 1, "epoch": 1, "phase": "running", "exit_code": "x", "message": 7}]})
+def test_any_request_is_read_or_refused_by_the_names_of_its_fields(odd: bytes | dict[str, object]) -> None:
+    content = odd if isinstance(odd, bytes) else json.dumps(_GOOD | odd).encode()
+    try:
+        request = SyncRequest.model_validate_json(content)
+    except ValidationError as refused:
+        places = [error["loc"] for error in refused.errors(include_url=False)]
+        if isinstance(odd, dict) and all(places):
+            assert {place[0] for place in places} <= set(odd)
+    else:
+        assert SyncRequest.model_validate_json(request.model_dump_json()) == request
 
 
 def test_a_node_name_that_could_leave_its_place_is_refused() -> None:

@@ -21,6 +21,7 @@ class Row:
     array_id: int = 1
     array_running_max: int = 2
     bound_site_id: int | None = None
+    refusals: list[dict[str, int]] | None = None
     earmark: str | None = None
 
 
@@ -47,6 +48,14 @@ def test_what_is_held_for_comes_first_and_what_no_site_takes_last() -> None:
     throttles.take(Row(4, "queued", earmark="nodes"), ready=True)
     assert shown(throttles, frozenset({7})) == ([4, 3], [])
     assert shown(throttles) == ([2], [3])
+
+
+def test_what_a_site_refused_comes_after_what_none_did() -> None:
+    throttles = Throttles()
+    throttles.take(Row(2, "queued", array_running_max=1, refusals=[{"site": 1}]), ready=True)
+    assert shown(throttles) == ([2], [])
+    throttles.take(Row(3, "queued", array_running_max=1), ready=True)
+    assert shown(throttles) == ([3], [2])
 
 
 def test_a_shown_task_that_changed_is_shown_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import null, select
 from sqlalchemy.exc import IntegrityError
 from store_rows import add_group, add_jobs, add_person, add_run, add_site, shape, shape_id
 
@@ -20,6 +21,7 @@ from scheduler.store import (
     runs,
     shapes,
     sites,
+    tables,
     tokens,
 )
 from scheduler.store.database import Database
@@ -214,6 +216,21 @@ def test_jobs_are_listed_newest_first_by_filter_and_cursor(database: Database) -
     assert failed is not None
     assert failed.exit_code == 4
     assert counts == {"queued": 2, "held": 1, "failed": 2}
+
+
+def test_what_sites_refused_comes_back_as_it_went_in_and_nothing_is_null(database: Database) -> None:
+    refused, never = add_jobs(database, add_person(database), 2)
+    said = [{"site": 1, "times": 2, "until_ms": 120_000, "message": "거절: no"}]
+    with database.write() as transaction:
+        jobs.change_many(transaction, ("refusals",), [(refused, said)])
+    with database.read() as connection:
+        known = jobs.by_ids(connection, [refused, never])
+    assert (known[refused].refusals, known[never].refusals) == (said, None)
+    with database.write() as transaction:
+        jobs.change_many(transaction, ("refusals",), [(refused, None)])
+    with database.read() as connection:
+        empty = select(tables.jobs.c.id).where(tables.jobs.c.refusals.is_(null()))
+        assert set(connection.execute(empty).scalars()) == {refused, never}
 
 
 def test_a_job_has_at_most_one_live_run(database: Database) -> None:
