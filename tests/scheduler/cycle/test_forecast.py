@@ -57,6 +57,7 @@ def test_every_waiting_job_has_a_start_that_is_not_past_or_a_reason_why_none_is_
 @given(timed())
 def test_what_the_next_rounds_start_at_once_has_its_estimate_now(facts: Pressed) -> None:
     federation = federation_of(facts)
+    federation.lend(NOW_MS)
     started = {start.job for start in decide(federation.snapshot(), NOW_MS, 0).starts}
     forecast = Forecast(federation, NOW_MS)
     by_now = {
