@@ -68,7 +68,7 @@ class StateDirectory:
         for again.
         """
         value = read_json(self.path / "enrolment.json")
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not value:
             value = f"enrol-{os.urandom(16).hex()}"
             write_durably(self.path / "enrolment.json", json.dumps(value).encode())
         return value

@@ -65,7 +65,10 @@ def place(round_: Round) -> tuple[Reservation, ...]:
             if not len(rows):
                 continue
             could = _could_start(round_, gpu_class, rows)
-            if not could.any() or (alone and _start_alone(round_, gpu_class, rows, failed)):
+            if not could.any():
+                if not _could_later(round_, choice, number):
+                    continue
+            elif alone and _start_alone(round_, gpu_class, rows, failed):
                 continue
             failed[0] = -1  # what failed on one GPU class may be had on another
             if gpu_class not in reservations:
@@ -105,6 +108,14 @@ def _start_alone(round_: Round, gpu_class: str, rows: IntArray, failed: IntArray
     failed[0] = -1
     _hand_out(round_, gpu_class, round_.quotas(gpu_class, alone=True), rows, failed)
     return bool((round_.classes.next[rows] == round_.classes.stop[rows]).all())
+
+
+def _could_later(round_: Round, choice: int, number: int) -> bool:
+    """Whether jobs of which a GPU class is a later candidate could start on it, and so on what is reserved by now."""
+    classes = round_.classes
+    named = (round_.choices[:, choice + 1 :] == number).any(axis=1)
+    rows = np.flatnonzero(named & (classes.next < classes.stop))
+    return len(rows) > 0 and bool(_could_start(round_, round_.gpu_classes[number], rows).any())
 
 
 def _could_start(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:

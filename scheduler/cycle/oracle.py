@@ -47,14 +47,12 @@ def decide_and_reserve_slowly(snapshot: Snapshot) -> tuple[tuple[Start, ...], tu
 
 
 def _could_any(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class: str) -> bool:
-    """Whether quotas and the number of free GPUs alone would let anybody start."""
+    """Whether quotas and the number of free GPUs alone would let anybody start, on this candidate or a later one."""
     usage, free = _usage(snapshot, starts, gpu_class), _free(snapshot, starts, gpu_class)
     started = {start.job for start in starts}
     for waiting in snapshot.waiting:
         shape = snapshot.shapes[waiting.shape]
-        if snapshot.candidates(shape)[choice : choice + 1] != (gpu_class,) or all(
-            turn[2] in started for turn in waiting.turns
-        ):
+        if gpu_class not in snapshot.candidates(shape)[choice:] or all(turn[2] in started for turn in waiting.turns):
             continue
         answer = admit(usage, waiting.group, shape.gpus, inside_guarantee=not shape.preemptible)
         most = max(
