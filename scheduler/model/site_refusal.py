@@ -3,7 +3,7 @@
 A site refuses when it will not start a run that was leased to it: its agent's own check says no, or its engine will not
 have it. Asked again at once it says the same, so each refusal in a row makes the wait for that site twice as long, from a
 minute to an hour: a mistake that is mended within the hour costs the job no person's word, and one that is never mended
-costs a run a hour. There is no jitter, as for retries (``retry``): rounds place what is due together.
+costs one run an hour. There is no jitter, as for retries (``retry``): rounds place what is due together.
 
 That is kept by job and by site. Other sites may have the job at once, and the site may have other jobs.
 """
