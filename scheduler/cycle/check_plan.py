@@ -56,7 +56,8 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
     started = Started.of(snapshot, plan.starts)
     pledged = Started.of(snapshot, [start_of(earmark) for earmark in plan.earmarks])
     jobs = np.concatenate((started.job[started.row < 0], pledged.job[pledged.row < 0])).tolist()
-    jobs += np.intersect1d(started.job, pledged.job).tolist()
+    if len(pledged):
+        jobs += np.intersect1d(started.job, pledged.job).tolist()
     if jobs:  # of what else they would break nothing can be said
         return tuple(Violation(Law.NOT_WAITING, f"job {job}") for job in jobs)
     return (
@@ -89,7 +90,8 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     bound = table.bound_site[started.row]
     for number in np.flatnonzero((bound != 0) & (bound != sites)).tolist():
         yield Violation(Law.CHECKPOINT_SITE, f"job {started.job[number]}")
-    for number in np.flatnonzero(np.isin(started.job, list(table.kept_off))).tolist():
+    kept_off = np.isin(started.job, list(table.kept_off)) if table.kept_off else ()
+    for number in np.flatnonzero(kept_off).tolist():
         if sites[number] in table.kept_off[JobId(int(started.job[number]))].refused_by:
             yield Violation(Law.REFUSED, f"job {started.job[number]}")
     shapes = _shape_columns(snapshot, started)
@@ -188,10 +190,11 @@ def _hold(touched: dict[NodeId, list[int]], gang: Iterable[tuple[NodeId, int]], 
 
 def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Started) -> Iterator[Violation]:
     """Starts beside all that is used; then, if anything is earmarked, all of it beside what stays."""
-    now = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
-    for gpu_class, use in snapshot.leaving_use.items():
-        now.setdefault(gpu_class, Counter()).update(use)
-    yield from _check_bounds(snapshot, started.row, started.pool, now)
+    if len(started):
+        now = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
+        for gpu_class, use in snapshot.leaving_use.items():
+            now.setdefault(gpu_class, Counter()).update(use)
+        yield from _check_bounds(snapshot, started.row, started.pool, now)
     if not plan.earmarks:
         return
     soon = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
@@ -237,6 +240,8 @@ def _check_verdicts(snapshot: Snapshot, plan: Plan, started: Started, pledged: S
     table = snapshot.table
     gone = np.bincount(np.concatenate((started.row, pledged.row)), minlength=len(table.start))
     waits_on = np.flatnonzero(table.start + gone < table.stop)
+    if not len(waits_on):
+        return
     if isinstance(plan.verdicts, Verdicts):
         silent = np.setdiff1d(waits_on, plan.verdicts.rows).tolist()
     else:

@@ -61,6 +61,8 @@ def reclaim(round_: Round, now_ms: int, going: frozenset[RunId] = frozenset()) -
     Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
     Charges and releases the round's usages, and moves its classes on.
     """
+    if not (round_.classes.next < round_.classes.stop).any():
+        return Reclaimed((), ())
     stops: list[Stop] = []
     earmarks: list[Earmark] = []
     leaving = [

@@ -37,7 +37,13 @@ class Started:
     @staticmethod
     def of(snapshot: Snapshot, starts: Sequence[Start]) -> Started:
         """Lay out starts."""
+        if not len(starts):
+            return _NONE
         return _of_table(snapshot, starts) if isinstance(starts, StartTable) else _of_objects(snapshot, starts)
+
+
+_NOTHING = np.zeros(0, np.int64)
+_NONE = Started(job=_NOTHING, row=_NOTHING, pool=_NOTHING, start_of=_NOTHING, node=_NOTHING, workers=_NOTHING)
 
 
 def _of_table(snapshot: Snapshot, starts: StartTable) -> Started:
