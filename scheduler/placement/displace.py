@@ -2,7 +2,8 @@
 
 Runs are ended in the order in which they are given, the least lost work for a GPU first, until the gang fits; then each, the
 dearest first, is kept after all if the gang fits without it. Fitting only grows with every run that ends, so each of those
-that remain is needed. Where workers take whole nodes, the exact choice of ``victims.cheapest_nodes`` stands beside it.
+that remain is needed: ``make_way`` does that, compiled. Where workers take whole nodes, the exact choice of
+``victims.cheapest_nodes`` stands beside it.
 """
 
 from __future__ import annotations

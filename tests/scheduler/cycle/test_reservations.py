@@ -60,9 +60,12 @@ def test_a_gang_starts_at_its_moment_whatever_comes_after_it(facts: Facts, data:
     if not plan.reservations:
         return
     first, number = plan.reservations[0], 100
-    left = federation.snapshot().table
-    if left.ahead(GroupId(4), left.turn_of(first.job) or (0, 0, first.job)):
-        return  # what comes before it has other GPU classes to try first, and may have these nodes
+    left = federation.snapshot()
+    turn = left.table.turn_of(first.job)
+    assert turn is not None
+    several = [each for each in left.waiting if len(left.shapes[each.shape].gpu_classes) > 1]
+    if any(each.turns[0] < turn for each in several):
+        return  # what comes before it has another GPU class to try, and may have these nodes
     while True:
         ended_by(federation, now_ms)
         for _ in range(data.draw(st.integers(0, 3))):
