@@ -11,7 +11,7 @@ import httpx
 import pytest
 from install_chromium import ARGUMENTS, chromium_path
 from live_federation import LiveFederation, Person, live_federation
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 
 pytestmark = pytest.mark.service
 #: Pages are as quick as the machine, which other tests share.
@@ -33,7 +33,8 @@ class Visit:
         """As a person does it."""
         self.page.goto(f"{self.server}/")
         self.page.get_by_label(re.compile("Token|토큰")).fill(person.secret)
-        self.page.get_by_role("button", name=re.compile("^(Sign in|로그인)$")).click()
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=re.compile("^(Sign in|로그인)$")).click()
 
 
 def cancel(page: Page) -> None:
@@ -144,6 +145,29 @@ def test_a_live_connection_that_is_lost_is_told_until_it_is_mended(
     researcher.post(f"jobs/{job}/cancel")
     expect(visit.page.locator("#status .state")).to_have_text("cancelled")
     expect(visit.page.locator("#connection")).to_be_hidden()
+
+
+@pytest.mark.parametrize("script", ["hx-sse.min.js", "portal.js"])
+def test_a_script_that_comes_late_takes_nothing_from_a_live_page(
+    visit: Visit, researcher: Person, federation: LiveFederation, script: str
+) -> None:
+    job = federation.job(researcher, GROUP, ["sh", "-c", "exec sleep 600"])
+    federation.wait(researcher, job, "running")
+    visit.sign_in(researcher)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    visit.page.route(re.compile(re.escape(script)), hold)
+    visit.page.route(re.compile("/live"), lambda route: route.abort())
+    visit.page.goto(f"{visit.server}/jobs/{job}", wait_until="commit")
+    visit.page.wait_for_function("() => window.htmx !== undefined")
+    visit.page.evaluate("() => new Promise((done) => setTimeout(done))")
+    [late] = held
+    late.continue_()
+    expect(visit.page.get_by_text("The live connection is lost")).to_be_visible()
+    researcher.post(f"jobs/{job}/cancel")
 
 
 def test_sites_and_quota_are_shown_and_korean_is_one_click_away(
