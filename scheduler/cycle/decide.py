@@ -21,6 +21,7 @@ from scheduler.cycle.redeem import redeem
 from scheduler.cycle.reservations import Reservations
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.soon import Soon
 from scheduler.cycle.starts import StartTable
 from scheduler.cycle.verdicts import Verdicts
 from scheduler.placement.arrays import Quotas
@@ -37,7 +38,8 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     redeemed = redeem(round_)
     given_back = give_back(snapshot)
     reservations = place(round_)
-    reclaimed = reclaim(round_, now_ms, frozenset(stop.run for stop in given_back))
+    soon = Soon(round_)
+    reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back))
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)
     return Plan(
         starts=starts,
