@@ -10,9 +10,10 @@ from enum import StrEnum
 import numpy as np
 
 from quota.admission import Usage
+from scheduler.cycle.check_moves import wrong_moves
 from scheduler.cycle.check_reservations import wrong_reservations
 from scheduler.cycle.check_stops import overfull_soon, start_of, wrong_earmarks, wrong_stops
-from scheduler.cycle.plan import Plan
+from scheduler.cycle.plan import Plan, StopCause
 from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LOOSEST, MEMORY, WORKERS
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.cycle.started import Started
@@ -38,6 +39,7 @@ class Law(StrEnum):
     QUOTA = "quota"  #: a group holds more than its ceiling, or the federation more than there is
     GUARANTEE = "guarantee"  #: non-preemptible work above its group's guarantee
     STOP = "stop"  #: a run that may not be ended, or not for this job
+    MOVE = "move"  #: a run that may not be moved, or not to there
     RESERVED = "reserved"  #: in the way, when its time comes, of a job for which nodes are reserved
     EARMARK = "earmark"  #: redeemed or withdrawn without one, or on other nodes
     NO_VERDICT = "no_verdict"  #: a class that waits on without a reason
@@ -68,6 +70,7 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
         *(Violation(Law.RESERVED, detail) for detail in wrong_reservations(snapshot, plan)),
         *(Violation(Law.EARMARK, detail) for detail in wrong_earmarks(snapshot, plan)),
         *(Violation(Law.STOP, detail) for detail in wrong_stops(snapshot, plan)),
+        *(Violation(Law.MOVE, detail) for detail in wrong_moves(snapshot, plan)),
         *(Violation(Law.NODE_OVERFULL, detail) for detail in overfull_soon(snapshot, plan)),
     )
 
@@ -200,7 +203,7 @@ def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Sta
     soon = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)
-        if run is not None and stop.preemptor is not None:
+        if run is not None and stop.preemptor is not None and stop.cause is not StopCause.MOVED:
             soon[run.gpu_class][run.group] -= run.gpus
     rows, pools = (np.concatenate(pair) for pair in ((started.row, pledged.row), (started.pool, pledged.pool)))
     yield from _check_bounds(snapshot, rows, pools, soon)

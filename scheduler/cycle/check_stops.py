@@ -25,7 +25,7 @@ def wrong_earmarks(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     settled = [start.job for start in plan.redeemed] + list(plan.withdrawn)
     if not settled:
         return
-    use = _use_of_runs(snapshot, frozenset())
+    use, live = _use_of_runs(snapshot, frozenset()), {run.job for run in snapshot.runs.values()}
     if len(set(settled)) != len(settled):
         yield "an earmark is settled twice"
     for job in settled:
@@ -35,6 +35,8 @@ def wrong_earmarks(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
         earmark = snapshot.earmarks.get(start.job)
         if earmark is None:
             continue
+        if start.job in live:
+            yield f"job {start.job} starts beside its own run"
         same = (start.site, start.gpu_class, start.shape) == (earmark.site, earmark.gpu_class, earmark.job.shape)
         if not same or tuple((node, workers) for node, _, _, workers in start.gang) != earmark.gang:
             yield f"job {start.job} starts on other nodes than were held"
@@ -84,7 +86,7 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
         if earmark is None:
             yield f"run {stop.run} is ended for nobody"
         else:
-            yield from _wrong_cause(snapshot, stop, earmark)
+            yield from _wrong_cause(snapshot, plan, stop, earmark)
 
 
 def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
@@ -109,7 +111,7 @@ def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
             yield f"run {run.id} is ended though its nodes are lent on"
 
 
-def _wrong_cause(snapshot: Snapshot, stop: Stop, earmark: Earmark) -> Iterator[str]:
+def _wrong_cause(snapshot: Snapshot, plan: Plan, stop: Stop, earmark: Earmark) -> Iterator[str]:
     run = snapshot.runs[stop.run]
     if stop.cause is StopCause.PREEMPTED:
         if run.group != earmark.group:
@@ -117,12 +119,15 @@ def _wrong_cause(snapshot: Snapshot, stop: Stop, earmark: Earmark) -> Iterator[s
         turn = snapshot.table.turn_of(earmark.job)
         if turn is None or run.priority >= -turn[0]:
             yield f"run {stop.run} is preempted for a job of no higher priority"
+    elif stop.cause is StopCause.MOVED:
+        if run.job not in {each.job for each in plan.moves}:
+            yield f"run {stop.run} is moved to nowhere"
     elif stop.cause is not StopCause.RECLAIMED or run.group == earmark.group:
         yield f"run {stop.run} is ended because of {stop.cause.value}"
 
 
 def overfull_soon(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
-    """Earmarks of this plan beside everything that stays: runs that do not leave, starts, and earmarks from before."""
+    """Earmarks and moves of this plan beside everything that stays: runs that do not leave, starts, and earmarks from before."""
     if not plan.earmarks:
         return
     leaving = {run.id for run in snapshot.runs.values() if run.leaving} | {stop.run for stop in plan.stops}
@@ -130,9 +135,10 @@ def overfull_soon(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     for earmark in snapshot.earmarks.values():
         shape = snapshot.shapes[earmark.job.shape]
         _hold(use, earmark.gang, (shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker))
-    for start in [*plan.starts, *(start_of(earmark) for earmark in plan.earmarks)]:
+    pledged = [start_of(earmark) for earmark in (*plan.earmarks, *plan.moves)]
+    for start in [*plan.starts, *pledged]:
         _hold(use, ((node, workers) for node, _, _, workers in start.gang), _amounts_of(snapshot, start))
-    for node in sorted({part[0] for earmark in plan.earmarks for part in earmark.gang}):
+    for node in sorted({part[0] for start in pledged for part in start.gang}):
         if not _fits(snapshot, node, use[node]):
             yield f"node {node} would hold {use[node]} once the runs that leave are gone"
 

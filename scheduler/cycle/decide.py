@@ -2,7 +2,8 @@
 
 Jobs for which nodes are held come first, and runs whose nodes are about to be taken back are told to go. 1. effective
 capacity, 2. fair shares, 3. order, 4. placement by class, with 5. reservations for heads that are found blocked in it, 6.
-reclaim, 7. verdicts. Step 8, ``check_plan``, is made by whoever applies the plan.
+reclaim, and moves of runs for heads that have room in no one place, 7. verdicts. Step 8, ``check_plan``, is made by whoever
+applies the plan.
 
 A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
 Ties: group order is ``quota.order``, which ends with what groups used before and their names, jobs by priority, submit time
@@ -15,6 +16,7 @@ import numpy as np
 
 from quota.admission import available_all
 from scheduler.cycle.give_back import give_back
+from scheduler.cycle.move import move
 from scheduler.cycle.plan import Plan, Reservation
 from scheduler.cycle.reclaim import reclaim
 from scheduler.cycle.redeem import redeem
@@ -40,6 +42,8 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     reservations = place(round_)
     soon = Soon(round_)
     reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back))
+    going = frozenset(stop.run for stop in (*given_back, *reclaimed.stops))
+    moved = move(round_, soon, reservations, now_ms, going)
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)
     return Plan(
         starts=starts,
@@ -48,8 +52,9 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
         seed=seed,
         redeemed=redeemed.starts,
         withdrawn=redeemed.withdrawn,
-        stops=(*given_back, *reclaimed.stops),
-        earmarks=reclaimed.earmarks,
+        stops=(*given_back, *reclaimed.stops, *moved.stops),
+        earmarks=(*reclaimed.earmarks, *moved.earmarks),
+        moves=moved.moves,
         reservations=reservations,
     )
 

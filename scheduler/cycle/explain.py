@@ -177,7 +177,9 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
         together = request.loosest is Topology.NODE and beside.missing > 0
         missing = request.workers if together else beside.missing
         raises = _raises(round_, queue, pool, missing)
-        inside = not queue.shape.preemptible and _guarantee_left(round_, queue, pool, missing) < request.gpus_in_all
+        inside = (
+            not queue.shape.preemptible and _guarantee_left(round_, queue, pool, missing, raises) < request.gpus_in_all
+        )
         answer = Counterfactual(
             site=site.name,
             gpu_class=pool.gpu_class,
@@ -204,10 +206,15 @@ def _added(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> int:
     return added
 
 
-def _guarantee_left(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> int:
-    """What the group's guarantee would leave: one that was scaled down grows with the capacity."""
+def _guarantee_left(
+    round_: Round, queue: Queue, pool: SitePool, nodes: int, raises: tuple[tuple[str, int], ...]
+) -> int:
+    """What the group's guarantee would leave: one that was scaled down grows with the capacity, raises of it included."""
     usage = round_.usages[pool.gpu_class]
-    capacity = min(usage.capacity + _added(round_, queue, pool, nodes), GPUS_MAX)
+    added = _added(round_, queue, pool, nodes)
+    if _capacity_binds(usage):
+        added += dict(raises).get(_group_path(round_, int(usage.tree.group_ids[0])), 0)
+    capacity = min(usage.capacity + added, GPUS_MAX)
     return guarantee_left(Usage(usage.tree, capacity, usage.own), queue.group)
 
 

@@ -52,6 +52,7 @@ class Federation:
         self._runs: dict[RunId, LiveRun] = {}
         self._runs_on: dict[NodeId, tuple[RunId, ...]] = {}
         self._earmarks: dict[JobId, Earmarked] = {}
+        self._leaving: dict[JobId, LiveRun] = {}
         self._node_use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._node_leaving: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._own_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
@@ -69,9 +70,8 @@ class Federation:
         twin._tree, twin._groups, twin._shapes, twin._rules = self._tree, self._groups, self._shapes, self._rules
         twin._sites, twin._nodes, twin._runs = self._sites.copy(), self._nodes.copy(), self._runs.copy()
         twin._pools = {key: pool.copy() for key, pool in self._pools.items()}
-        twin._queues, twin._earmarks, twin._runs_on = (
-            self._queues.copy(), self._earmarks.copy(), self._runs_on.copy()
-        )  # fmt: skip
+        twin._queues, twin._earmarks = self._queues.copy(), self._earmarks.copy()
+        twin._leaving, twin._runs_on = self._leaving.copy(), self._runs_on.copy()
         for mine, its in ((self._node_use, twin._node_use), (self._node_leaving, twin._node_leaving)):
             its.update({node: amounts.copy() for node, amounts in mine.items()})
         for mine_by_class, its_by_class in ((self._own_use, twin._own_use), (self._leaving_use, twin._leaving_use)):
@@ -101,6 +101,10 @@ class Federation:
         self._nodes[node.id] = node
         self._pool(node.site_id, node.gpu_class).put(node)
         self._lending.touch(node.site_id)
+
+    def is_earmarked(self, job_id: JobId) -> bool:
+        """Whether nodes are held for a job."""
+        return job_id in self._earmarks
 
     def remove_node(self, node_id: NodeId) -> None:
         """Forget a node. Runs on it go on holding what they hold."""
@@ -219,7 +223,7 @@ class Federation:
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
             own_use={name: dict(use) for name, use in self._own_use.items()},
-            leaving_use={name: dict(use) for name, use in self._leaving_use.items()},
+            leaving_use=self._shown_leaving_use(),
             displaceable_use={name: dict(use) for name, use in self._displaceable_use.items()},
             site_use=dict(self._site_use),
             runs=self._runs.copy(),
@@ -232,6 +236,14 @@ class Federation:
             lent_at_ms=self._lending.at_ms,
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
         )
+
+    def _shown_leaving_use(self) -> dict[str, dict[GroupId, int]]:
+        """Without runs that are moved: their jobs' earmarks hold as much already."""
+        shown = {name: dict(use) for name, use in self._leaving_use.items()}
+        for job in self._earmarks.keys() & self._leaving.keys():
+            run = self._leaving[job]
+            shown[run.gpu_class][run.group] -= run.gpus
+        return shown
 
     def _venue_of(self, key: ClassKey) -> Venue:
         group = self._groups[key.group]
@@ -247,6 +259,10 @@ class Federation:
         self._past.hold(run, sign)
         each = (sign * run.gpus_per_worker, sign * run.cpus_per_worker, sign * run.memory_mib_per_worker)
         self._hold_nodes((run.site, run.gpu_class), run.gang, each, leaving=run.leaving)
+        if run.leaving and sign > 0:
+            self._leaving[run.job] = run
+        elif run.leaving:
+            self._leaving.pop(run.job, None)
         use = self._leaving_use if run.leaving else self._own_use
         use[run.gpu_class][run.group] += sign * run.gpus
         if run.preemptible and not run.leaving:

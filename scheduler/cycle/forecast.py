@@ -22,6 +22,7 @@ from itertools import chain
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import ClassKey, Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.move import jobs_moved
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
@@ -265,15 +266,22 @@ class _Course:
             self._federation.drop_run(run.id)
         self._ended += 1
         self._ended_as_predicted += run.id in self._predicted
-        if job is not None:
-            self._jobs[job.id] = job
+        if job is None:
+            self._federation.drop_waiting(run.job)  # where it was to be moved
+            return
+        self._jobs[job.id] = job
+        if not self._federation.is_earmarked(job.id):
             self._federation.put_waiting([job])
 
     def _apply(self, plan: Plan) -> None:
         """What the committing side does with a plan."""
         for job_id in plan.withdrawn:
-            self._federation.put_waiting([self._jobs[job_id]])
-        for earmark in plan.earmarks:
+            if any(run.job == job_id for run in self._federation.live_runs.values()):  # it was to be moved
+                self._federation.drop_waiting(job_id)
+            else:
+                self._federation.put_waiting([self._jobs[job_id]])
+        self._jobs |= jobs_moved(plan, self._federation.live_runs)
+        for earmark in chain(plan.earmarks, plan.moves):
             self._hold(earmark)
         for stop in plan.stops:
             self._stop(stop)

@@ -139,7 +139,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One decision. ``redeemed`` starts jobs on the nodes that were held for them; ``withdrawn`` loses those nodes."""
+    """One decision. ``redeemed`` starts jobs on the nodes that were held for them; ``withdrawn`` loses those nodes.
+
+    ``moves`` are held for the jobs of runs that are stopped because they are moved, and that go on there.
+    """
 
     starts: Sequence[Start]
     verdicts: Sequence[Verdict]
@@ -149,4 +152,5 @@ class Plan:
     withdrawn: tuple[JobId, ...] = ()
     stops: tuple[Stop, ...] = ()
     earmarks: tuple[Earmark, ...] = ()
+    moves: tuple[Earmark, ...] = ()
     reservations: tuple[Reservation, ...] = ()

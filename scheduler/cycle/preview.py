@@ -153,6 +153,8 @@ def _next_usages(snapshot: Snapshot, now: Round, plan: Plan, starts: Mapping[Quo
         usages[earmark.gpu_class].charge(earmark.group, snapshot.shapes[earmark.shape].gpus)
     for stop in plan.stops:
         run = snapshot.runs[stop.run]
+        if stop.cause is StopCause.MOVED:  # its job holds as much where it goes on
+            continue
         usages[run.gpu_class].release(run.group, run.gpus)
     for job in plan.withdrawn:
         held = snapshot.earmarks[job]

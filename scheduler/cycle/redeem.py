@@ -39,12 +39,14 @@ def redeem(round_: Round) -> Redemption:
     if not snapshot.earmarks:
         return Redemption((), ())
     leaving = {name: _leaving_below(round_, name) for name in round_.usages}
-    use = _use_of_runs(snapshot)
+    use, live = _use_of_runs(snapshot), {run.job for run in snapshot.runs.values()}
     starts, withdrawn = [], []
     turn = sorted(snapshot.earmarks.values(), key=lambda each: turn_of(each.job))
     for earmark in turn:
         if not _stands(snapshot, earmark):
             withdrawn.append(earmark.job.id)
+            continue
+        if earmark.job.id in live:  # it is moved, and has yet to stop where it is
             continue
         if earmark.gpu_class in leaving and _waits_for_quota(round_, earmark, leaving[earmark.gpu_class]):
             continue

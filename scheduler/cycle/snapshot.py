@@ -55,7 +55,7 @@ class Snapshot:
     runs: Mapping[RunId, LiveRun]
     runs_on: Mapping[NodeId, tuple[RunId, ...]]  #: runs by the nodes that they hold
     table: WaitingTable
-    #: by class and group: GPUs of its own runs that are leaving
+    #: by class and group: GPUs of its own runs that are leaving, but for those that go on where nodes are held for them
     leaving_use: Mapping[str, Mapping[GroupId, int]] = field(default_factory=dict)
     #: by class, group and priority: GPUs of runs that may be preempted and are not leaving
     displaceable_use: Mapping[str, Mapping[tuple[GroupId, int], int]] = field(default_factory=dict)

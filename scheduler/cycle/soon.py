@@ -60,10 +60,15 @@ class Soon:
             rank += workers
         return tuple(parts)
 
-    def undo(self, pool: int, request: Request, placement: Placement) -> None:
-        """Hold them no more."""
-        for node, workers in placement:
-            self.of(pool)[:, node] += workers * np.array([request.gpus, request.cpus, request.memory_mib])
+    def trial(self, pool: int) -> Soon:
+        """What may be tried on one pool: its copy."""
+        twin = Soon(self._round)
+        twin._free[pool] = self.of(pool).copy()
+        return twin
+
+    def adopt(self, trial: Soon) -> None:
+        """Take over what was tried."""
+        self._free |= trial._free
 
 
 def domains(round_: Round, pool: int, request: Request, usable: BoolArray | None) -> Iterator[BoolArray | None]:

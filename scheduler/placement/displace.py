@@ -39,15 +39,15 @@ class Occupant:
 class Consent(Protocol):
     """Whom quotas and shares let go, as runs are ended one after the other. Starts with all runs kept."""
 
-    def may_end(self, occupant: Occupant) -> bool:
+    def may_end(self, occupant: Occupant, /) -> bool:
         """Whether this run may be ended, given those that are."""
         ...
 
-    def end(self, occupant: Occupant) -> None:
+    def end(self, occupant: Occupant, /) -> None:
         """The run is ended."""
         ...
 
-    def keep(self, occupant: Occupant) -> None:
+    def keep(self, occupant: Occupant, /) -> None:
         """The run is kept after all."""
         ...
 

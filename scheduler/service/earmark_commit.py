@@ -25,16 +25,20 @@ _RUNS_ON = frozenset({JobState.LEASED.value, JobState.STARTING.value, JobState.R
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
-    """Stops that make room for one job, and the nodes that are held for it; a recall's stops serve nobody here."""
+    """Stops that make room for one job, and the nodes that are held for it; a recall's stops serve nobody here.
+
+    ``moves`` are the nodes that are held for jobs whose runs are stopped because they are moved.
+    """
 
     preemptor: JobId | None
     earmark: Earmark | None
     stops: tuple[Stop, ...]
+    moves: tuple[Earmark, ...] = ()
 
 
 @dataclass(slots=True)
 class Cleared:
-    """What was written: runs told to stop by cause, and earmarks."""
+    """What was written: runs told to stop by cause, and earmarks, those of moved jobs included."""
 
     stops: Counter[str] = field(default_factory=Counter)
     earmarks: int = 0
@@ -50,7 +54,14 @@ def clearings_of(plan: Plan, stops_max: int = STOPS_A_TRANSACTION) -> Iterator[l
     stops: dict[JobId | None, list[Stop]] = {}
     for stop in plan.stops:
         stops.setdefault(stop.preemptor, []).append(stop)
-    together = [Clearing(each.job, each, tuple(stops.pop(each.job, ()))) for each in plan.earmarks]
+    makes_way = {stop.job: stop.preemptor for stop in plan.stops}
+    moves: dict[JobId | None, list[Earmark]] = {}
+    for move in plan.moves:
+        moves.setdefault(makes_way[move.job], []).append(move)
+    together = [
+        Clearing(each.job, each, tuple(stops.pop(each.job, ())), tuple(moves.pop(each.job, ())))
+        for each in plan.earmarks
+    ]
     together += [Clearing(preemptor, None, tuple(part)) for preemptor, part in stops.items()]
     part, size = list[Clearing](), 0
     for clearing in together:
@@ -79,7 +90,7 @@ def commit_clearings(
     known = jobs.by_ids(transaction.connection, sorted(wanted))
     live = runs.by_ids(transaction.connection, [stop.run for stop in stops])
     active = {row.id for row in sites.every(transaction.connection) if row.state == SiteState.ACTIVE.value}
-    places = {each.earmark.site for each in clearings if each.earmark is not None}
+    places = {earmark.site for each in clearings for earmark in _held_in(each)}
     aside = nodes.aside_ids(transaction.connection) if places else frozenset()
     work = _Work(transaction, known, live, runs.leaving(transaction.connection, places))
     for clearing in clearings:
@@ -100,6 +111,10 @@ def withdraw_earmarks(transaction: WriteTransaction, job_ids: Iterable[JobId]) -
     return len(held)
 
 
+def _held_in(clearing: Clearing) -> tuple[Earmark, ...]:
+    return clearing.moves if clearing.earmark is None else (clearing.earmark, *clearing.moves)
+
+
 def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[int], aside: Set[int]) -> bool:
     """Whether the job for which room is made is still there to take it, and has not got other nodes meanwhile."""
     if clearing.preemptor is None:
@@ -112,7 +127,7 @@ def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[i
     return (
         job.earmark is None
         and earmark.site in active
-        and aside.isdisjoint(part[0] for part in earmark.gang)
+        and aside.isdisjoint(part[0] for each in _held_in(clearing) for part in each.gang)
         and job.bound_site_id in (None, earmark.site)
         and (job.group_id, job.shape_id) == (earmark.group, earmark.shape)
     )
@@ -146,11 +161,12 @@ class _Work:
         if clearing.earmark is None:
             return
         gone_ms = {run: at_ms for run, at_ms in told.items() if at_ms is not None}
-        for node, *_ in clearing.earmark.gang:
-            # Those that were going anyway are waited for as well.
-            gone_ms.update({RunId(run.id): self._gone_ms(run) for run in self._leaving_on.get(node, ())})
-        until_ms = max(gone_ms.values(), default=self._transaction.now_ms)
-        self._hold(clearing.earmark, Held.of(clearing.earmark, until_ms, sorted(gone_ms)))
+        self._hold(clearing.earmark, gone_ms)
+        preempting = {job for job, _ in self._jobs}
+        for move in clearing.moves:
+            # A job whose run is gone, or was told to go for another reason, goes its own way.
+            if move.job in preempting and self._known[move.job].earmark is None:
+                self._hold(move, gone_ms)
 
     def _stop(self, stop: Stop) -> int | None:
         """Tell a run to stop; answer by when it is gone, None where it is gone already."""
@@ -181,7 +197,13 @@ class _Work:
         told_ms = self._transaction.now_ms if run.stop_requested_ms is None else run.stop_requested_ms
         return told_ms + (run.stop_grace_ms or 0)
 
-    def _hold(self, earmark: Earmark, held: Held) -> None:
+    def _hold(self, earmark: Earmark, gone_ms: Mapping[RunId, int]) -> None:
+        """Hold nodes until these runs are gone, and those that leave them anyway."""
+        waited_for = dict(gone_ms)
+        for node, *_ in earmark.gang:
+            waited_for.update({RunId(run.id): self._gone_ms(run) for run in self._leaving_on.get(node, ())})
+        until_ms = max(waited_for.values(), default=self._transaction.now_ms)
+        held = Held.of(earmark, until_ms, sorted(waited_for))
         self._earmarks.append((earmark.job, held.as_json()))
         self._done.earmarks += 1
         data = {"runs_leaving": len(held.runs), "until_ms": held.until_ms}

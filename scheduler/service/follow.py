@@ -255,10 +255,11 @@ class Follower:
                 return
 
     def _follow_jobs(self, connection: Connection) -> None:
-        # At first only what waits matters, and what takes the place of a task that waits.
+        # At first only what waits matters, what takes the place of a task that waits, and what is moved.
         where: ColumnElement[bool] | None = None
         if self._jobs_change == 0:
-            where = (jobs.c.state == _QUEUED) | (jobs.c.state.in_(_ACTIVE) & jobs.c.array_running_max.is_not(None))
+            matters = jobs.c.array_running_max.is_not(None) | jobs.c.earmark.is_not(None)
+            where = (jobs.c.state == _QUEUED) | (jobs.c.state.in_(_ACTIVE) & matters)
             for waiter, own in dependency_rows.every(connection).items():
                 self.waiters.put(waiter, (each.on for each in own))
         while True:
@@ -292,7 +293,8 @@ class Follower:
                 waiting.append(row)
             if not is_ready:
                 self.federation.drop_waiting(JobId(row.id))
-        self._have_wait(connection, waiting)
+        moved = [row for row in rows if row.earmark is not None and row.state in _ACTIVE]
+        self._have_wait(connection, waiting + moved)
 
     def _follow_waiters(self, connection: Connection, rows: Sequence[Any]) -> None:
         for row in rows:
@@ -318,7 +320,7 @@ class Follower:
         self._have_wait(connection, shown)
 
     def _have_wait(self, connection: Connection, rows: Sequence[Any]) -> None:
-        """Queued jobs, those for which nodes are held among them."""
+        """Queued jobs, and those for which nodes are held, which may have yet to leave others."""
         self._learn_shapes(connection, {ShapeId(row.shape_id) for row in rows})
         self.federation.put_waiting([self._waiting(row) for row in rows if row.earmark is None])
         for row in rows:

@@ -185,7 +185,8 @@ def yield_reason(row: JobRow, site: str | None, run: _NewestRun | None) -> Reaso
 
 def _waits_for_nodes(connection: Connection, rows: Sequence[JobRow]) -> dict[int, Reason]:
     """Of jobs for which nodes are held: where, how many runs have yet to leave them, and by when."""
-    held = {row.id: Held.read(row.earmark) for row in rows if row.earmark is not None}
+    queued = [row for row in rows if row.state == JobState.QUEUED.value]
+    held = {row.id: Held.read(row.earmark) for row in queued if row.earmark is not None}
     if not held:
         return {}
     live: set[int] = set()

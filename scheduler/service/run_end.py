@@ -62,6 +62,7 @@ class RunEnds:
         self._run_rows: list[tuple[Any, ...]] = []
         self._job_rows: list[tuple[Any, ...]] = []
         self._mended_jobs: list[tuple[int, int, int]] = []
+        self._given_up: list[tuple[int, None]] = []
         self._entries: list[Entry] = []
         self._events: list[EventRow] = []
         self._sites: set[int] = set()
@@ -104,6 +105,8 @@ class RunEnds:
             ended_ms if state in TERMINAL_STATES else None, end.exit_code, reason, not_before_ms,
             *row_of_tally(after.tally),
         ))  # fmt: skip
+        if job.earmark is not None and (state is not JobState.QUEUED or not_before_ms is not None):
+            self._given_up.append((job.id, None))  # it was to be moved, and does not go on now
         data = {"state": state.value, "cause": _told_cause(end, cause).value, "exit_code": end.exit_code, "run": run.id}
         data |= {"epoch": run.epoch}
         self._events.append(
@@ -147,6 +150,7 @@ class RunEnds:
         runs.change_many(transaction, _RUN_COLUMNS, self._run_rows)
         jobs.change_many(transaction, _JOB_COLUMNS, self._job_rows)
         jobs.change_many(transaction, ("started_ms", "ended_ms"), self._mended_jobs)
+        jobs.change_many(transaction, ("earmark",), self._given_up)
         self._lessons.write()
         ledger.enter(transaction, self._entries)
         self._used.write()

@@ -189,6 +189,8 @@ class Driver:
         )
         job.ran(at_ms - live.start_ms, cost_ms)
         if finished:
+            if self._earmarks.pop(job.id, None) is not None:  # it was to be moved
+                self._federation.drop_waiting(job.id)
             history.ends_ms[job.id - 1] = at_ms
             self._knowledge.ended(job)
             return
@@ -299,7 +301,7 @@ class Driver:
         ended = False
         for job_id in plan.withdrawn:
             self._withdraw(job_id)
-        for earmark in plan.earmarks:
+        for earmark in chain(plan.earmarks, plan.moves):
             self._earmark(earmark)
         for stop in plan.stops:
             ended |= self._stop(stop, now_ms)
@@ -341,7 +343,9 @@ class Driver:
         self._waiting.discard(job.id)
         shape, workers_of = self._workload.shapes[start.shape], [(node, workers) for node, _, _, workers in start.gang]
         pool = start.site, start.gpu_class
-        self._federation.put_run(self._facts.of(run, job, shape, pool, tuple(workers_of), now_ms))
+        self._federation.put_run(
+            self._facts.of(run, job, shape, pool, tuple(workers_of), now_ms, self._waiting_fact(job))
+        )
         gang = tuple([(node - 1, workers * shape.gpus_per_worker) for node, workers in workers_of])
         self._nodes.take(gang)
         live = Live(run, job, start.site, now_ms, now_ms + job.left_ms, gang)
@@ -381,7 +385,9 @@ class Driver:
 
     def _withdraw(self, job_id: JobId) -> None:
         del self._earmarks[job_id]
-        if job_id not in self._run_of:
+        if job_id in self._run_of:
+            self._federation.drop_waiting(job_id)
+        else:
             self._wait((self._workload.jobs[job_id - 1],))
 
     def _cut_off(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.facts import LiveRun, WaitingJob
 from scheduler.model.ids import NodeId, RunId, SiteId
 from scheduler.model.shape import Shape
 from scheduler.simulator.history import EndCause, NodeUse
@@ -42,8 +42,10 @@ class RunFacts:
         pool: tuple[SiteId, str],
         gang: tuple[tuple[NodeId, int], ...],
         now_ms: int,
+        again: WaitingJob | None = None,
     ) -> LiveRun:
-        """A run that starts now; ``gang`` lists (node, workers)."""
+        """A run that starts now; ``gang`` lists (node, workers). ``again`` is its job as it would wait once more, for those who
+        move runs."""
         over_ms = self._knowledge.walltime_ms(job)
         return LiveRun(
             id=run,
@@ -61,5 +63,6 @@ class RunFacts:
             expected_end_ms=None if over_ms is None else now_ms + over_ms,
             grace_ms=self._policy.grace_ms,
             checkpoints=job.checkpoints,
+            returns_as=again,
             data_class=shape.data_class,
         )

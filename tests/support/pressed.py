@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from quota.tree import Quota
 from scheduler.cycle.facts import Earmarked, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.move import jobs_moved
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
@@ -175,6 +176,9 @@ class Applied:
         self._jobs = {job.id: job for job in given.jobs}
         shapes = {_asked(shape): number for number, shape in given.shapes.items()}
         for run in given.runs:
+            if run.returns_as is not None:
+                self._jobs[run.job] = run.returns_as
+                continue
             shape = shapes[run.gpus_per_worker, sum(workers for _, workers in run.gang), run.preemptible]
             self._jobs[run.job] = WaitingJob(
                 id=run.job, group=run.group, shape=shape, priority=run.priority, submitted_ms=-1
@@ -185,7 +189,8 @@ class Applied:
         """Do what a plan says."""
         for job in plan.withdrawn:
             self.federation.put_waiting([self._jobs[job]])
-        for earmark in plan.earmarks:
+        self._jobs |= jobs_moved(plan, self.federation.live_runs)
+        for earmark in [*plan.earmarks, *plan.moves]:
             gang = tuple((node, workers) for node, _, _, workers in earmark.gang)
             job = self._jobs[earmark.job]
             self.federation.put_earmark(Earmarked(job=job, site=earmark.site, gpu_class=earmark.gpu_class, gang=gang))
@@ -206,7 +211,8 @@ class Applied:
         """Every run that was told to stop is gone, and its job waits again."""
         for run in [each for each in self.federation.live_runs.values() if each.leaving]:
             self.federation.drop_run(RunId(run.id))
-            self.federation.put_waiting([self._jobs[run.job]])
+            if not self.federation.is_earmarked(run.job):
+                self.federation.put_waiting([self._jobs[run.job]])
 
 
 def _asked(shape: Shape) -> tuple[int, int, bool]:

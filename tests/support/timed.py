@@ -11,6 +11,7 @@ from pressed import GPU_CLASS, NOW_MS, Pressed, federation_of, pressed
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.move import jobs_moved
 from scheduler.cycle.plan import Plan
 from scheduler.model.ids import JobId, RunId, ShapeId, SiteId
 from scheduler.model.site_refusal import SiteRefusal
@@ -113,7 +114,9 @@ class Replay:
                     self._federation.end_run(run, going.end_ms)
                 else:
                     self._federation.drop_run(run)
-                if going.returns is not None:
+                if going.returns is None:
+                    self._federation.drop_waiting(going.job.id)
+                elif not self._federation.is_earmarked(going.job.id):
                     self._federation.put_waiting([going.returns])
         return over
 
@@ -121,8 +124,12 @@ class Replay:
         self._federation.lend(now_ms)
         plan = decide(self._federation.snapshot(), now_ms, 0)
         for job in plan.withdrawn:
-            self._federation.put_waiting([self._jobs[job]])
-        for earmark in plan.earmarks:
+            if any(run.job == job for run in self._federation.live_runs.values()):
+                self._federation.drop_waiting(job)
+            else:
+                self._federation.put_waiting([self._jobs[job]])
+        self._jobs |= jobs_moved(plan, self._federation.live_runs)
+        for earmark in [*plan.earmarks, *plan.moves]:
             gang = tuple((node, workers) for node, _, _, workers in earmark.gang)
             held = Earmarked(job=self._jobs[earmark.job], site=SiteId(1), gpu_class=GPU_CLASS, gang=gang)
             self._federation.put_earmark(held)
