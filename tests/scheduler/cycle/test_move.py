@@ -186,6 +186,39 @@ def test_two_nodes_are_emptied_for_a_gang_of_two() -> None:
     assert len({node for each in plan.moves for node in nodes_of(each)}) == 1
 
 
+THREE, TWO = ShapeId(4), ShapeId(5)
+MORE = SHAPES | {THREE: shape_of(1, 3), TWO: shape_of(1, 2)}
+
+
+def single(number: int, node: int, shape: ShapeId, **values: object) -> LiveRun:
+    """Somebody else's run of one worker."""
+    run = moving(number, THEIRS, (shape, MORE[shape]), ((NodeId(node), 1),))
+    return replace(run, **values)  # type: ignore[arg-type]
+
+
+def test_a_run_on_the_same_node_that_need_not_go_stays() -> None:
+    stuck = single(3, 2, THREE, checkpoints=False)
+    _, plan = decided(replace(scene(single(1, 1, ONE), single(2, 1, ONE), stuck, job=waits(THREE)), shapes=MORE))
+    assert (len(plan.stops), [nodes_of(each) for each in plan.moves]) == (1, [[2]])
+
+
+def test_where_the_cheapest_has_no_place_to_go_another_is_moved() -> None:
+    cheap, dear = single(1, 1, THREE, grace_ms=1_000), single(2, 2, TWO)
+    stuck = single(3, 3, TWO, checkpoints=False)
+    _, plan = decided(replace(scene(cheap, dear, stuck, job=waits(WHOLE), nodes=3), shapes=MORE))
+    assert ([stop.run for stop in plan.stops], [nodes_of(each) for each in plan.moves]) == ([2], [[3]])
+
+
+def test_a_group_uses_no_more_while_its_run_is_moved() -> None:
+    given_facts = scene(small(1, 1), small(2, 2), job=waits(WHOLE))
+    applied = Applied(given_facts, federation_of(given_facts))
+    first = applied.federation.snapshot()
+    applied.apply(first, decide(first, NOW_MS, 0))
+    beside = applied.federation.snapshot()
+    assert beside.leaving_use[GPU_CLASS][THEIRS] == 0
+    assert beside.own_use[GPU_CLASS] == {THEIRS: 2, OURS: NODE_GPUS}
+
+
 @pytest.mark.parametrize(
     "unfit",
     [
