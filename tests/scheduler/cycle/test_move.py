@@ -219,6 +219,43 @@ def test_a_group_uses_no_more_while_its_run_is_moved() -> None:
     assert beside.own_use[GPU_CLASS] == {THEIRS: 2, OURS: NODE_GPUS}
 
 
+def test_nobody_is_moved_for_a_group_that_would_be_above_its_share() -> None:
+    mine = moving(1, OURS, (THREE, MORE[THREE]), ((NodeId(1), 1),))
+    theirs = replace(waits(WHOLE, 102), group=THEIRS)
+    given_facts = scene(replace(mine, checkpoints=False), small(2, 2), job=waits(WHOLE))
+    alone = replace(given_facts, shapes=MORE)
+    assert [stop.run for stop in decided(alone)[1].stops] == [2]
+    assert decided(replace(alone, jobs=(*alone.jobs, theirs)))[1].stops == ()
+
+
+def test_nobody_is_moved_for_a_job_that_starts_as_soon_without_that() -> None:
+    ends = {"checkpoints": False, "expected_end_ms": NOW_MS + 30_000}
+    facts = replace(scene(single(1, 1, ONE, **ends), small(2, 2), job=waits(WHOLE)), shapes=MORE)
+    assert decided(facts)[1].stops == ()
+    later = replace(facts, runs=(replace(facts.runs[0], expected_end_ms=NOW_MS + 30_001), facts.runs[1]))
+    assert [stop.run for stop in decided(later)[1].stops] == [2]
+
+
+def reserving(group: GroupId) -> Pressed:
+    """Nodes 1 and 2 are reserved for a gang of ours. For another job a run could be moved from node 3 to any but those."""
+    ends = {"checkpoints": False, "expected_end_ms": NOW_MS + 3_600_000}
+    runs = (single(1, 1, TWO, **ends), single(2, 2, TWO, **ends), small(3, 3), single(4, 4, ONE, checkpoints=False))
+    jobs = (waits(PAIR), replace(waits(WHOLE, 102), group=group, submitted_ms=1))
+    return Pressed({}, tuple(node_at(number) for number in range(1, 5)), MORE, runs, jobs)
+
+
+def test_a_moved_run_goes_nowhere_that_is_reserved() -> None:
+    _, plan = decided(reserving(GroupId(5)))
+    assert [[part[0] for part in each.gang] for each in plan.reservations] == [[1, 2]]
+    assert [nodes_of(each) for each in plan.moves] == [[4]]
+
+
+def test_nobody_is_moved_for_a_job_whose_group_has_nodes_reserved_for_another() -> None:
+    _, plan = decided(reserving(OURS))
+    assert [each.job for each in plan.reservations] == [101]
+    assert plan.stops == ()
+
+
 @pytest.mark.parametrize(
     "unfit",
     [
