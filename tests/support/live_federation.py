@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from empty_record import put_empty_record
 from eventually import eventually
 from real_redis import free_port
 
@@ -164,8 +165,12 @@ def live_federation(
 ) -> Iterator[LiveFederation]:
     """A federation over SQLite, or over another database, for the block."""
     with ExitStack() as stack:
-        url = database_url or f"sqlite:///{folder / 'dure.sqlite'}"
-        runtime = stack.enter_context(open_runtime(Wiring(database_url=url, redis_url=redis_url, settings=settings)))
+        if database_url is None:
+            put_empty_record(folder / "dure.sqlite")
+            database_url = f"sqlite:///{folder / 'dure.sqlite'}"
+        runtime = stack.enter_context(
+            open_runtime(Wiring(database_url=database_url, redis_url=redis_url, settings=settings))
+        )
         port = free_port()
         config = uvicorn.Config(
             build_app(runtime), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1
