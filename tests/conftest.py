@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import structlog
 from example_count import USUAL
 from hypothesis import HealthCheck, settings
 from real_postgresql import PostgreSql
+from typer.main import get_command
 from xdist.scheduler import LoadScopeScheduling
+
+from scheduler.cli.bilingual import translate
 
 # CI finds what everybody finds, in the same time; by hand, luck may find more. The inner loop looks whether properties hold
 # at all: `make check` asks for it, and nothing else does.
@@ -42,6 +46,22 @@ def _logs_apart() -> None:
         processors=[*structlog.get_config()["processors"][:-1], shown],
         logger_factory=structlog.PrintLoggerFactory(sys.__stderr__),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_tree_of_commands() -> Iterator[None]:
+    """A program makes its commands once; typer's runner would make them all anew for every line that a test runs. Those that
+    were put into Korean are not used again."""
+    trees = cache(get_command)
+
+    def put_into_korean(command: Any) -> None:
+        trees.cache_clear()
+        translate(command)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", trees)
+        patch.setattr("scheduler.cli.bilingual.translate", put_into_korean)
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
