@@ -41,8 +41,8 @@ demo: $(RUN_STAMP) ## Federation up, a real training job on a real Ray cluster, 
 test: $(TEST_STAMP) browser format-check lint types contracts ## Everything: format, lint, types, contracts, all tests
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
-check: $(TEST_STAMP) format-check lint types contracts ## The part that needs no service, for the inner loop
-	@$(BIN)/python -m pytest -q -m "not service"
+check: $(TEST_STAMP) format-check lint types contracts ## What is quick, for the inner loop: no service, no federation, few examples
+	@$(BIN)/python -m pytest -q -m "not service and not slow" --hypothesis-profile=inner-loop --numprocesses $(WORKERS) --no-loadscope-reorder
 
 format: $(TEST_STAMP) ## Put every file into the common format
 	@$(BIN)/ruff format $(SOURCES)

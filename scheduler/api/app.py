@@ -63,10 +63,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.runtime = runtime
-    app.state.site_callers = SiteCallers(runtime)
-    app.state.agent_sync = AgentSync(runtime)
-    app.state.judges = Judges(runtime)
+    put_over(app, runtime)
     install_handlers(app)
     for router in _ROUTERS:
         app.include_router(router, prefix=API_PREFIX, responses=PROBLEMS_WRITE)
@@ -81,6 +78,14 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
+
+
+def put_over(app: FastAPI, runtime: Runtime) -> None:
+    """Have ``app`` answer from ``runtime``, whose bounds of bodies are those that it was built with."""
+    app.state.runtime = runtime
+    app.state.site_callers = SiteCallers(runtime)
+    app.state.agent_sync = AgentSync(runtime)
+    app.state.judges = Judges(runtime)
 
 
 def create_monitor(runtime: Runtime) -> FastAPI:

@@ -3,6 +3,7 @@ alembic.ini."""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -31,6 +32,8 @@ def upgrade(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    if is_current(connection):
+        return
     config = configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -38,5 +41,10 @@ def upgrade(connection: Connection) -> None:
 
 def is_current(connection: Connection) -> bool:
     """Whether the schema of ``connection`` is at the newest revision."""
-    heads = set(ScriptDirectory.from_config(configuration()).get_heads())
-    return set(MigrationContext.configure(connection).get_current_heads()) == heads
+    return set(MigrationContext.configure(connection).get_current_heads()) == _newest()
+
+
+@cache
+def _newest() -> frozenset[str]:
+    # Asked at each look whether a server is ready; the package's revisions stay as they are while it runs.
+    return frozenset(ScriptDirectory.from_config(configuration()).get_heads())

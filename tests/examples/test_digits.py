@@ -13,6 +13,8 @@ import pytest
 from eventually import eventually
 from real_redis import free_port
 
+pytestmark = pytest.mark.slow
+
 TRAIN = Path(__file__).resolve().parents[2] / "examples" / "digits" / "train.py"
 
 

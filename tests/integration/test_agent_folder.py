@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from eventually import eventually
 from live_federation import live_federation
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 DURE = [sys.executable, "-m", "scheduler.main"]

@@ -15,6 +15,8 @@ import pytest
 from eventually import eventually
 from live_federation import LiveFederation, Person, live_federation
 
+pytestmark = pytest.mark.slow
+
 GROUP = "research.laboratory.vision"
 
 

@@ -13,6 +13,8 @@ from live_federation import LiveFederation, live_federation
 from real_postgresql import PostgreSql
 from real_redis import running_redis
 
+pytestmark = pytest.mark.slow
+
 GROUP = "research.laboratory.vision"
 
 

@@ -12,6 +12,8 @@ from eventually import eventually
 from live_federation import SETTINGS, LiveFederation, Person, live_federation
 from making_way import SAVES, steps
 
+pytestmark = pytest.mark.slow
+
 GROUP = "research.laboratory.vision"
 
 

@@ -16,6 +16,8 @@ from real_postgresql import PostgreSql
 
 from scheduler.cycle.plan import StopCause
 
+pytestmark = pytest.mark.slow
+
 GROUP = "research.laboratory.vision"
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 from cell_forests import COMMON, GPU_CLASS, NODE, crowded, kinds, leaf, spine, spines, topologies, wishes
+from example_count import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -142,7 +143,7 @@ class Federation(RuleBasedStateMachine):
 
 
 TestFederation = Federation.TestCase
-TestFederation.settings = settings(max_examples=60, stateful_step_count=25)
+TestFederation.settings = settings(max_examples=examples(60), stateful_step_count=25)
 
 
 @given(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 from cell_forests import GPU_CLASS, NODE, leaf, spine, spines, topologies, wishes
+from example_count import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ def packed(topology: Topology, wanted: Mapping[CellKind, int], choices_max: int 
     return answer
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(topologies(), wishes())
 def test_cells_are_packed_exactly_where_trying_everything_packs_them(
     topology: Topology, wanted: Mapping[CellKind, int]

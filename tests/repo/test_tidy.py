@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,11 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGER.get(name_of(path), LINES_MAX)
@@ -89,7 +95,7 @@ def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PRODUCT, ids=name_of)
 def test_public_things_say_what_they_are(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert ast.get_docstring(tree), "the module"
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     silent = []
@@ -108,7 +114,7 @@ def module_of(path: Path) -> str:
 def imported_by(path: Path) -> set[str]:
     """Full names of everything that a file imports, whether a module or something in one."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -152,7 +158,7 @@ def test_a_module_that_only_tests_import_is_found_whatever_its_name() -> None:
 
 def names_used(path: Path) -> Iterator[str]:
     """Every name that a Python file speaks of, other than by defining it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.Attribute):
@@ -170,7 +176,7 @@ def test_every_public_function_is_used_by_somebody() -> None:
             used |= set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
     idle = []
     for path in PRODUCT:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not node.name.startswith("_")
             if function and not node.decorator_list and node.name not in used:  # what decorates it may keep it
                 idle.append(f"{name_of(path)}: {node.name}")
@@ -180,7 +186,7 @@ def test_every_public_function_is_used_by_somebody() -> None:
 @pytest.mark.parametrize("path", [path for path in PRODUCT if name_of(path).startswith(PURE)], ids=name_of)
 def test_a_pure_file_opens_nothing_prints_nothing_and_draws_nothing(path: Path) -> None:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Name) and node.id in IMPURE:
             found.add(node.id)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np":

@@ -92,6 +92,7 @@ def test_a_rate_that_is_no_whole_number_above_zero_is_refused(monkeypatch: pytes
         settings_from_environment(Settings())
 
 
+@pytest.mark.slow
 def test_whatever_is_logged_is_one_line_of_json() -> None:
     odd = [2**70, "half a character: \ud800", {1: 2}, {"a", "b"}, b"bytes", "한글"]
     program = f"""

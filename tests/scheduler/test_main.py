@@ -24,6 +24,8 @@ from connectors.local.run_record import RunRecord, load, save
 from scheduler.cli.failure import EXIT_USAGE
 from scheduler.main import app
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 DURE = [sys.executable, "-m", "scheduler.main"]
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from empty_record import put_empty_record
+
 from scheduler.bootstrap import Wiring, first_administrator, open_runtime
 from scheduler.clock import Clock, ManualClock
 from scheduler.model.data_class import DEFAULT_POLICY
@@ -51,8 +53,11 @@ def make_runtime(
     folder: Path, clock: Clock | None = None, *, database_url: str | None = None, settings: Settings = SETTINGS
 ) -> Iterator[Runtime]:
     """Every part of a process over SQLite in ``folder``, or over another database, by the clock that is handed in."""
-    url = database_url or f"sqlite:///{folder / 'dure.sqlite'}"
-    with open_runtime(Wiring(database_url=url, settings=settings), clock or ManualClock()) as runtime:
+    if database_url is None:
+        file = folder / "dure.sqlite"
+        put_empty_record(file)
+        database_url = f"sqlite:///{file}"
+    with open_runtime(Wiring(database_url=database_url, settings=settings), clock or ManualClock()) as runtime:
         yield runtime
 
 

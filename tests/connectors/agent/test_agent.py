@@ -18,6 +18,8 @@ from connectors.local.simulated import Script, SimulatedConnector
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import LogWant, SyncRequest
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS: dict[str, Script] = {
     "instant": Script(),
     "long": Script(seconds=None),

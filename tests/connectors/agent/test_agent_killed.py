@@ -19,6 +19,8 @@ from connectors.local.worker import kill_all
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import SyncRequest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 #: Each worker appends its epoch and rank to a file: what ran, however often anybody says that it did.
 COMMAND = ("/bin/sh", "-c", "echo $DURE_EPOCH $RANK >> $DONE; echo begin; sleep 0.4; echo end")

@@ -19,6 +19,8 @@ from connectors.local.simulated import Script, SimulatedConnector
 from connectors.protocol import Lease
 from scheduler.model.wire import RunOrder, StopOrder, SyncRequest, SyncResponse
 
+pytestmark = pytest.mark.slow
+
 FIELDS = AgentSettings.__dataclass_fields__
 USUAL = {
     name: FIELDS[name].default

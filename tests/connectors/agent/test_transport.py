@@ -6,6 +6,7 @@ import json
 
 import httpx
 import pytest
+from example_count import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -29,13 +30,13 @@ CONTENTS = st.one_of(st.binary(max_size=60), JSON.map(lambda each: json.dumps(ea
 DEEP = b"[" * 200_000
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(st.sampled_from((200, 201, 302, 400, 401, 404, 409, 413, 422, 429, 500, 503)), CONTENTS)
 @example(422, DEEP)
 @example(503, b'["title"]')
 @example(200, DEEP)
 def test_any_answer_is_taken_or_told_as_no_or_as_not_now(status: int, content: bytes) -> None:
-    transport = HttpTransport("http://server")
+    transport = HttpTransport("http://server", verify=False)
     answers = httpx.MockTransport(lambda _: httpx.Response(status, content=content))
     transport._client = httpx.Client(base_url="http://server/api/v1/agent", transport=answers)
     try:
@@ -51,7 +52,7 @@ def test_any_answer_is_taken_or_told_as_no_or_as_not_now(status: int, content: b
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_not_now_is_never_taken_for_no(status: int) -> None:
-    transport = HttpTransport("http://server")
+    transport = HttpTransport("http://server", verify=False)
     answers = httpx.MockTransport(lambda _: httpx.Response(status, json={"title": "later", "detail": "in a minute"}))
     transport._client = httpx.Client(base_url="http://server/api/v1/agent", transport=answers)
     with pytest.raises(ServerUnavailable, match="later in a minute"):

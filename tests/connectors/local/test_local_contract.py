@@ -21,6 +21,8 @@ from scheduler.model.wire import RunOrder
 from tests.connectors.contract import Case, cases_for
 from tests.connectors.harness import Behaviour, Harness
 
+pytestmark = pytest.mark.slow
+
 SHELL = {
     Behaviour.SUCCEED: "echo hello",
     Behaviour.CRASH: "exit 3",

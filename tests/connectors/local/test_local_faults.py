@@ -18,6 +18,8 @@ from connectors.local.worker import kill_all
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunOrder, RunReport
 
+pytestmark = pytest.mark.slow
+
 
 class Site:
     """A local connector over a folder, that can be made anew."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
 from eventually import eventually
 from run_orders import lease, node, run_order, stop_order
 
@@ -14,6 +15,8 @@ from connectors.local.connector import LocalConnector
 from connectors.local.run_record import RunRecord
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunReport
+
+pytestmark = pytest.mark.slow
 
 
 class OtherStart(SystemClock):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from example_count import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_orders import lease, run_order
@@ -115,7 +116,7 @@ BODIES = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(80))
 @given(st.sampled_from(["POST", "PUT", "GET"]), st.sampled_from(PATHS), BODIES)
 def test_any_body_is_answered(channel: Channel, http: httpx.Client, method: str, path: str, body: bytes) -> None:
     answer = http.request(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from example_count import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +56,7 @@ def control_of(path: Path) -> Control:
     return control
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(CONTENTS)
 @example(DEEP)
 @example(b'{"deadline_boottime_ns": 1e999}')
@@ -78,7 +79,7 @@ def test_any_control_file_is_taken_whole_or_leaves_what_was_told_before(content:
         assert (written.get("stop") is None) == (stop is None)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(CONTENTS)
 @example(DEEP)
 @example(b'{"deadline_boottime_ns": 1e999, "lease_seconds": 1, "renewal": 1}')

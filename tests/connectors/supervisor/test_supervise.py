@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from eventually import eventually
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).resolve().parents[3] / "connectors" / "supervisor"
 TWINS = {"python": [sys.executable, "-I", str(FOLDER / "supervise.py")], "sh": ["sh", str(FOLDER / "supervise.sh")]}
 #: Every look at the wall clock finds it an hour further.

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from live_federation import ask_once
 
 from scheduler.portal.session import form_value
 from tests.scheduler.api.conftest import Cast
@@ -291,7 +292,8 @@ def test_the_portal_s_cookie_may_do_no_more_than_its_token(cast: Cast) -> None:
     reader = federation.person("writes", scope="read")
     job = federation.job(writer, cast.own, ["true"], preemptible=False)  # without a guarantee it waits
     for person, expected in ((reader, "queued"), (writer, "cancelled")):
-        answer = httpx.post(
+        answer = ask_once(
+            "POST",
             f"{federation.server}/jobs/{job}/cancel",
             cookies={"dure_session": person.secret},
             data={"form": form_value(person.secret)},
@@ -302,5 +304,7 @@ def test_the_portal_s_cookie_may_do_no_more_than_its_token(cast: Cast) -> None:
 
 def test_a_form_with_any_letters_is_refused_and_not_a_fault(cast: Cast) -> None:
     secret = cast.people["submitter"].secret
-    answer = httpx.post(f"{cast.federation.server}/sign-out", cookies={"dure_session": secret}, data={"form": "쉼표"})
+    answer = ask_once(
+        "POST", f"{cast.federation.server}/sign-out", cookies={"dure_session": secret}, data={"form": "쉼표"}
+    )
     assert answer.status_code == 403

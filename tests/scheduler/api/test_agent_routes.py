@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from application import application_over
 from fastapi import FastAPI
 from runtime import ScriptedAgent, Stage, make_runtime, runs_now
 
-from scheduler.api.app import create_app
 from scheduler.clock import ManualClock
 from scheduler.service.secret import hash_of
 from scheduler.store import content, logs, sites
@@ -73,7 +73,7 @@ def here(tmp_path: Path) -> Iterator[Sites]:
         stage.turn()
         agent.sync(runs_now(stage.run(job), 1))
         yield Sites(
-            stage=stage, app=create_app(runtime), agent=agent, job=job, run=stage.run(job), working_directory=own,
+            stage=stage, app=application_over(runtime), agent=agent, job=job, run=stage.run(job), working_directory=own,
             mentioned=mentioned,
         )  # fmt: skip
 

@@ -12,7 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from live_federation import Person
+from live_federation import Person, ask_once
 from problems import assert_is_a_problem
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
@@ -157,22 +157,22 @@ def test_a_body_without_a_length_that_goes_on_too_long_is_refused_as_too_large(c
 def test_the_api_and_a_page_beside_it_are_counted_apart(cast: Cast) -> None:
     server, reader = cast.federation.server, cast.people["reader"]
     reader.get(f"jobs/{cast.job}")
-    httpx.get(f"{server}/jobs/{cast.job}", cookies={"dure_session": reader.secret})
-    counted = httpx.get(f"{server}/metrics").text
+    ask_once("GET", f"{server}/jobs/{cast.job}", cookies={"dure_session": reader.secret})
+    counted = ask_once("GET", f"{server}/metrics").text
     for route in ("/api/v1/jobs/{job}", "/jobs/{job}"):
         assert f'dure_http_requests_total{{method="GET",route="{route}",status="200"}}' in counted
 
 
 def test_health_readiness_and_metrics_answer(cast: Cast) -> None:
     server = cast.federation.server
-    assert httpx.get(f"{server}/healthz").json() == {"status": "ok"}
-    assert httpx.get(f"{server}/readyz").json() == {"status": "ready"}
-    text = httpx.get(f"{server}/metrics").text
+    assert ask_once("GET", f"{server}/healthz").json() == {"status": "ok"}
+    assert ask_once("GET", f"{server}/readyz").json() == {"status": "ready"}
+    text = ask_once("GET", f"{server}/metrics").text
     assert "dure_http_requests_total" in text and 'dure_jobs{state="succeeded"}' in text
 
 
 def test_a_post_without_a_key_is_refused_by_the_header_s_name(cast: Cast) -> None:
     headers = {"Authorization": f"Bearer {cast.people['submitter'].secret}"}
-    answer = httpx.post(f"{cast.federation.server}/api/v1/jobs", json={}, headers=headers)
+    answer = ask_once("POST", f"{cast.federation.server}/api/v1/jobs", json={}, headers=headers)
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"] == "Idempotency-Key"

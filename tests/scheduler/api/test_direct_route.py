@@ -7,6 +7,7 @@ import asyncio
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from live_federation import ask_once
 
 from scheduler.api.app import API_PREFIX, create_app
 from scheduler.api.routes import submit
@@ -16,7 +17,7 @@ JOB = {"name": "direct", "group": Cast.own, "gpus_per_worker": 1, "gpu_classes":
 
 
 def asked(cast: Cast, path: str, headers: dict[str, str]) -> tuple[int, object]:
-    answer = httpx.post(f"{cast.federation.server}/api/v1/{path}", json=JOB, headers=headers)
+    answer = ask_once("POST", f"{cast.federation.server}/api/v1/{path}", json=JOB, headers=headers)
     problem = answer.json()
     return answer.status_code, (
         problem["code"],

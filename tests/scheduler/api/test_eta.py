@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from application import application_over
 from runtime import Stage, make_runtime, runs_now
 
-from scheduler.bootstrap import build_app, first_administrator
+from scheduler.bootstrap import first_administrator
 from scheduler.clock import ManualClock
 from scheduler.service.time_text import time_text
 
@@ -36,7 +37,7 @@ def waits(stage: Stage) -> tuple[int, int]:
 @pytest.fixture
 def ask(stage: Stage) -> Any:
     """GET, as an administrator."""
-    app = build_app(stage.runtime)
+    app = application_over(stage.runtime)
     headers = {"Authorization": f"Bearer {first_administrator(stage.runtime, 'administrator')}"}
 
     async def answer_to(path: str) -> httpx.Response:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from live_federation import ask_once
 
 from scheduler.portal import jobs as portal
 from tests.scheduler.api.conftest import Cast, make_cast
@@ -123,7 +124,7 @@ def test_the_portal_s_pages_lead_from_one_to_the_next_through_every_job(
         monkeypatch.setattr(portal, "JOBS_A_PAGE", size)
         found, path = [], "/?all=true"
         while path and len(found) <= len(everything):
-            page = httpx.get(f"{cast.federation.server}{path}", cookies=cookies).text
+            page = ask_once("GET", f"{cast.federation.server}{path}", cookies=cookies).text
             shown = list(dict.fromkeys(int(each) for each in re.findall(r'href="/jobs/(\d+)"', page)))
             assert 0 < len(shown) <= size
             found += shown

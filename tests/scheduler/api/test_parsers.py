@@ -11,6 +11,7 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from live_federation import ask_once
 from problems import assert_is_a_problem, assert_refuses
 
 from scheduler.portal.session import form_value
@@ -31,7 +32,7 @@ LISTS = (
 def get(cast: Cast, path: str, headers: Mapping[str, bytes], who: str = "administrator") -> httpx.Response:
     secret = cast.people[who].secret.encode()
     with_token = {"Authorization": b"Bearer " + secret, **headers}
-    return httpx.get(f"{cast.federation.server}/api/v1/{path}", headers=with_token, timeout=30)
+    return ask_once("GET", f"{cast.federation.server}/api/v1/{path}", headers=with_token)
 
 
 @given(st.sampled_from((b"", b"Bearer ", b"bearer ", b"Basic ", b"Bearer dure_", b"Bearer\t")), HEADER)
@@ -61,7 +62,7 @@ def test_any_precondition_is_kept_or_refused_by_its_name(cast: Cast, value: byte
         return
     path = f"{cast.federation.server}/api/v1/groups/{cast.own}/quota/gb200"
     headers = {"Authorization": f"Bearer {cast.federation.administrator.secret}".encode(), name: value}
-    answer = httpx.put(path, json={"weight": 2}, headers=headers)
+    answer = ask_once("PUT", path, json={"weight": 2}, headers=headers)
     if answer.status_code == 412:
         assert_is_a_problem(answer.json())
         assert answer.json()["code"] == "EtagMismatch"
@@ -82,7 +83,8 @@ def test_a_stream_goes_on_from_any_event_id_to_its_end(cast: Cast, event_id: byt
     assert answer.status_code == 200
     names = [line.removeprefix("event: ") for line in answer.text.splitlines() if line.startswith("event: ")]
     assert names[-1] == "end" and names.count("end") == 1
-    portal = httpx.get(
+    portal = ask_once(
+        "GET",
         f"{cast.federation.server}/jobs/{cast.job}/live",
         headers={"Last-Event-ID": event_id},
         cookies={"dure_session": cast.people["viewer"].secret},
@@ -154,7 +156,7 @@ def test_any_value_of_a_query_is_taken_or_refused_by_its_name(cast: Cast, path: 
 def test_any_idempotency_key_is_taken_or_refused_by_its_name(cast: Cast, key: bytes) -> None:
     headers = {"Authorization": f"Bearer {cast.federation.administrator.secret}".encode(), "Idempotency-Key": key}
     for path, body in (("jobs", {}), ("groups", {"parent": "nobody", "name": "x"})):
-        answer = httpx.post(f"{cast.federation.server}/api/v1/{path}", json=body, headers=headers)
+        answer = ask_once("POST", f"{cast.federation.server}/api/v1/{path}", json=body, headers=headers)
         assert 400 <= answer.status_code < 500, answer.text
         assert_is_a_problem(answer.json())
         if not key or not all(0x21 <= each <= 0x7E for each in key):
@@ -187,7 +189,8 @@ def test_any_form_of_the_portal_is_answered_with_a_page(
 ) -> None:
     secret = cast.people["viewer"].secret
     sent = form | ({"form": form_value(secret)} if own else {})
-    answer = httpx.post(
+    answer = ask_once(
+        "POST",
         f"{cast.federation.server}/{route.format(job=cast.job)}",
         data=sent,
         cookies={"dure_session": secret} if signed_in else {},
@@ -207,7 +210,8 @@ KINDS = (FORM, PARTS_OF_X, "multipart/form-data", "text/plain", "")
 @example("sign-in", b"token=%ff%00&next=%", FORM)
 @example("sign-in", FILE, PARTS_OF_X)
 def test_any_bytes_as_a_form_are_answered_with_a_page(cast: Cast, route: str, data: bytes, kind: str) -> None:
-    answer = httpx.post(
+    answer = ask_once(
+        "POST",
         f"{cast.federation.server}/{route.format(job=cast.job)}",
         content=data,
         headers={"Content-Type": kind} if kind else {},
@@ -219,7 +223,7 @@ def test_any_bytes_as_a_form_are_answered_with_a_page(cast: Cast, route: str, da
 @given(HEADER)
 def test_any_cookie_is_somebody_s_or_leads_to_signing_in(cast: Cast, value: bytes) -> None:
     for name in (b"dure_session", b"dure_language"):
-        answer = httpx.get(f"{cast.federation.server}/", headers={"Cookie": name + b"=" + value})
+        answer = ask_once("GET", f"{cast.federation.server}/", headers={"Cookie": name + b"=" + value})
         assert (answer.status_code, answer.headers["Location"][:8]) == (303, "/sign-in")
 
 
@@ -227,5 +231,5 @@ def test_any_cookie_is_somebody_s_or_leads_to_signing_in(cast: Cast, value: byte
 def test_any_query_of_a_page_is_answered_with_a_page(cast: Cast, name: str, value: str) -> None:
     for path in ("sign-in", ""):
         cookies = {"dure_session": cast.people["viewer"].secret}
-        answer = httpx.get(f"{cast.federation.server}/{path}", params={name: value}, cookies=cookies)
+        answer = ask_once("GET", f"{cast.federation.server}/{path}", params={name: value}, cookies=cookies)
         assert answer.status_code < 500 and answer.text and "Traceback" not in answer.text

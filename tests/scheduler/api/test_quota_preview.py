@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from live_federation import ask_once
 
 from tests.scheduler.api.conftest import Cast
 
@@ -96,7 +97,7 @@ def test_what_is_no_list_of_quotas_is_refused(cast: Cast, body: Any) -> None:
 def test_a_key_is_needed_as_of_every_post(cast: Cast) -> None:
     body = {"quotas": [{"group": "research", "gpu_class": "h100"}]}
     headers = {"Authorization": f"Bearer {cast.federation.administrator.secret}"}
-    answer = httpx.post(f"{cast.federation.server}/api/v1/quotas/preview", json=body, headers=headers)
+    answer = ask_once("POST", f"{cast.federation.server}/api/v1/quotas/preview", json=body, headers=headers)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Idempotency-Key")
 
 

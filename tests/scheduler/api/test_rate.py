@@ -9,10 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from application import application_over
 from problems import assert_refuses
 from runtime import SETTINGS, make_runtime
 
-from scheduler.bootstrap import build_app, first_administrator
+from scheduler.bootstrap import first_administrator
 from scheduler.clock import ManualClock
 from scheduler.service.runtime import Runtime
 
@@ -38,7 +39,7 @@ class Asker:
 
     def __init__(self, runtime: Runtime, name: str) -> None:
         self._headers = {"Authorization": f"Bearer {first_administrator(runtime, name)}"}
-        self._transport = httpx.ASGITransport(build_app(runtime))
+        self._transport = httpx.ASGITransport(application_over(runtime))
 
     def ask(self) -> httpx.Response:
         """One request."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -72,13 +73,17 @@ def test_a_post_is_repeated_under_the_same_key_until_it_is_answered() -> None:
     assert len(keys) == 3 and len(set(keys)) == 1
 
 
-def test_a_server_out_of_reach_is_told_with_its_address() -> None:
+def test_a_server_out_of_reach_is_told_with_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
 
     with pytest.raises(CommandFailure, match="http://server") as failure:
         client_over(refuse).get("jobs")
     assert failure.value.exit_code == EXIT_TIMEOUT
+    assert len(waited) > 1 and all(later == 2 * before for before, later in pairwise(waited))
 
 
 def test_pages_are_followed_to_the_end_or_the_limit() -> None:

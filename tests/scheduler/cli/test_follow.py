@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from example_count import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -103,7 +104,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(LINES.map("\n".join) | st.tuples(NAMES, PLAIN).map(lambda each: told(*each)))
 def test_whatever_is_told_following_ends_as_it_should(events: str) -> None:
     try:

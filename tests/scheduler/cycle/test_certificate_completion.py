@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from certificate_cases import cheapest_completion
+from example_count import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ JOBS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(WIDTHS, JOBS, st.sampled_from((0, 30, 45)), st.data())
 def test_every_job_completes_at_the_least_cost(
     widths: list[int], jobs: list[tuple[int, int, int, int]], cheapest: int, data: st.DataObject

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from example_count import examples
 from federations import OPEN_SITE, Facts, build, node_of, plain_shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,7 +75,7 @@ def test_what_the_next_rounds_start_at_once_has_its_estimate_now(facts: Pressed)
         assert told.start_ms == NOW_MS
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(timed())
 def test_when_every_run_ends_as_told_and_nothing_new_comes_jobs_start_exactly_as_estimated(
     facts: Pressed,

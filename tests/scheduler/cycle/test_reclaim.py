@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import replace
 
+from example_count import examples
 from federations import node_of, plain_shape, run_of
 from hypothesis import given, settings
 from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, federation_of, pressed
@@ -90,7 +91,7 @@ def test_without_any_one_of_its_victims_a_job_would_not_be_earmarked(drawn: Pres
         assert not could_be_earmarked(snapshot, plan, number, gone - {stop.run})
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(pressed(single=True))
 def test_a_group_that_asks_for_no_more_than_its_guarantee_gets_it_once_the_stopped_are_gone(drawn: Pressed) -> None:
     applied = Applied(drawn, federation_of(drawn))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from blocked import HOUR_MS, blocked_facts, blocked_federations, ended_by
+from example_count import examples
 from federations import OPEN_SITE, Facts, build, node_of, plain_shape, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
 from scheduler.model.reason import ReasonCode
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(blocked_federations())
 def test_the_fast_round_reserves_and_starts_what_the_slow_one_does(federation: Federation) -> None:
     snapshot = federation.snapshot()

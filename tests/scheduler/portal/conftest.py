@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from application import application_over
 from page_reader import PageReader
 from runtime import SETTINGS, Stage, make_runtime
 
-from scheduler.bootstrap import build_app, first_administrator
+from scheduler.bootstrap import first_administrator
 from scheduler.clock import ManualClock
 from scheduler.portal.session import COOKIE
 from scheduler.service.runtime import Runtime
@@ -38,7 +39,7 @@ def stage(runtime: Runtime, clock: ManualClock) -> Stage:
 @pytest.fixture
 def stranger(runtime: Runtime) -> PageReader:
     """Nobody who is signed in."""
-    return PageReader(build_app(runtime))
+    return PageReader(application_over(runtime))
 
 
 @pytest.fixture

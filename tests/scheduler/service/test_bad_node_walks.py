@@ -21,6 +21,8 @@ from scheduler.service.site_nodes import return_node, set_node_aside
 from scheduler.store import jobs, nodes
 from scheduler.store.jobs import JobFilter, JobRow
 
+pytestmark = pytest.mark.slow
+
 NODES = [f"site-1-{number}" for number in range(12)]
 ASIDES_MAX = 2
 PEOPLE = ("jiwoo", "minseo", "suhyeon")

@@ -24,6 +24,8 @@ from scheduler.store import dependencies, jobs
 from scheduler.store.jobs import JobRow
 from scheduler.store.tables import jobs as job_table
 
+pytestmark = pytest.mark.slow
+
 STEPS = (
     *("submit", "submit", "array", "array", "turn", "turn", "turn", "turn", "start", "start", "end", "end", "fail"),
     *("lose", "cancel", "hold", "release", "requeue", "sweep", "lead"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from example_count import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from runtime import Stage, administrator_of, ended, make_runtime, runs_now
@@ -158,7 +159,8 @@ STEPS = st.lists(
 PATHS = ("federation", "one", "two")
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@pytest.mark.slow
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(STEPS)
 def test_a_follower_started_anew_sees_what_one_that_followed_does(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, Any]]

@@ -7,7 +7,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from clearings import make_way
+from example_count import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import Stage, make_runtime
@@ -16,6 +18,8 @@ from site_model import SiteModel
 from scheduler.clock import ManualClock
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.service.follow import Follower
+
+pytestmark = pytest.mark.slow
 
 SITES = ("site-1", "site-2")
 GPUS = 2
@@ -113,7 +117,7 @@ class Walk:
         return Counter(run.job_id for site in self.sites for run in site.alive())
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(STEPS)
 def test_at_most_one_run_of_a_job_is_alive_and_the_ledger_holds_what_was_truly_used(
     steps: list[tuple[str, int, int]],
@@ -133,7 +137,7 @@ def test_at_most_one_run_of_a_job_is_alive_and_the_ledger_holds_what_was_truly_u
                 assert sum(walk.stage.charged(run.id)) == used_ms, run
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(STEPS)
 def test_following_step_by_step_sees_what_reading_everything_sees(steps: list[tuple[str, int, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder, make_runtime(Path(folder), clock := ManualClock()) as runtime:

@@ -149,6 +149,7 @@ def test_a_scenario_is_loaded_as_asked_bursty_and_has_windows_recalls_and_failur
     assert {each.group for each in made.rows} <= {group.path for group in made.policy.groups}
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_every_policy_with_every_seed(files: tuple[str, ...], tmp_path: Path) -> None:
     policy = tmp_path / "sjf.yaml"
     policy.write_text("baseline: sjf\n", encoding="utf-8")

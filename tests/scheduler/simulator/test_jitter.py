@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from simulations import cluster_of
 
 from scheduler.simulator.metrics import JobTimes
@@ -23,6 +24,7 @@ def mean_completion_seconds(rows: list[TraceRow], policy: Policy) -> float:
     return float(JobTimes.of(simulate(rows, cluster_of(8, 8, 8), policy)).jct.mean())
 
 
+@pytest.mark.slow
 def test_one_per_cent_of_jitter_in_arrivals_leaves_dure_before_easy_and_easy_before_fifo() -> None:
     made = build_scenario("korea", Scale(nodes=0.0005, days=0.4, load=1.2), 7)
     jobs = [

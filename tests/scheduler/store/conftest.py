@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from empty_record import put_empty_record
 from real_postgresql import PostgreSql
 from real_redis import RedisServer
 
@@ -39,8 +40,10 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def database(database_url: str, clock: ManualClock) -> Iterator[Database]:
+def database(database_url: str, tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
     """An empty record, migrated."""
+    if database_url.startswith("sqlite"):
+        put_empty_record(tmp_path / "record.db")
     record = Database(database_url, clock=clock)
     record.migrate()
     yield record

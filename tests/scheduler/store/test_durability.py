@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from store_rows import add_person
 
 from scheduler.clock import SystemClock
 from scheduler.store import jobs
 from scheduler.store.database import Database
+
+pytestmark = pytest.mark.slow
 
 _ROOT = Path(__file__).parents[3]
 

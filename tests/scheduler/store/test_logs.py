@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 
+from example_count import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,7 @@ def test_two_servers_given_overlapping_pieces_keep_one_stream(database: Database
     assert whole(database) == text
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 15)), max_size=12), data=st.data())
 def test_whatever_arrives_the_log_is_a_prefix_of_the_truth(
     database: Database, pieces: list[tuple[int, int]], data: st.DataObject
