@@ -15,6 +15,11 @@ from run_orders import stop_order
 
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunReport
+from tests.connectors.contract_outputs import (
+    outputs_are_archived,
+    outputs_of_a_gang_are_limited_as_a_whole,
+    outputs_of_every_worker_are_archived_and_what_they_share_is_there_once,
+)
 from tests.connectors.harness import (
     Behaviour,
     Harness,
@@ -231,13 +236,6 @@ def the_working_directory_is_where_the_command_runs(harness: Harness) -> None:
     assert "given" in log_text(harness, 1)
 
 
-def outputs_are_archived(harness: Harness) -> None:
-    start(harness, Behaviour.WRITE_OUTPUT, outputs=("*.txt",))
-    wait_for(harness, 1, RunPhase.ENDED)
-    outputs = harness.connector.outputs(1)
-    assert outputs.archive is not None and outputs.archive.stat().st_size > 0
-
-
 def a_checkpoint_directory_stays_with_its_job(harness: Harness) -> None:
     for run_id in (1, 2):
         start(
@@ -369,6 +367,8 @@ CASES: tuple[Case, ...] = (
     workers_find_their_environment,
     the_working_directory_is_where_the_command_runs,
     outputs_are_archived,
+    outputs_of_every_worker_are_archived_and_what_they_share_is_there_once,
+    outputs_of_a_gang_are_limited_as_a_whole,
     a_checkpoint_directory_stays_with_its_job,
     a_restart_while_running_finds_the_run_again,
     a_restart_right_after_the_start_loses_nothing,
