@@ -124,7 +124,7 @@ class Connector(Protocol):
 
     def renew(self, lease: Lease) -> None:
         """Renew every live run; one that is being stopped only until its grace is over (``Lease.while_stopping``).
-        Cheap; called at every sync.
+        A renewal older than one that a run has says nothing to it. Cheap; called at every sync.
         """
 
     def forget(self, run_id: int) -> None:

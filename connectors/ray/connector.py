@@ -148,7 +148,7 @@ class RayConnector:
     def _newest(self, lease: Lease) -> Lease:
         if self._lease is None or lease.renewal > self._lease.renewal:
             self._lease = lease
-        return lease
+        return self._lease
 
     def _submit(self, gang: RayGang) -> None:
         """Ask Ray until it has answered; a run that it knows already goes on."""

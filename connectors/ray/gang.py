@@ -147,10 +147,11 @@ class RayGang:
 
     def renew(self, lease: Lease) -> None:
         """Give the workers more time, unless the driver was lost; while the run is being stopped, until its grace is
-        over.
+        over. A renewal older than the one that stands says nothing.
         """
         with self._lock:
-            if self._lost is not None or self.ended:
+            late = self._lease is not None and lease.renewal < self._lease.renewal
+            if late or self._lost is not None or self.ended:
                 return
             if self.record.lease is not None and lease.lease_seconds > self.record.lease.lease_seconds:
                 self._save(lease=lease, boot_id=self._clock.boot_id())

@@ -15,6 +15,10 @@ from run_orders import stop_order
 
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunReport
+from tests.connectors.contract_epochs import (
+    a_renewal_that_comes_after_a_newer_one_changes_nothing,
+    an_order_of_an_older_epoch_starts_nothing_and_stops_nothing,
+)
 from tests.connectors.contract_outputs import (
     outputs_are_archived,
     outputs_of_a_gang_are_limited_as_a_whole,
@@ -377,6 +381,8 @@ CASES: tuple[Case, ...] = (
     a_run_that_ends_while_nobody_watches_is_reported_with_its_own_times,
     a_lease_that_runs_out_with_the_agent_dead_ends_the_run,
     a_renewed_lease_keeps_a_run_alive,
+    a_renewal_that_comes_after_a_newer_one_changes_nothing,
+    an_order_of_an_older_epoch_starts_nothing_and_stops_nothing,
     forgetting_drops_ended_runs_only,
     changes_are_announced,
 )
