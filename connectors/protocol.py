@@ -124,7 +124,7 @@ class Connector(Protocol):
 
     def renew(self, lease: Lease) -> None:
         """Renew every live run; one that is being stopped only until its grace is over (``Lease.while_stopping``).
-        Cheap; called at every sync.
+        A renewal older than one that a run has says nothing to it. Cheap; called at every sync.
         """
 
     def forget(self, run_id: int) -> None:
@@ -139,9 +139,11 @@ class Connector(Protocol):
         """
 
     def outputs(self, run_id: int) -> Outputs:
-        """Archive what the order's ``outputs`` match of an ended run; at most ``outputs_bytes_max`` bytes
-        of files (``connectors.agent.archive.pack``). The file belongs to the connector and goes with
-        ``forget``.
+        """Archive what the order's ``outputs`` match of an ended run, of all workers together; at most
+        ``outputs_bytes_max`` bytes of files, in the order of their names (``connectors.agent.archive.pack``). Where
+        workers have working directories of their own, the bytes go to lower ranks first; what several left alike is there
+        once; and of one name that differs there is the lowest rank's, with the others' below ``worker-RANK/``. What is left
+        out stands in the run's message. The file belongs to the connector and goes with ``forget``.
         """
 
     def close(self) -> None:

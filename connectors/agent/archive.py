@@ -23,7 +23,7 @@ from connectors.errors import UnsafeArchive
 MEMBERS_MAX = 200_000
 UNPACKED_BYTES_MAX = 64 * 1024**3
 #: What the libraries raise for archives that are damaged, encrypted, or of a kind that they do not know.
-_UNREADABLE = (
+UNREADABLE = (
     *(tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError),
     *(RuntimeError, ValueError, LookupError),
 )
@@ -59,7 +59,7 @@ def unpack(archive: Path, into: Path, *, bytes_max: int = UNPACKED_BYTES_MAX) ->
         else:
             with tarfile.open(archive, "r:*") as tarred:
                 _unpack_tar(tarred, into, bytes_max)
-    except _UNREADABLE as fault:
+    except UNREADABLE as fault:
         raise UnsafeArchive(f"the working directory is no archive that can be read: {fault}") from fault
     except OSError as fault:
         # Decompressors say it with an OSError that names no fault of the system.
@@ -208,13 +208,14 @@ def _entries(folder: Path) -> list[tuple[str, bool]]:
 def _left_out(too_large: list[str], outside: list[str], bytes_max: int) -> str:
     sentences = []
     if too_large:
-        sentences.append(f"outputs left out, above the limit of {bytes_max} bytes: {_list(too_large)}")
+        sentences.append(f"outputs left out, above the limit of {bytes_max} bytes: {list_names(too_large)}")
     if outside:
-        sentences.append(f"outputs left out, links that leave the working directory: {_list(outside)}")
+        sentences.append(f"outputs left out, links that leave the working directory: {list_names(outside)}")
     return "; ".join(sentences)
 
 
-def _list(names: list[str]) -> str:
+def list_names(names: list[str]) -> str:
+    """Some of these names, and how many more there are."""
     shown = ", ".join(name[:80] for name in names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 

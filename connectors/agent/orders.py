@@ -115,13 +115,18 @@ class Orders:
         )
 
     def stop(self, orders: Sequence[StopOrder], known: dict[int, RunReport]) -> int:
-        """Hand stops on; how many were new words to the connector. What has ended here is left in peace."""
+        """Hand stops on; how many were new words to the connector. What has ended here is left in peace, and so is a run
+        of a newer epoch than the stop's.
+        """
         handed = 0
         for order in orders:
             report = known.get(order.run_id) or self.refused.get(order.run_id)
             fence = self._fences.of_run(order.run_id)
             forgotten = report is None and fence is not None and fence.ended
             if forgotten or (report is not None and report.phase is RunPhase.ENDED):
+                continue
+            if report is not None and order.epoch < report.epoch:
+                self._log.warning("stop refused", run_id=order.run_id, epoch=order.epoch, newest=report.epoch)
                 continue
             self._connector.stop(order)
             handed += 1

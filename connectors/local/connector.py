@@ -202,7 +202,7 @@ class LocalConnector:
         return LogPart(data=data, offset=offset, ended=ended and at_end)
 
     def outputs(self, run_id: int) -> Outputs:
-        """Archive what the order's patterns match in the working directory."""
+        """Archive what the order's patterns match in the working directory, which all workers share."""
         with self._lock:
             gang = self._gangs.get(run_id)
         order = gang.record.order if gang is not None else None

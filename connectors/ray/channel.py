@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from connectors.ray.collection import ARCHIVE_BYTES_BESIDE, Collection, files_of
 from connectors.ray.gang import SUPERVISE, RayGang
 from connectors.ray.words import word_of
 
 DRIVER = Path(__file__).resolve().parent / "driver.py"
 #: Words and parts of logs are held in memory; what is larger goes to a file as it comes.
 BODY_BYTES_MAX = 1 << 20
-#: What an archive of outputs may be larger than the files in it: their names, and what does not compress.
-ARCHIVE_BYTES_BESIDE = 64 << 20
 IDLE_SECONDS_MAX = 60.0
 _ROUTE = re.compile(r"^/runs/(\d{1,18})(/.*)$")
-_WORKER = re.compile(r"^/worker/(\d{1,6})(/beat|/log)?$")
+_WORKER = re.compile(r"^/worker/(\d{1,6})(/beat|/log|/left|/outputs)?$")
 
 
 class ChannelRefusal(Exception):
@@ -124,6 +123,7 @@ class Channel:
                 gang.fail_start(str(json.loads(body.read())))
                 return b"null"
             case "PUT", "/outputs":
+                # A driver of an earlier version sends those of worker 0 as the whole.
                 order = gang.record.order
                 limit = 0 if order is None else order.outputs_bytes_max
                 body.save(gang.file("outputs.tar.gz"), limit + limit // 64 + ARCHIVE_BYTES_BESIDE)
@@ -144,7 +144,21 @@ class Channel:
             case "POST", "/log":
                 offset = _offset(parse_qs(query)["offset"][0])
                 return json.dumps(gang.append_log(rank, offset, body.read())).encode()
+            case "POST", "/left":
+                files = files_of(rank, json.loads(body.read()))
+                return json.dumps(_open(gang).ask(files)).encode()
+            case "PUT", "/outputs":
+                collection = _open(gang)
+                body.save(collection.part(rank), collection.part_bytes_max(rank))
+                return b"null"
         raise ChannelRefusal(404)
+
+
+def _open(gang: RayGang) -> Collection:
+    """What a gang leaves; the end of its run is the end of that too."""
+    if gang.collection is None or gang.ended:
+        raise ChannelRefusal(410)
+    return gang.collection
 
 
 def _port(value: Any) -> int:

@@ -148,7 +148,7 @@ class RayConnector:
     def _newest(self, lease: Lease) -> Lease:
         if self._lease is None or lease.renewal > self._lease.renewal:
             self._lease = lease
-        return lease
+        return self._lease
 
     def _submit(self, gang: RayGang) -> None:
         """Ask Ray until it has answered; a run that it knows already goes on."""
@@ -234,10 +234,13 @@ class RayConnector:
         return LogPart(data=data, offset=offset, ended=ended and offset + len(data) >= path.stat().st_size)
 
     def outputs(self, run_id: int) -> Outputs:
-        """What worker 0 left behind."""
+        """What the workers left behind, each on its own node: files of all, and of one name that differ those of the
+        lowest rank, the others below ``worker-RANK/``.
+        """
         gang = self._gang(run_id)
-        path = None if gang is None else gang.file("outputs.tar.gz")
-        return Outputs(archive=path if path is not None and path.exists() else None)
+        if gang is None or gang.collection is None or not gang.ended:
+            return Outputs(archive=None)
+        return gang.collection.archive()
 
     def close(self) -> None:
         """Let go of threads and files. Gangs go on until their leases end."""

@@ -6,7 +6,9 @@ its own bundle of one placement group; beside its command stands the supervisor,
 this program asked the agent for what remains of it.
 """
 
+import contextlib
 import glob
+import hashlib
 import http.client
 import json
 import os
@@ -73,8 +75,7 @@ class Channel:
 
     def ask_json(self, method, path, value=None):
         """The same with JSON both ways."""
-        data = None if value is None else json.dumps(value).encode()
-        return json.loads(self.ask(method, path, data))
+        return json.loads(self.ask(method, path, None if value is None else json.dumps(value).encode()))
 
     def ask_until_answered(self, method, path, data=None, into=None):
         """Ask again while the agent is away, for a while."""
@@ -142,10 +143,8 @@ class Worker:
             return
         while process.poll() is None:
             self.beat()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(BEAT_SECONDS)
-            except subprocess.TimeoutExpired:
-                pass
         self.sweep()
         self.finish(spec)
 
@@ -157,10 +156,8 @@ class Worker:
             if not left:
                 return
             for pid in left:
-                try:
+                with contextlib.suppress(OSError):
                     os.kill(int(pid), signal.SIGKILL)
-                except OSError:
-                    pass
             time.sleep(0.01)
 
     def wait_for_spec(self):
@@ -221,20 +218,13 @@ class Worker:
         except Away:
             return False
         if answer["remaining_seconds"] is not None:
-            control = {
-                "deadline_boottime_ns": asked + int(answer["remaining_seconds"] * 1e9),
-                "lease_seconds": answer["lease_seconds"],
-                "renewal": answer["renewal"],
-                "stop": answer["stop"],
-            }
+            control = dict(answer, deadline_boottime_ns=asked + int(answer["remaining_seconds"] * 1e9))
             fresh = self.file("control.new")
             with open(fresh, "w") as file:
                 json.dump(control, file)
             os.replace(fresh, self.file("control.json"))
-        try:
+        with contextlib.suppress(Away):
             self.send_log(LOG_PARTS_A_BEAT)
-        except Away:
-            pass
         return answer["remaining_seconds"] is not None
 
     def report(self):
@@ -268,15 +258,15 @@ class Worker:
         word = self.report()
         if word is None or word.get("phase") != "ended":
             word = {"phase": "gone"}  # the supervisor is over, and did not say so itself
-        if self.rank == 0 and spec["outputs"]:
-            word = dict(word, left_out=self.pack(spec["outputs"], spec["outputs_bytes_max"]))
         until = time.monotonic() + GIVE_UP_SECONDS
         while True:
             try:
                 self.send_log()
+                if spec["outputs"] and "left_out" not in word:
+                    word = dict(word, left_out=self.pack(spec["outputs"], spec["outputs_bytes_max"]))
                 if os.path.exists(self.file("outputs.tar.gz")):
                     with open(self.file("outputs.tar.gz"), "rb") as file:
-                        self.channel.ask("PUT", "/outputs", file)
+                        self.channel.ask("PUT", self.path + "/outputs", file)
                 self.channel.ask_json("POST", self.path + "/beat", {"report": word})
                 return
             except Away:
@@ -285,28 +275,45 @@ class Worker:
                 time.sleep(BEAT_SECONDS)
 
     def pack(self, patterns, bytes_max):
-        """Archive the files that match, up to the limit; answer what was left out, for the job's owner."""
-        left, left_out = bytes_max, []
-        root = os.path.realpath(self.work) + os.sep
+        """Archive what matches and the agent wants of it; answer what was left out, for the job's owner."""
         path = self.file("outputs.tar.gz")
         try:
-            with tarfile.open(path + ".new", mode="w:gz", dereference=True) as archive:
-                for name in sorted({n for pattern in patterns for n in self.matches(pattern)}):
-                    source = os.path.realpath(os.path.join(self.work, name))
-                    if not os.path.isfile(source):
-                        continue
-                    if not source.startswith(root) or os.path.getsize(source) > left:
-                        left_out.append(name)
-                        continue
-                    left -= os.path.getsize(source)
-                    archive.add(source, arcname=name, recursive=False)
-            os.replace(path + ".new", path)
+            told = self.left(patterns, bytes_max)
+            if told["send"]:
+                with tarfile.open(path + ".new", mode="w:gz", compresslevel=3, dereference=True) as archive:
+                    for name in told["send"]:
+                        archive.add(os.path.join(self.work, name), arcname=name, recursive=False)
+                os.replace(path + ".new", path)
+        except (Gone, Away):
+            raise
         except Exception as fault:
             return "the outputs could not be taken: %s" % fault
-        if not left_out:
-            return ""
-        more = ", ..." if len(left_out) > 5 else ""
-        return "outputs left out, too large or outside: %s%s" % (", ".join(left_out[:5]), more)
+        large, many = "above the limit of %d bytes" % bytes_max, "too many files"
+        outside = "links that leave the working directory"
+        left_out = ((large, told["large"]), (many, told["many"]), (outside, told["outside"]))
+        return "; ".join("outputs left out, %s: %s" % (why, some_of(names)) for why, names in left_out if names)
+
+    def left(self, patterns, bytes_max):
+        """Names of the files that match, by what is to become of them, as the agent answers."""
+        root, left = os.path.realpath(self.work) + os.sep, bytes_max
+        told, files = {"send": [], "same": [], "large": [], "many": [], "outside": []}, []
+        for name in sorted({os.path.normpath(n) for pattern in patterns for n in self.matches(pattern)}):
+            source = os.path.realpath(os.path.join(self.work, name))
+            if not os.path.isfile(source):
+                continue
+            if os.path.isabs(name) or not source.startswith(root):
+                told["outside"].append(name)
+            elif os.path.getsize(source) > left:
+                told["large"].append(name)
+            else:
+                files.append([name, os.path.getsize(source), digest_of(source)])
+                left -= files[-1][1]
+        step = max(1, LOG_BYTES // max([1] + [len(json.dumps(file)) for file in files]))
+        for part in (files[first : first + step] for first in range(0, len(files), step)):
+            answers = self.channel.ask_json_until_answered("POST", self.path + "/left", part)
+            for file, answer in zip(part, answers, strict=True):
+                told[answer].append(file[0])
+        return told
 
     def matches(self, pattern):
         """Names below the working directory; a folder stands for all in it."""
@@ -315,6 +322,21 @@ class Worker:
             if os.path.isdir(os.path.join(self.work, name)):
                 for below in glob.glob(os.path.join(glob.escape(name), "**"), root_dir=self.work, recursive=True):
                     yield below
+
+
+def digest_of(path):
+    """The SHA-256 of a file, in hexadecimal digits."""
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        for part in iter(lambda: file.read(1 << 20), b""):
+            found.update(part)
+    return found.hexdigest()
+
+
+def some_of(names):
+    """Some of these names, and how many more there are."""
+    shown = ", ".join(name[:80] for name in names[:5])
+    return shown if len(names) <= 5 else "%s and %d more" % (shown, len(names) - 5)
 
 
 def environment_of(pid):

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from connectors.agent.archive import unpack
-from connectors.agent.environment import INHERITED_NAMES, INHERITED_PREFIXES, worker_environment
 from connectors.clock import Clock
 from connectors.errors import UnsafeArchive
 from connectors.message import message_of
 from connectors.protocol import Lease, stop_over_ns
 from connectors.ray import run_record
 from connectors.ray.cluster import JobStatus
+from connectors.ray.collection import Collection
 from connectors.ray.given import GivenLeases
 from connectors.ray.run_record import RayRunRecord
 from connectors.ray.settings import RaySettings
+from connectors.ray.spec import spec_of
 from connectors.ray.words import Word, Words
 from connectors.verdict import PEER_ENDED, WorkerEnd, gang_end, node_of
 from scheduler.model.job_state import EndCause, RunPhase
@@ -52,6 +53,8 @@ class RayGang:
         self._settings = settings
         self._lock = threading.RLock()
         self._lease: Lease | None = None
+        order = record.order
+        self.collection = None if order is None else Collection(folder, order.outputs_bytes_max)
         self._given = GivenLeases(self.file("given.json"), clock)
         self._lost: tuple[int, EndCause, str, str | None] | None = None
         self._kept = Words(folder)
@@ -144,10 +147,11 @@ class RayGang:
 
     def renew(self, lease: Lease) -> None:
         """Give the workers more time, unless the driver was lost; while the run is being stopped, until its grace is
-        over.
+        over. A renewal older than the one that stands says nothing.
         """
         with self._lock:
-            if self._lost is not None or self.ended:
+            late = self._lease is not None and lease.renewal < self._lease.renewal
+            if late or self._lost is not None or self.ended:
                 return
             if self.record.lease is not None and lease.lease_seconds > self.record.lease.lease_seconds:
                 self._save(lease=lease, boot_id=self._clock.boot_id())
@@ -244,7 +248,9 @@ class RayGang:
         """What a worker runs; None while the gang's port is not known. Raises LookupError where it must not run."""
         with self._lock:
             order = self._order_to_start(rank)
-            return None if self.record.port is None else self._spec(order, rank, self.record.port)
+            packed = self.file("work.tar").exists()
+            port = self.record.port
+            return None if port is None else spec_of(order, rank, port, self._settings, packed=packed)
 
     def _order_to_start(self, rank: int) -> RunOrder:
         order = self.record.order
@@ -254,31 +260,6 @@ class RayGang:
             self._end_silent([rank])
             raise LookupError("this worker must not run any more")
         return order
-
-    def _spec(self, order: RunOrder, rank: int, port: int) -> dict[str, Any]:
-        directory = order.checkpoint_directory
-        if directory == "auto":
-            directory = str(self._settings.checkpoints / f"job-{order.job_id}")
-        master = next(member.node for member in order.gang if 0 in member.ranks)
-        environment = worker_environment(
-            order, rank, master_address=master, master_port=port, checkpoint_directory=directory, machine={}
-        )
-        options = ["--grace-seconds", str(order.grace_seconds), "--log-bytes-max", str(self._settings.log_bytes_max)]
-        if order.checkpoint_signal is not None:
-            options += ["--checkpoint-signal", order.checkpoint_signal]
-        if order.walltime_seconds is not None:
-            options += ["--walltime-seconds", str(order.walltime_seconds)]
-        return {
-            "command": list(order.command),
-            "environment": environment,
-            "inherited_names": sorted(INHERITED_NAMES),
-            "inherited_prefixes": list(INHERITED_PREFIXES),
-            "options": options,
-            "archive": self.file("work.tar").exists(),
-            "checkpoint_directory": directory if order.checkpoint_directory == "auto" else None,
-            "outputs": list(order.outputs),
-            "outputs_bytes_max": order.outputs_bytes_max,
-        }
 
     def beat(self, rank: int, word: Word | None, *, first: bool = False) -> dict[str, Any]:
         """A worker tells what its supervisor says, and hears what remains of the lease, and whether to stop.
@@ -379,8 +360,18 @@ class RayGang:
         if len(self._ends) < order.workers or self.ended:
             return
         report = gang_end(self.record.run_id, self.report.epoch, list(self._ends.values()), None)
-        left_out = str(self._words.get(0, {}).get("left_out") or "")
-        self._finish(report.model_copy(update={"message": message_of(report.message, left_out)}))
+        left_out = self._left_out(order) if order.outputs else []
+        self._finish(report.model_copy(update={"message": message_of(report.message, *left_out)}))
+
+    def _left_out(self, order: RunOrder) -> list[str]:
+        """What is not taken of the outputs, as the workers say and as it came here; of a gang with the worker's rank."""
+        assert self.collection is not None
+        sentences = []
+        for rank in range(order.workers):
+            words = str(self._words.get(rank, {}).get("left_out") or "").split("; ")
+            sentences += [f"worker {rank}: {each}" for each in words if each]
+        sentences += self.collection.left_out()
+        return sentences if order.workers > 1 else [each.removeprefix("worker 0: ") for each in sentences]
 
     def _finish(self, report: RunReport) -> None:
         self._save(report=report)

@@ -82,14 +82,6 @@ JOB_COLUMNS: Sequence[Column] = (
 )
 
 
-def left_out_of(job: Mapping[str, Any]) -> str | None:
-    """What the site says that it did not take of the newest run's outputs, and why; None where it took all."""
-    runs = job.get("runs") or []
-    newest = max(runs, key=lambda run: int(run["epoch"]), default=None)
-    told = str((newest or {}).get("message") or "").split("; ")
-    return "; ".join(part for part in told if "outputs" in part) or None
-
-
 def _eta_cell(job: Mapping[str, Any]) -> str:
     eta = job.get("eta")
     if not eta:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from scheduler.cli.address import path_of
-from scheduler.cli.job_view import left_out_of
 from scheduler.cli.jobs import JobId
+from scheduler.cli.left_out import korean_left_out, left_out_of
 from scheduler.cli.options import Output, command
 from scheduler.cli.output import OutputFormat
 
@@ -51,7 +51,7 @@ def pull(
         ) from unusable
     left_out = left_out_of(client.get(path_of("jobs", job)))
     if left_out:
-        write_note(say(f"Not everything came: {left_out}", f"모두 오지는 않았습니다: {left_out}"))
+        write_note(say(f"Not everything came: {left_out}", f"모두 오지는 않았습니다: {korean_left_out(left_out)}"))
     if write_document({"job": job, "files": files, "left_out": left_out}, output):
         return
     for file in files:

@@ -15,6 +15,15 @@ from run_orders import stop_order
 
 from scheduler.model.job_state import EndCause, RunPhase
 from scheduler.model.wire import RunReport
+from tests.connectors.contract_epochs import (
+    a_renewal_that_comes_after_a_newer_one_changes_nothing,
+    an_order_of_an_older_epoch_starts_nothing_and_stops_nothing,
+)
+from tests.connectors.contract_outputs import (
+    outputs_are_archived,
+    outputs_of_a_gang_are_limited_as_a_whole,
+    outputs_of_every_worker_are_archived_and_what_they_share_is_there_once,
+)
 from tests.connectors.harness import (
     Behaviour,
     Harness,
@@ -231,13 +240,6 @@ def the_working_directory_is_where_the_command_runs(harness: Harness) -> None:
     assert "given" in log_text(harness, 1)
 
 
-def outputs_are_archived(harness: Harness) -> None:
-    start(harness, Behaviour.WRITE_OUTPUT, outputs=("*.txt",))
-    wait_for(harness, 1, RunPhase.ENDED)
-    outputs = harness.connector.outputs(1)
-    assert outputs.archive is not None and outputs.archive.stat().st_size > 0
-
-
 def a_checkpoint_directory_stays_with_its_job(harness: Harness) -> None:
     for run_id in (1, 2):
         start(
@@ -369,6 +371,8 @@ CASES: tuple[Case, ...] = (
     workers_find_their_environment,
     the_working_directory_is_where_the_command_runs,
     outputs_are_archived,
+    outputs_of_every_worker_are_archived_and_what_they_share_is_there_once,
+    outputs_of_a_gang_are_limited_as_a_whole,
     a_checkpoint_directory_stays_with_its_job,
     a_restart_while_running_finds_the_run_again,
     a_restart_right_after_the_start_loses_nothing,
@@ -377,6 +381,8 @@ CASES: tuple[Case, ...] = (
     a_run_that_ends_while_nobody_watches_is_reported_with_its_own_times,
     a_lease_that_runs_out_with_the_agent_dead_ends_the_run,
     a_renewed_lease_keeps_a_run_alive,
+    a_renewal_that_comes_after_a_newer_one_changes_nothing,
+    an_order_of_an_older_epoch_starts_nothing_and_stops_nothing,
     forgetting_drops_ended_runs_only,
     changes_are_announced,
 )

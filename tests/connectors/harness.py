@@ -25,7 +25,7 @@ class Behaviour(Enum):
     SAVE = "at SIGUSR1 writes 'saved' into DURE_CHECKPOINT_DIR and prints 'saved', then ends with 0"
     TALK = "prints 'first', waits for the file that Harness.let_talk makes, prints 'second', runs on"
     SHOW_ENVIRONMENT = "prints its environment as one JSON object"
-    WRITE_OUTPUT = "writes 'answer' into result.txt and ends well"
+    WRITE_OUTPUT = "writes 'answer' into result.txt, its rank into rank-RANK.txt, and ends well"
     RANK_1_CRASHES = "rank 1 ends with exit code 7, the others run on"
 
 

@@ -34,7 +34,7 @@ SHELL = {
     ),
     Behaviour.TALK: "echo first; while [ ! -e talk ]; do sleep 0.05; done; echo second; exec sleep 600",
     Behaviour.SHOW_ENVIRONMENT: "exec python -c 'import json, os; print(json.dumps(dict(os.environ)))'",
-    Behaviour.WRITE_OUTPUT: "echo answer > result.txt",
+    Behaviour.WRITE_OUTPUT: "echo answer > result.txt; echo $RANK > rank-$RANK.txt",
     Behaviour.RANK_1_CRASHES: "[ $RANK = 1 ] && exit 7; exec sleep 600",
 }
 

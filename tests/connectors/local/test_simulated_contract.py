@@ -36,6 +36,8 @@ class SimulatedHarness:
         "workers_find_their_environment": f"{NO_PROCESSES} have an environment",
         "the_working_directory_is_where_the_command_runs": NO_FILES,
         "outputs_are_archived": NO_FILES,
+        "outputs_of_every_worker_are_archived_and_what_they_share_is_there_once": NO_FILES,
+        "outputs_of_a_gang_are_limited_as_a_whole": NO_FILES,
         "a_checkpoint_directory_stays_with_its_job": NO_FILES,
     }
     SECONDS_MAX: ClassVar[float] = 20.0

@@ -30,6 +30,8 @@ PATHS = [
     "/worker/0/beat",
     "/worker/0/log?offset=0",
     "/worker/0/log?offset=-1",
+    "/worker/0/left",
+    "/worker/0/outputs",
     "/x",
 ]
 
@@ -63,15 +65,17 @@ def large_file(path: Path, size: int = LARGE) -> Path:
 
 def test_archives_are_never_held_in_memory(channel: Channel, site: RayConnector, tmp_path: Path) -> None:
     large_file(tmp_path / "runs" / "1" / "work.tar")
+    channel.ask_json("POST", "/worker/0/left", [["a", LARGE, "0" * 64]])
     tracemalloc.start()
     try:
         with (tmp_path / "fetched").open("w+b") as fetched:
             channel.ask("GET", "/archive", into=fetched)
         with (tmp_path / "fetched").open("rb") as sent:
-            channel.ask("PUT", "/outputs", sent)
+            channel.ask("PUT", "/worker/0/outputs", sent)
         assert tracemalloc.get_traced_memory()[1] < LARGE // 8
     finally:
         tracemalloc.stop()
+    channel.ask_json("POST", "/worker/0/beat", {"report": {"phase": "ended", "exit_code": 0}})
     outputs = site.outputs(1).archive
     assert outputs is not None and outputs.stat().st_size == LARGE
 
@@ -83,16 +87,27 @@ def test_what_is_held_in_memory_is_small(path: str, channel: Channel) -> None:
 
 
 def test_outputs_beyond_the_limit_are_refused(channel: Channel, site: RayConnector, tmp_path: Path) -> None:
+    channel.ask_json("POST", "/worker/0/left", [["a", LARGE, "0" * 64]])
     with large_file(tmp_path / "much", 4 * LARGE).open("rb") as file, pytest.raises(Away):
-        channel.ask("PUT", "/outputs", file)
+        channel.ask("PUT", "/worker/0/outputs", file)
     assert site.outputs(1).archive is None
     assert [path for path in (tmp_path / "runs" / "1").iterdir() if "outputs" in path.name] == []
+
+
+def test_a_driver_of_an_earlier_version_sends_the_whole_and_ends(
+    channel: Channel, site: RayConnector, tmp_path: Path
+) -> None:
+    with large_file(tmp_path / "whole", 10).open("rb") as file:
+        channel.ask("PUT", "/outputs", file)
+    channel.ask_json("POST", "/worker/0/beat", {"report": {"phase": "ended", "exit_code": 0}})
+    outputs = site.outputs(1).archive
+    assert outputs is not None and outputs.stat().st_size == 10
 
 
 def test_a_stranger_is_refused_before_the_body_is_read(channel: Channel) -> None:
     address = urlsplit(channel.url)
     with socket.create_connection((address.hostname, address.port), 10) as stranger:
-        stranger.sendall(f"PUT {address.path}/outputs HTTP/1.1\r\nContent-Length: {1 << 30}\r\n\r\n".encode())
+        stranger.sendall(f"PUT {address.path}/worker/0/outputs HTTP/1.1\r\nContent-Length: {1 << 30}\r\n\r\n".encode())
         assert b" 404 " in stranger.recv(1000)
 
 
@@ -112,6 +127,7 @@ WORDS = st.dictionaries(
 BODIES = (
     st.binary(max_size=60)
     | st.sampled_from([b"null", b"1e999", b"true", b"[" * 50_000])
+    | st.lists(st.lists(st.just("a") | st.integers() | st.just("0" * 64))).map(lambda left: json.dumps(left).encode())
     | st.fixed_dictionaries({"report": WORDS}).map(lambda told: json.dumps(told).encode())
 )
 

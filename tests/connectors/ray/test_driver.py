@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import signal
@@ -39,6 +40,8 @@ class Agent(Channel):
         } | spec
         self.archive = b""
         self.outputs = b""
+        self.left: list[Any] = []
+        self.answers: dict[str, str] = {}
         self.lease: dict[str, Any] = dict(LEASE)
         self.told: list[Any] = []
         self.asked: list[str] = []
@@ -52,6 +55,9 @@ class Agent(Channel):
         if path.endswith("/beat"):
             self.told.append(json.loads(data or b"null")["report"])
             return json.dumps(self.lease).encode()
+        if path.endswith("/left"):
+            self.left += json.loads(data or b"null")
+            return json.dumps([self.answers.get(name, "send") for name, _, _ in json.loads(data or b"null")]).encode()
         if path.endswith("/log"):
             return json.dumps(len(data or b"")).encode()
         answers = {
@@ -62,7 +68,7 @@ class Agent(Channel):
         if into is not None:
             into.write(answers[path])
             return b""
-        if path == "/outputs":
+        if path == "/worker/0/outputs":
             self.outputs = data.read()
         return answers.get(path, b"null")
 
@@ -153,8 +159,35 @@ def test_outputs_come_before_the_end_with_what_was_left_out() -> None:
     with tarfile.open(fileobj=io.BytesIO(agent.outputs)) as archive:
         assert archive.getnames() == ["deep/er/a.txt"]
     assert "large.txt" in agent.told[-1]["left_out"] and "out.txt" in agent.told[-1]["left_out"]
-    assert agent.asked[-1].endswith("/beat") and agent.asked[-2] == "/outputs"
+    assert agent.left == [["deep/er/a.txt", 2, hashlib.sha256(b"1\n").hexdigest()]]
+    assert agent.asked[-1].endswith("/beat") and agent.asked[-2] == "/worker/0/outputs"
     assert all(word is None or word["phase"] != "ended" for word in agent.told[:-1])
+
+
+def test_only_what_the_agent_wants_is_sent_and_the_rest_is_told_but_what_others_left_alike() -> None:
+    agent = Agent("for name in a b c d; do echo $name > $name; done", outputs=["*"])
+    agent.answers = {"a": "large", "b": "same", "d": "many"}
+    Worker(agent, 0).run()
+    with tarfile.open(fileobj=io.BytesIO(agent.outputs)) as archive:
+        assert archive.getnames() == ["c"]
+    limit = "outputs left out, above the limit of 1048576 bytes: a"
+    assert agent.told[-1]["left_out"] == f"{limit}; outputs left out, too many files: d"
+
+
+def test_nothing_is_sent_where_nothing_is_wanted() -> None:
+    agent = Agent("echo > a", outputs=["a"])
+    agent.answers = {"a": "same"}
+    Worker(agent, 0).run()
+    assert "/worker/0/outputs" not in agent.asked
+    assert (agent.told[-1]["phase"], agent.told[-1]["left_out"]) == ("ended", "")
+
+
+def test_many_files_are_told_of_in_parts_that_the_agent_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "LOG_BYTES", 200)
+    agent = Agent("for number in 1 2 3 4 5; do echo > $number; done", outputs=["*"])
+    Worker(agent, 0).run()
+    assert [name for name, _, _ in agent.left] == ["1", "2", "3", "4", "5"]
+    assert agent.asked.count("/worker/0/left") == 3
 
 
 def test_a_long_log_does_not_hold_up_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,20 @@ def test_a_stop_is_heard_after_a_restart_before_anything_is_renewed(site: Site) 
     assert (heard["remaining_seconds"], heard["stop"]["cause"]) == (LEASE_SECONDS - 100, EndCause.CANCELLED)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_renewal_that_comes_after_a_newer_one_says_nothing(site: Site, restarted: bool) -> None:
+    now_ns = site.clock.boottime_ns()
+    site.gang.renew(lease(now_ns, seconds=100, renewal=5))
+    site.gang.beat(0, RUNNING)
+    if restarted:
+        site.restart()
+    for seconds in (10, LEASE_SECONDS):
+        site.gang.renew(lease(now_ns, seconds=seconds, renewal=4))
+        assert site.gang.beat(0, RUNNING)["remaining_seconds"] == 100
+    site.gang.renew(lease(now_ns, seconds=50, renewal=6))
+    assert site.gang.beat(0, RUNNING)["remaining_seconds"] == 50
+
+
 def test_a_run_that_was_accepted_right_before_a_restart_starts_on_the_lease_that_came_with_it(site: Site) -> None:
     site.clock.advance(100)
     site.restart()

@@ -57,6 +57,17 @@ def test_a_run_that_ray_had_taken_and_knows_no_more_is_lost_until_ray_knows_it_a
     assert worker.ask_json("GET", "/worker/0")["command"] == ["true"]
 
 
+def test_a_run_that_comes_with_a_lease_older_than_the_newest_renewal_has_the_newest(
+    ray: FakeRay, site: RayConnector
+) -> None:
+    now_ns = SystemClock().boottime_ns()
+    site.renew(lease(now_ns, seconds=600.0, renewal=3))
+    eventually(lambda: ray.submissions == 1)
+    ray.environment.clear()
+    site.start(run_order(2), lease(now_ns, seconds=5.0, renewal=2), None)
+    assert worker_of(ray).ask_json("POST", "/worker/0/beat", {"report": None})["renewal"] == 3
+
+
 def test_a_run_that_ray_never_took_is_ended_by_a_stop(ray: FakeRay, tmp_path: Path) -> None:
     ray.odd = lambda method, path: (503, "overloaded") if method == "POST" else None
     site = site_of(ray, tmp_path)

@@ -58,8 +58,8 @@ class Server:
 def dure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, against: Callable[..., Any]) -> Callable[..., Any]:
     monkeypatch.chdir(tmp_path)
 
-    def run(server: Server, *words: str) -> Any:
-        return against(server.answer, *words)
+    def run(server: Server, *words: str, lang: str = "en") -> Any:
+        return against(server.answer, *words, lang=lang)
 
     return run
 
@@ -181,6 +181,8 @@ def test_pull_says_what_was_left_out_and_why(dure: Callable[..., Any], tmp_path:
     server = Server({"GET jobs/7/outputs": archive("result.txt"), "GET jobs/7": {"runs": runs}})
     done = dure(server, "pull", "7", "-d", str(tmp_path))
     assert LEFT_OUT in done.stderr and "old" not in done.stderr and (tmp_path / "result.txt").read_text() == "ok"
+    korean = dure(server, "pull", "7", "-d", str(tmp_path), lang="ko").stderr
+    assert "한도 10바이트를 넘어 뺀 결과물: model.npz" in korean
     document = json.loads(dure(server, "pull", "7", "-d", str(tmp_path), "-o", "json").stdout)
     assert document["left_out"] == LEFT_OUT
 
