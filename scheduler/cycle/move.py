@@ -117,15 +117,17 @@ class _Anybody:
     """Quotas have nothing to say: the head is admitted, and what is moved holds as much as before."""
 
     def may_end(self, _: Occupant, /) -> bool:
+        """Any run may go."""
         return True
 
     def end(self, _: Occupant, /) -> None:
-        pass
+        """That changes nothing."""
 
     def keep(self, _: Occupant, /) -> None:
-        pass
+        """Nor does that."""
 
     def suffices(self) -> bool:
+        """Quotas take the gang."""
         return True
 
 
