@@ -21,7 +21,7 @@ GPU_CLASS = "h100"
 LEAVES = (GroupId(4), GroupId(5), GroupId(6), GroupId(2))
 NOW_MS = 1_000_000
 MINIMUM_RUN_MS = 60_000
-_GRADE = SecurityGrade(csap=Csap.NONE, isolates_users=True, trust_domain=None)
+OPEN_GRADE = SecurityGrade(csap=Csap.NONE, isolates_users=True, trust_domain=None)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def federation_of(given: Pressed) -> Federation:
     federation = Federation(preemption=PreemptionRules(minimum_run_ms=MINIMUM_RUN_MS))
     groups = [replace(each, trust_domain="one", public_sector=False) for each in group_facts()]
     federation.set_groups(groups, given.quotas)
-    federation.put_site(Site(id=SiteId(1), name="site", state=SiteState.ACTIVE, security=_GRADE, reachable=True))
+    federation.put_site(Site(id=SiteId(1), name="site", state=SiteState.ACTIVE, security=OPEN_GRADE, reachable=True))
     for node in given.nodes:
         federation.put_node(node)
     for shape_id, shape in given.shapes.items():

@@ -8,12 +8,18 @@ from counterfactuals import lessened, starts_alone
 from federations import Facts, build, contended, facts
 from hypothesis import given
 from hypothesis import strategies as st
+from pressed import OPEN_GRADE
+from scattered import SITE, node_at, shape_of
 
+from quota.tree import Quota
 from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import WaitingJob
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import DEFAULT_POLICY, why_not_served
+from scheduler.model.ids import GroupId, JobId, ShapeId
 from scheduler.model.reason import ReasonCode
+from scheduler.model.site import Site, SiteState
 
 
 def may_be_served(drawn: Facts, snapshot: Snapshot, verdict: Verdict) -> bool:
@@ -62,3 +68,24 @@ def test_on_any_federation_one_unit_less_does_not_start_the_job(drawn: Facts) ->
     for verdict in plan.verdicts:
         for less in lessened(verdict.counterfactual) if verdict.counterfactual else []:
             assert not starts_alone(drawn, snapshot, plan, verdict, less), (verdict.counterfactual, less)
+
+
+def test_a_job_need_not_be_preemptible_where_the_capacity_asked_for_restores_its_guarantee() -> None:
+    # One GPU for guarantees of one and two, the second of which is lent to nobody: the first is scaled down to none.
+    quotas = {
+        (GroupId(2), "a100"): Quota(guaranteed=1),
+        (GroupId(4), "a100"): Quota(guaranteed=1),
+        (GroupId(3), "a100"): Quota(guaranteed=2, lending_limit=0),
+    }
+    firm = replace(shape_of(1, 1, preemptible=False), gpu_classes=("a100",))
+    site = Site(id=SITE, name="site-1", state=SiteState.ACTIVE, security=OPEN_GRADE, reachable=True)
+    job = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0)
+    node = replace(node_at(1), gpus=1, gpu_class="a100")
+    drawn = Facts(quotas, (site,), (node,), {ShapeId(1): firm}, (job,))
+    snapshot = build(drawn).snapshot()
+    plan = decide(snapshot, 0, 0)
+    (verdict,) = plan.verdicts
+    wanted = verdict.counterfactual
+    assert wanted is not None
+    assert (wanted.raises, wanted.preemptible) == ((("group-1", 1),), False)
+    assert starts_alone(drawn, snapshot, plan, verdict, wanted)
