@@ -185,8 +185,9 @@ def live_federation(
             open_runtime(Wiring(database_url=database_url, redis_url=redis_url, settings=settings))
         )
         port = free_port()
+        # The test is over when the server is told to end: what an agent still waits for is not waited for.
         config = uvicorn.Config(
-            build_app(runtime), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1
+            build_app(runtime), host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=0
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, name="server")

@@ -11,6 +11,9 @@ import httpx
 import pytest
 from live_federation import ask_once
 
+from connectors.clock import SystemClock
+from connectors.local.nodes import declare_all
+from connectors.local.simulated import Script, SimulatedConnector
 from scheduler.portal import jobs as portal
 from tests.scheduler.api.conftest import Cast, make_cast
 
@@ -44,7 +47,10 @@ def plenty(cast: Cast) -> dict[str, str]:
     """Several of everything that is listed; what stands in the paths."""
     federation, administrator = cast.federation, cast.federation.administrator
     federation.group("research.paged")
-    federation.site("paged-1", "1x8:b200", trust_domain="paged")
+    # Runs that go on to the end, and no process that would outlive it.
+    nodes = declare_all(["1x8:b200"], None)
+    connector = SimulatedConnector(nodes, SystemClock(), script_of=lambda _: Script(seconds=None))
+    federation.serve("paged-1", connector, len(nodes), trust_domain="paged")
     for number in range(ITEMS):
         federation.group(f"research.paged.team-{number}")
         administrator.post("groups/research.paged/members", {"person": f"member-{number}", "role": "viewer"})
