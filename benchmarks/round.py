@@ -3,7 +3,8 @@
 ``--shapes`` is how many different shapes the jobs have; ``--full`` fills the cluster first, so that nothing can start;
 ``--contested`` fills it with runs of one group that may be preempted, so that the others reclaim all that one round may;
 ``--backfill`` fills nineteen of twenty nodes with runs that end within a day, so that nodes are reserved for gangs and jobs
-with walltimes go in front. A round is snapshot, ``decide`` and ``check_plan``. The last line is one JSON object.
+with walltimes go in front; ``--scattered`` leaves half of every node free, beside small runs that may be moved, and has only jobs
+of whole nodes wait. A round is snapshot, ``decide`` and ``check_plan``. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -154,6 +155,41 @@ def fill(
         )
 
 
+def scatter(federation: Federation, nodes: int, groups: list[GroupId], shape: ShapeId) -> None:
+    """Two small runs on every node, of all groups in turn, that write checkpoints: half of all GPUs are free, no whole node."""
+    federation.put_shape(
+        shape,
+        Shape(
+            workers=1,
+            gpus_per_worker=GPUS_A_NODE // 4,
+            cpus_per_worker=1,
+            memory_mib_per_worker=1,
+            gpu_classes=(GPU_CLASS,),
+            topology=Topology.ANY,
+            data_class=DataClass.OPEN,
+            preemptible=True,
+        ),
+    )
+    for number in range(2 * nodes):
+        job, group, node = JobId(10_000_000 + number), groups[number % len(groups)], number // 2
+        federation.put_run(
+            LiveRun(
+                id=RunId(number + 1),
+                job=job,
+                group=group,
+                site=SiteId(node // NODES_A_SITE + 1),
+                gpu_class=GPU_CLASS,
+                gpus_per_worker=GPUS_A_NODE // 4,
+                cpus_per_worker=1,
+                memory_mib_per_worker=1,
+                gang=((NodeId(node + 1), 1),),
+                checkpoints=True,
+                grace_ms=60_000 + number % 97,
+                returns_as=WaitingJob(id=job, group=group, shape=shape, priority=0, submitted_ms=0, save_ms=60_000),
+            )
+        )
+
+
 def verdict_seconds(verdicts: Sequence[Verdict]) -> float:
     """How long one reading of one verdict takes, in the middle of a sample."""
     taken = []
@@ -174,12 +210,16 @@ def main() -> None:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--contested", action="store_true")
     parser.add_argument("--backfill", action="store_true")
+    parser.add_argument("--scattered", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     federation = Federation()
     put_sites(federation, options.nodes)
     groups = put_groups(federation, options.groups, options.nodes * GPUS_A_NODE)
     shapes = put_shapes(federation, options.shapes)
+    if options.scattered:
+        scatter(federation, options.nodes, groups, ShapeId(len(shapes) + 1))
+        shapes = [shape for shape in shapes if federation.shape(shape).gpus_per_worker == GPUS_A_NODE]
     put_jobs(federation, options.jobs, groups, shapes, walltimes=options.backfill)
     if options.full or options.contested or options.backfill:
         fill(federation, options.nodes, groups[0], preemptible=options.contested, walltimes=options.backfill)
@@ -205,6 +245,7 @@ def main() -> None:
         "started": len(plan.starts),
         "earmarked": len(plan.earmarks),
         "stopped": len(plan.stops),
+        "moved": len(plan.moves),
         "reserved": len(plan.reservations),
         "verdicts": len(plan.verdicts),
         "verdict_seconds_p50": verdict_seconds(plan.verdicts),

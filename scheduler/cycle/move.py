@@ -12,10 +12,8 @@ what is free. That is a heuristic: it may find no way where there is one.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -23,21 +21,21 @@ import numpy as np
 from quota.admission import available_all
 from scheduler.cycle.facts import ClassKey, LiveRun, WaitingJob
 from scheduler.cycle.heads import Head, Heads
+from scheduler.cycle.movable import MovableRuns
 from scheduler.cycle.plan import Earmark, Plan, Reservation, Stop, StopCause
 from scheduler.cycle.round import Round
-from scheduler.cycle.snapshot import SitePool
 from scheduler.cycle.soon import Soon
 from scheduler.model.ids import JobId, RunId
 from scheduler.model.shape import Topology
 from scheduler.placement.displace import Displaced, Occupant, Room
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
-from scheduler.placement.victims import lost_work
 
-#: In a round so many kinds of heads of a GPU class are looked at, in each pool so many domains, those with the most room.
-HEADS_MAX, DOMAINS_MAX = 8, 16
-#: More runs than this are not moved for one head; in each domain so many choices of them are tried.
-RUNS_MAX, CHOICES_MAX = 32, 8
+#: In a round so many kinds of heads of a GPU class are looked at, for each so many pools, those with the most free GPUs, and in
+#: each pool so many domains, those with the most room.
+HEADS_MAX, POOLS_MAX, DOMAINS_MAX = 8, 4, 16
+#: More runs than this are not moved for one head; in each domain so many choices of them are tried, and so many in a round.
+RUNS_MAX, CHOICES_MAX, TRIES_MAX = 32, 8, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ def move(
     Runs that are ``going`` leave for another reason. Nodes and groups with ``reservations`` for others are left alone.
     Charges the round's usages, moves its classes on, and takes from ``soon``.
     """
-    decided = _Decided([], [], [])
+    decided, movable = _Decided([], [], []), MovableRuns(round_, now_ms, going)
     classes = round_.classes
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
@@ -65,8 +63,8 @@ def move(
             if not len(rows):
                 continue
             rows = rows[_could_have(round_, soon, gpu_class, rows)]
-            moves = _Moves(round_, soon, gpu_class, reservations, now_ms, going, decided)
-            if len(rows) and moves.any_movable:
+            if len(rows):
+                moves = _Moves(round_, soon, gpu_class, movable, reservations, now_ms, decided)
                 Heads(round_, gpu_class).serve(rows.tolist(), moves.make, HEADS_MAX)
     return Moved(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.moves))
 
@@ -131,15 +129,6 @@ class _Anybody:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Movable:
-    """Runs of a pool that may be moved, cheapest first on each node. ``held`` is (amount, node), ``cost`` by node."""
-
-    on: dict[int, list[Occupant]]
-    held: IntArray
-    cost: IntArray
-
-
 class _Moves:
     """Moves on one GPU class."""
 
@@ -148,43 +137,15 @@ class _Moves:
         round_: Round,
         soon: Soon,
         gpu_class: str,
+        movable: MovableRuns,
         reservations: Sequence[Reservation],
         now_ms: int,
-        going: frozenset[RunId],
         decided: _Decided,
     ) -> None:
         self._round, self._soon, self._gpu_class, self._now_ms = round_, soon, gpu_class, now_ms
         self._usage, self._shares, self._decided = round_.usages[gpu_class], round_.shares(gpu_class), decided
-        self._gone = set(going)
+        self._movable, self._tries = movable, TRIES_MAX
         self._reservations = [each for each in reservations if each.gpu_class == gpu_class]
-        self._kept: dict[int, _Movable] = {}
-
-    @property
-    def any_movable(self) -> bool:
-        """Whether there is anything to move."""
-        return bool(self._runs)
-
-    @cached_property
-    def _runs(self) -> dict[int, list[LiveRun]]:
-        number = {pool.site: at for at, pool in enumerate(self._round.site_pools) if pool.gpu_class == self._gpu_class}
-        found: defaultdict[int, list[LiveRun]] = defaultdict(list)
-        for run in self._round.snapshot.runs.values():
-            if run.checkpoints and run.gpu_class == self._gpu_class and run.site in number and self._may_go(run):
-                found[number[run.site]].append(run)
-        return dict(found)
-
-    def _may_go(self, run: LiveRun) -> bool:
-        """Whether a run may be stopped, and its job go on at its site."""
-        old = run.started_ms <= self._now_ms - self._round.snapshot.preemption.minimum_run_ms
-        if not old or not run.preemptible or run.leaving or run.id in self._gone:
-            return False
-        over_ms, again = run.expected_end_ms, run.returns_as
-        if again is None or (over_ms is not None and over_ms <= self._now_ms + run.grace_ms):
-            return False
-        snapshot, shape = self._round.snapshot, self._round.snapshot.shapes[again.shape]
-        asks = again.bound_site in (None, run.site) and run.site not in again.refused_by
-        asks &= run.gpu_class in snapshot.candidates(shape)
-        return asks and snapshot.rule_against(snapshot.clearance(again.group, shape), snapshot.sites[run.site]) is None
 
     def make(self, head: Head) -> bool:
         """Make room for a head; answer whether that was done."""
@@ -196,19 +157,17 @@ class _Moves:
             return False
         first, pools = self._round.venue_pools[self._gpu_class]
         venue = self._round.classes.venue[head.row]
-        ways: list[_Way] = []
-        for pool in pools[first[venue] : first[venue + 1]].tolist():
-            if pool not in self._runs or _free_gpus(self._soon, pool) < asked:
-                continue
-            usable = self._usable(pool, head.key, head.priority, {head.job})
-            for within in self._domains(pool, head.request, usable):
-                if Room(self._soon.of(pool), head.request, _Anybody(), within).fits:
-                    return False  # what leaves already is enough: it starts in its turn when that is gone
-                ways += islice(self._ways(head, pool, within), 1)
-        if not ways:
-            return False
-        way = min(ways, key=lambda each: each.moved.rank)
-        if self._starts_as_soon(head, way):
+        asking = [
+            (pool, self._usable(pool, head.key, head.priority, {head.job}))
+            for pool in pools[first[venue] : first[venue + 1]].tolist()
+            if _free_gpus(self._soon, pool) >= asked
+        ]
+        if any(self._fits(pool, head.request, self._soon.of(pool), usable).any() for pool, usable in asking):
+            return False  # what leaves already is enough: it starts in its turn when that is gone
+        asking.sort(key=lambda each: -_free_gpus(self._soon, each[0]))
+        ways = (way for pool, usable in asking[:POOLS_MAX] for way in self._ways_in(head, pool, usable))
+        way = next(ways, None)
+        if way is None or self._starts_as_soon(head, way):
             return False
         self._go(head, way)
         return True
@@ -232,23 +191,36 @@ class _Moves:
                 usable[[site_pool.index[part[0]] for part in each.gang]] = False
         return usable
 
+    def _ways_in(self, head: Head, pool: int, usable: BoolArray | None) -> Iterator[_Way]:
+        """At most one: of all domains of the pool the way that loses the least work."""
+        ways = [way for within in self._domains(pool, head.request, usable) for way in self._ways(head, pool, within)]
+        yield from sorted(ways, key=lambda each: each.moved.rank)[:1]
+
+    def _fits(self, pool: int, request: Request, free: IntArray, usable: BoolArray | None) -> BoolArray:
+        """By domain of the loosest level: whether the gang would fit there, were so much free."""
+        found: BoolArray = self._sums(pool, request, free, usable) >= request.workers
+        return found
+
+    def _sums(self, pool: int, request: Request, free: IntArray, usable: BoolArray | None) -> IntArray:
+        numbers = self._round.site_pools[pool].pool.layout.domains_of(request.loosest)
+        return np.bincount(numbers, weights=_room(free, request, usable)).astype(np.int64)
+
     def _domains(self, pool: int, request: Request, usable: BoolArray | None) -> Iterator[BoolArray | None]:
         """The nodes that the gang may have together, where it would have room if all that can be moved were; most room first."""
-        free, movable = self._soon.of(pool), self._movable(pool)
-        now, then = _room(free, request, usable), _room(free + movable.held, request, usable)
+        free, held = self._soon.of(pool), self._movable.of(pool).held
+        fitting = np.flatnonzero(self._fits(pool, request, free + held, usable))
         if request.loosest is Topology.SITE:
-            if int(then.sum()) >= request.workers:
-                yield usable
+            yield from (usable for _ in fitting)
             return
+        most = np.argsort(-self._sums(pool, request, free, usable)[fitting], kind="stable")[:DOMAINS_MAX]
         numbers = self._round.site_pools[pool].pool.layout.domains_of(request.loosest)
-        fitting = np.flatnonzero(np.bincount(numbers, weights=then) >= request.workers)
-        most = np.argsort(-np.bincount(numbers, weights=now)[fitting], kind="stable")[:DOMAINS_MAX]
         for number in fitting[most].tolist():
             yield numbers == number if usable is None else (numbers == number) & usable
 
     def _ways(self, head: Head, pool: int, within: BoolArray | None) -> Iterator[_Way]:
+        """At most one: the first choice of runs all of which have a place to go."""
         tried = (self._way(head, pool, within, moved) for moved in self._choices(head.request, pool, within))
-        return (way for way in tried if way is not None)
+        return islice((way for way in tried if way is not None), 1)
 
     def _way(self, head: Head, pool: int, within: BoolArray | None, moved: Displaced) -> _Way | None:
         """Where all go once these are moved; None where that is more than the head gets, or there is no room for one of them."""
@@ -277,11 +249,12 @@ class _Moves:
 
     def _choices(self, request: Request, pool: int, within: BoolArray | None) -> Iterator[Displaced]:
         """Whom to move so that a gang fits, the least lost work first; each choice leaves out one more node than the last."""
-        free, movable = self._soon.of(pool), self._movable(pool)
+        free, movable = self._soon.of(pool), self._movable.of(pool)
         gain = _room(free + movable.held, request, within) - _room(free, request, within)
         nodes = np.flatnonzero(gain > 0)
         nodes = nodes[np.lexsort((movable.held[0, nodes] / gain[nodes], movable.cost[nodes] / gain[nodes]))]
-        for left_out in range(min(CHOICES_MAX, len(nodes))):
+        for left_out in range(min(CHOICES_MAX, len(nodes), self._tries)):
+            self._tries -= 1
             room = Room(free, request, _Anybody(), within)
             ended: dict[int, Occupant] = {}
             for node in nodes[left_out:].tolist():
@@ -295,29 +268,14 @@ class _Moves:
                 return
             yield Displaced.of(room.spare(list(ended.values())))
 
-    def _movable(self, pool: int) -> _Movable:
-        if pool not in self._kept:
-            site_pool = self._round.site_pools[pool]
-            on: defaultdict[int, list[Occupant]] = defaultdict(list)
-            held, cost = np.zeros((3, len(site_pool.node_ids)), np.int64), np.zeros(len(site_pool.node_ids), np.int64)
-            runs = (run for run in self._runs[pool] if run.id not in self._gone)
-            for each in sorted((_occupant(run, site_pool) for run in runs), key=lambda each: (each.cost, each.run)):
-                for node, workers in each.parts:
-                    on[node].append(each)
-                    held[:, node] += workers * np.array(each.amounts)
-                    cost[node] += each.cost
-            self._kept[pool] = _Movable(on, held, cost)
-        return self._kept[pool]
-
     def _go(self, head: Head, way: _Way) -> None:
         for each in way.moved.occupants:
             run = self._round.snapshot.runs[RunId(each.run)]
             self._decided.stops.append(Stop(run.id, run.job, StopCause.MOVED, head.job, run.grace_ms))
-            self._gone.add(run.id)
+            self._movable.of(way.pool).drop(each)
         self._decided.earmarks.append(way.earmark)
         self._decided.moves.extend(way.moves)
         self._soon.adopt(way.soon)
-        self._kept.pop(way.pool)
         self._usage.charge(head.group, head.request.gpus_in_all)
         self._round.classes.next[head.row] += 1
 
@@ -325,12 +283,6 @@ class _Moves:
 def _again(run: LiveRun) -> WaitingJob:
     assert run.returns_as is not None, "only such runs are moved"
     return run.returns_as
-
-
-def _occupant(run: LiveRun, site_pool: SitePool) -> Occupant:
-    amounts = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
-    parts = tuple([(site_pool.index[node], workers) for node, workers in run.gang if node in site_pool.index])
-    return Occupant(int(run.id), lost_work(0, None, run.checkpoints, run.gpus, run.grace_ms), amounts, parts)
 
 
 def _room(free: IntArray, request: Request, within: BoolArray | None) -> IntArray:
