@@ -82,6 +82,40 @@ def test_rounds_by_themselves_preempt_a_job_for_one_of_higher_priority_and_resum
         assert_ledger_balances(federation.runtime, {"preempted": "consumer", "exited": "consumer"})
 
 
+def test_rounds_by_themselves_move_a_run_so_that_a_job_gets_a_whole_node_and_it_goes_on_beside_another(
+    tmp_path: Path,
+) -> None:
+    with live_federation(tmp_path, settings=replace(SETTINGS, minimum_run_seconds=0)) as federation:
+        federation.group(GROUP)
+        researcher = federation.person("researcher", {GROUP: "submitter"})
+        federation.site("site-1", "2x8:h100")
+        progress, gates = tmp_path / "progress", [tmp_path / "first", tmp_path / "second"]
+        stays, goes = (
+            federation.job(
+                researcher, GROUP, ["sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.05; done"], gpus_per_worker=4
+            )
+            for gate in gates
+        )
+        for job in (stays, goes):
+            federation.wait(researcher, job, "running")
+        moved = federation.job(researcher, GROUP, steps(progress), gpus_per_worker=4, checkpoint=SAVES)
+        federation.wait(researcher, moved, "running")
+        eventually(progress.exists, 20, "the command has set its trap")
+        gates[1].touch()
+        federation.wait(researcher, goes, "succeeded")
+        whole = federation.job(researcher, GROUP, ["true"], gpus_per_worker=8)
+        federation.wait(researcher, whole, "succeeded")
+        ended = federation.wait(researcher, moved, "succeeded", "failed")
+        assert researcher.get(f"jobs/{stays}")["state"] == "running", "nobody waited for it"
+        assert [run["cause"] for run in ended["runs"]] == ["moved", "exited"]
+        before, after, beside = (run["nodes"] for run in (*ended["runs"], researcher.get(f"jobs/{stays}")["runs"][0]))
+        assert before != after == beside
+        assert progress.read_text(encoding="utf-8").split() == ["begun", "saved", "resumed"]
+        gates[0].touch()
+        federation.wait(researcher, stays, "succeeded")
+        assert_ledger_balances(federation.runtime, {"moved": "consumer", "exited": "consumer"})
+
+
 def test_a_run_that_saves_nothing_begins_anew_and_its_group_is_not_charged_for_what_was_destroyed(
     federation: LiveFederation, researcher: Person, tmp_path: Path
 ) -> None:
