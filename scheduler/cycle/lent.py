@@ -86,11 +86,10 @@ def lend(
     taken = {node: changes.take_back(node, recalls, reservations) for node in {each.id for each in nodes}}
     found: dict[NodeId, Lent] = {}
     for gpu_class in sorted({each.gpu_class for each in nodes}):
-        mine = sorted(
-            (each for each in nodes if each.gpu_class == gpu_class and each.healthy),
-            key=lambda each: (each.name, each.id),
-        )
-        kept = [each for each in mine if not taken[each.id].reserved]
+        mine = sorted((each for each in nodes if each.gpu_class == gpu_class), key=lambda each: (each.name, each.id))
+        # A node that breaks while it is recalled is recalled still: else another would be lent until it is repaired.
+        spans = [span for each in mine if not taken[each.id].reserved for span in taken[each.id].recalls]
+        kept = [each for each in mine if each.healthy and not taken[each.id].reserved]
         if not offers:
             free = [each for each in kept if not taken[each.id].recalled]
             found |= {each.id: Lent(terms=PLAIN, until_ms=taken[each.id].until_ms) for each in free}
@@ -98,7 +97,6 @@ def lend(
         slots = [
             each for each in map(changes.open_now, offers) if each is not None and each.offer.gpu_class == gpu_class
         ]
-        spans = [span for each in kept for span in taken[each.id].recalls]
         found |= _given(kept, guests, taken, _left_by(spans, slots, now_ms))
     return LentNodes(nodes=found, changes_ms=changes.next_ms)
 

@@ -156,6 +156,13 @@ def recall_of(node: int, by_ms: int) -> Recall:
     )
 
 
+def test_a_node_that_breaks_while_it_is_recalled_is_no_reason_to_lend_another_until_it_is_repaired() -> None:
+    well, given_facts = list(NODES[:2]), [offer_of(nodes=1, notice_seconds=60)]
+    broken = [replace(well[0], healthy=False), well[1]]
+    for nodes in (well, broken):
+        assert not lent(nodes, {}, given_facts, [recall_of(1, NOW_MS)], []).nodes
+
+
 def test_what_a_recall_to_come_will_take_of_an_offer_is_promised_to_nobody_beyond_it() -> None:
     endless, ends = offer_of(1, nodes=1, notice_seconds=60), offer_of(2, nodes=1, calendar=CALENDARS[1])
     recall = recall_of(2, NOW_MS + HOUR_MS)
