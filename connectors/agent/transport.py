@@ -54,6 +54,7 @@ class HttpTransport:
 
     def __init__(self, server: str, *, timeout_seconds: float = 30.0, verify: str | bool = True) -> None:
         self._timeout_seconds = timeout_seconds
+        self._closed = False
         self._client = httpx.Client(
             base_url=f"{server.rstrip('/')}/api/v1/agent",
             timeout=httpx.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
@@ -127,7 +128,8 @@ class HttpTransport:
             beside.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. A request that is under way in another thread may yet be answered."""
+        self._closed = True
         self._client.close()
 
     def _ask(
@@ -149,6 +151,9 @@ class HttpTransport:
             response = self._client.request(method, path, **options)
         except httpx.HTTPError as fault:
             raise ServerUnavailable(f"{method} {path}: {fault!r}") from fault
+        if self._closed:
+            # What came up after the others were closed is nobody's to close.
+            response.extensions["network_stream"].close()
         if not response.is_success:
             _judge(response)
         return response

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from typing import Any
 
 import httpx
 import pytest
 from example_count import examples
+from fake_server import CREDENTIAL, FakeServer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +52,34 @@ def test_any_answer_is_taken_or_told_as_no_or_as_not_now(status: int, content: b
         assert status < 300 and isinstance(answer, SyncResponse)
     finally:
         transport.close()
+
+
+def test_a_connection_that_comes_up_after_the_others_were_closed_is_closed_once_it_was_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, closed = threading.Event(), threading.Event()
+    made: list[socket.socket] = []
+    connect = socket.create_connection
+
+    def connect_late(*args: Any, **values: Any) -> socket.socket:
+        asked.set()
+        assert closed.wait(20)
+        made.append(connect(*args, **values))
+        return made[0]
+
+    monkeypatch.setattr(socket, "create_connection", connect_late)
+    with FakeServer() as server:
+        transport = HttpTransport(server.url)
+        transport.use_credential(CREDENTIAL)
+        answers: list[SyncResponse] = []
+        thread = threading.Thread(target=lambda: answers.append(transport.sync(REQUEST, timeout_seconds=20)))
+        thread.start()
+        assert asked.wait(20)
+        transport.close()
+        closed.set()
+        thread.join(20)
+    assert len(answers) == 1
+    assert made[0].fileno() == -1
 
 
 @pytest.mark.parametrize("status", [429, 503])
