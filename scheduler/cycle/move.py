@@ -24,9 +24,8 @@ from scheduler.cycle.heads import Head, Heads
 from scheduler.cycle.movable import MovableRuns
 from scheduler.cycle.plan import Earmark, Plan, Reservation, Stop, StopCause
 from scheduler.cycle.round import Round
-from scheduler.cycle.soon import Soon
+from scheduler.cycle.soon import Soon, domains
 from scheduler.model.ids import JobId, RunId
-from scheduler.model.shape import Topology
 from scheduler.placement.displace import Displaced, Occupant, Room
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
@@ -143,17 +142,16 @@ class _Moves:
         decided: _Decided,
     ) -> None:
         self._round, self._soon, self._gpu_class, self._now_ms = round_, soon, gpu_class, now_ms
-        self._usage, self._shares, self._decided = round_.usages[gpu_class], round_.shares(gpu_class), decided
+        self._usage, self._decided = round_.usages[gpu_class], decided
         self._movable, self._tries = movable, TRIES_MAX
         self._reservations = [each for each in reservations if each.gpu_class == gpu_class]
 
     def make(self, head: Head) -> bool:
         """Make room for a head; answer whether that was done."""
         asked = head.request.gpus_in_all
-        below = int((self._shares.own - self._usage.own)[head.position])
-        if asked > min(below, int(available_all(self._usage)[head.position])) or self._has_another_first(head):
-            return False
-        if head.firm and asked > int((self._usage.guaranteed - self._usage.used)[head.position]):
+        # Heads before it have been served.
+        could = _could_have(self._round, self._soon, self._gpu_class, np.array([head.row]))
+        if not could.all() or self._has_another_first(head):
             return False
         first, pools = self._round.venue_pools[self._gpu_class]
         venue = self._round.classes.venue[head.row]
@@ -209,13 +207,8 @@ class _Moves:
         """The nodes that the gang may have together, where it would have room if all that can be moved were; most room first."""
         free, held = self._soon.of(pool), self._movable.of(pool).held
         fitting = np.flatnonzero(self._fits(pool, request, free + held, usable))
-        if request.loosest is Topology.SITE:
-            yield from (usable for _ in fitting)
-            return
         most = np.argsort(-self._sums(pool, request, free, usable)[fitting], kind="stable")[:DOMAINS_MAX]
-        numbers = self._round.site_pools[pool].pool.layout.domains_of(request.loosest)
-        for number in fitting[most].tolist():
-            yield numbers == number if usable is None else (numbers == number) & usable
+        return domains(self._round, pool, request, usable, fitting[most].tolist())
 
     def _ways(self, head: Head, pool: int, within: BoolArray | None) -> Iterator[_Way]:
         """At most one: the first choice of runs all of which have a place to go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -71,11 +71,13 @@ class Soon:
         self._free |= trial._free
 
 
-def domains(round_: Round, pool: int, request: Request, usable: BoolArray | None) -> Iterator[BoolArray | None]:
-    """The nodes that a gang may have together: those that it may use in each domain of its loosest level."""
-    if request.loosest is Topology.SITE:
-        yield usable
-        return
+def domains(
+    round_: Round, pool: int, request: Request, usable: BoolArray | None, among: Iterable[int] | None = None
+) -> Iterator[BoolArray | None]:
+    """The nodes that a gang may have together: those that it may use in each domain of its loosest level, or of ``among``."""
     numbers = round_.site_pools[pool].pool.layout.domains_of(request.loosest)
-    for number in range(int(numbers.max(initial=-1)) + 1):
-        yield numbers == number if usable is None else (numbers == number) & usable
+    for number in range(int(numbers.max(initial=-1)) + 1) if among is None else among:
+        if request.loosest is Topology.SITE:
+            yield usable
+        else:
+            yield numbers == number if usable is None else (numbers == number) & usable

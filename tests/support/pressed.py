@@ -8,6 +8,8 @@ from federations import group_facts, run_of
 from hypothesis import strategies as st
 
 from quota.tree import Quota
+from scheduler.cycle.check_plan import check_plan
+from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import Earmarked, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.move import jobs_moved
@@ -21,6 +23,8 @@ GPU_CLASS = "h100"
 LEAVES = (GroupId(4), GroupId(5), GroupId(6), GroupId(2))
 NOW_MS = 1_000_000
 MINIMUM_RUN_MS = 60_000
+#: Rounds, each after all that was stopped has gone, within which every drawn federation has to come to rest.
+ROUNDS_MAX = 30
 OPEN_GRADE = SecurityGrade(csap=Csap.NONE, isolates_users=True, trust_domain=None)
 
 
@@ -213,6 +217,24 @@ class Applied:
             self.federation.drop_run(RunId(run.id))
             if not self.federation.is_earmarked(run.job):
                 self.federation.put_waiting([self._jobs[run.job]])
+
+
+def assert_comes_to_rest(applied: Applied) -> None:
+    """Rounds are lawful and stop nothing any more some time; all that is held is taken as soon as runs have left it."""
+    now_ms = NOW_MS
+    for _ in range(ROUNDS_MAX):
+        applied.federation.lend(now_ms)
+        snapshot = applied.federation.snapshot()
+        plan = decide(snapshot, now_ms, 0)
+        assert check_plan(snapshot, plan) == ()
+        assert plan.withdrawn == ()
+        assert {start.job for start in plan.redeemed} == set(snapshot.earmarks)
+        if not (plan.starts or plan.stops or plan.redeemed):
+            return
+        applied.apply(snapshot, plan)
+        applied.end_leaving()
+        now_ms += MINIMUM_RUN_MS
+    raise AssertionError("the federation does not come to rest")
 
 
 def _asked(shape: Shape) -> tuple[int, int, bool]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ray.left_files import Answer, LeftFile, LeftFiles, TakenFile, name_apart
 
+#: By rank and name: the content, by a letter, and its size.
+Gang = dict[tuple[int, str], tuple[str, int]]
 ALL = range(10)
 names = st.sampled_from(["a", "a/b", "a/b/c", "b", "worker-1", "worker-1/a", "worker-2/a", "worker-2_/a"])
 #: Each worker has one content of a name.
 gangs = st.dictionaries(st.tuples(st.integers(0, 3), names), st.tuples(st.sampled_from("xyz"), st.integers(0, 3)))
 
 
-def files_of(gang: dict[tuple[int, str], tuple[str, int]]) -> list[LeftFile]:
+def files_of(gang: Gang) -> list[LeftFile]:
     return [LeftFile(rank, name, size, f"{text}{size}") for (rank, name), (text, size) in gang.items()]
 
 
@@ -35,9 +38,9 @@ def taken_slowly(files: Sequence[LeftFile]) -> list[tuple[str, str, int]]:
 
 
 @given(gangs, st.randoms())
-def test_whoever_ends_first_the_same_files_are_taken_under_the_same_names(gang: dict, dice: object) -> None:  # type: ignore[type-arg]
+def test_whoever_ends_first_the_same_files_are_taken_under_the_same_names(gang: Gang, dice: Random) -> None:
     files = files_of(gang)
-    ended = sorted(files, key=lambda file: (dice.random(), file.name))  # type: ignore[attr-defined]
+    ended = sorted(files, key=lambda file: (dice.random(), file.name))
     content = {(file.rank, file.name): file.digest for file in files}
     found = told(ended, 1000).taken(ALL)
     expected = told(sorted(files, key=lambda file: (file.rank, file.name)), 1000).taken(ALL)
@@ -49,7 +52,7 @@ def test_whoever_ends_first_the_same_files_are_taken_under_the_same_names(gang: 
 
 
 @given(gangs)
-def test_the_lowest_rank_that_left_a_name_keeps_it_unless_a_folder_stands_there(gang: dict) -> None:  # type: ignore[type-arg]
+def test_the_lowest_rank_that_left_a_name_keeps_it_unless_a_folder_stands_there(gang: Gang) -> None:
     files = files_of(gang)
     content = {(file.rank, file.name): file.digest for file in files}
     named = {file.named: content[file.sender, file.name] for file in told(files, 1000).taken(ALL)}
@@ -73,12 +76,12 @@ def test_names_are_ones_that_one_folder_can_hold(files: list[tuple[int, str]]) -
 
 @given(gangs, st.integers(0, 6), st.randoms(), st.sets(st.integers(0, 3)))
 def test_what_is_taken_keeps_to_the_limit_and_lacks_only_what_was_not_sent(
-    gang: dict,  # type: ignore[type-arg]
+    gang: Gang,
     bytes_max: int,
-    dice: object,
+    dice: Random,
     arrived: set[int],
 ) -> None:
-    files = sorted(files_of(gang), key=lambda file: (dice.random(), file.name))  # type: ignore[attr-defined]
+    files = sorted(files_of(gang), key=lambda file: (dice.random(), file.name))
     known = LeftFiles(bytes_max)
     sent = [file for file in files if known.tell(file) is Answer.SEND]
     taken, displaced = known.taken(arrived), known.displaced(arrived)
@@ -89,7 +92,7 @@ def test_what_is_taken_keeps_to_the_limit_and_lacks_only_what_was_not_sent(
 
 
 @given(gangs, st.integers(0, 6), st.integers(1, 4))
-def test_a_word_that_is_told_again_has_the_same_answer(gang: dict, bytes_max: int, files_max: int) -> None:  # type: ignore[type-arg]
+def test_a_word_that_is_told_again_has_the_same_answer(gang: Gang, bytes_max: int, files_max: int) -> None:
     known = LeftFiles(bytes_max, files_max=files_max)
     for file in files_of(gang):
         answer = known.tell(file)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
-from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, federation_of
+from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, assert_comes_to_rest, federation_of
 from scattered import NODE_GPUS, SITE, moving, node_at, scattered, shape_of
 
 from quota.tree import Quota
@@ -22,7 +23,6 @@ from scheduler.placement import oracle
 from scheduler.placement.oracle import FreeNode
 from scheduler.placement.request import Request
 
-ROUNDS_MAX = 30
 ONE, WHOLE, PAIR = ShapeId(1), ShapeId(2), ShapeId(3)
 SHAPES = {ONE: shape_of(1, 1), WHOLE: shape_of(1, NODE_GPUS), PAIR: shape_of(2, NODE_GPUS)}
 OURS, THEIRS = GroupId(4), GroupId(6)
@@ -30,21 +30,7 @@ OURS, THEIRS = GroupId(4), GroupId(6)
 
 @given(scattered())
 def test_moves_are_lawful_come_to_an_end_and_all_that_is_held_is_taken(drawn: Pressed) -> None:
-    applied = Applied(drawn, federation_of(drawn))
-    now_ms = NOW_MS
-    for _ in range(ROUNDS_MAX):
-        applied.federation.lend(now_ms)
-        snapshot = applied.federation.snapshot()
-        plan = decide(snapshot, now_ms, 0)
-        assert check_plan(snapshot, plan) == ()
-        assert plan.withdrawn == ()
-        assert {start.job for start in plan.redeemed} == set(snapshot.earmarks)
-        if not (plan.starts or plan.stops or plan.redeemed):
-            return
-        applied.apply(snapshot, plan)
-        applied.end_leaving()
-        now_ms += MINIMUM_RUN_MS
-    raise AssertionError("the federation does not come to rest")
+    assert_comes_to_rest(Applied(drawn, federation_of(drawn)))
 
 
 def lent(drawn: Pressed) -> Federation:
@@ -190,10 +176,10 @@ THREE, TWO = ShapeId(4), ShapeId(5)
 MORE = SHAPES | {THREE: shape_of(1, 3), TWO: shape_of(1, 2)}
 
 
-def single(number: int, node: int, shape: ShapeId, **values: object) -> LiveRun:
+def single(number: int, node: int, shape: ShapeId, **values: Any) -> LiveRun:
     """Somebody else's run of one worker."""
     run = moving(number, THEIRS, (shape, MORE[shape]), ((NodeId(node), 1),))
-    return replace(run, **values)  # type: ignore[arg-type]
+    return replace(run, **values)
 
 
 def test_a_run_on_the_same_node_that_need_not_go_stays() -> None:
@@ -267,8 +253,8 @@ def test_nobody_is_moved_for_a_job_whose_group_has_nodes_reserved_for_another() 
     ],
     ids=lambda unfit: next(iter(unfit)),
 )
-def test_runs_that_cannot_or_need_not_go_are_left_where_they_are(unfit: dict[str, object]) -> None:
-    runs = [replace(small(number, node=number), **unfit) for number in (1, 2)]  # type: ignore[arg-type]
+def test_runs_that_cannot_or_need_not_go_are_left_where_they_are(unfit: dict[str, Any]) -> None:
+    runs = [replace(small(number, node=number), **unfit) for number in (1, 2)]
     _, plan = decided(scene(*runs, job=waits(WHOLE)))
     assert (plan.stops, plan.earmarks, plan.moves) == ((), (), ())
 
@@ -339,10 +325,10 @@ def test_a_move_onto_nodes_that_are_full_is_told(moved: tuple[Snapshot, Plan]) -
     ],
     ids=str,
 )
-def test_a_move_of_another_kind_than_the_run_is_told(moved: tuple[Snapshot, Plan], wrong: dict[str, object]) -> None:
+def test_a_move_of_another_kind_than_the_run_is_told(moved: tuple[Snapshot, Plan], wrong: dict[str, Any]) -> None:
     snapshot, plan = moved
     (move,) = plan.moves
-    assert Law.MOVE in laws(snapshot, replace(plan, moves=(replace(move, **wrong),)))  # type: ignore[arg-type]
+    assert Law.MOVE in laws(snapshot, replace(plan, moves=(replace(move, **wrong),)))
 
 
 def test_a_move_of_a_run_that_writes_no_checkpoint_is_told(moved: tuple[Snapshot, Plan]) -> None:

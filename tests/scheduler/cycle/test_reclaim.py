@@ -8,7 +8,7 @@ from dataclasses import replace
 from example_count import examples
 from federations import node_of, plain_shape, run_of
 from hypothesis import given, settings
-from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, federation_of, pressed
+from pressed import GPU_CLASS, NOW_MS, Applied, Pressed, assert_comes_to_rest, federation_of, pressed
 
 from quota.admission import Admitted, Usage, admit
 from quota.fair_share import fair_share
@@ -19,9 +19,6 @@ from scheduler.cycle.facts import WaitingJob
 from scheduler.cycle.plan import Earmark, Plan, Start, StopCause
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
-
-#: Rounds, each after all that was stopped has gone, within which every drawn federation has to come to rest.
-ROUNDS_MAX = 30
 
 
 @given(pressed())
@@ -43,20 +40,7 @@ def test_the_round_after_an_applied_plan_stops_nothing(drawn: Pressed) -> None:
 
 @given(pressed())
 def test_reclaims_come_to_an_end_and_every_earmark_is_redeemed(drawn: Pressed) -> None:
-    applied = Applied(drawn, federation_of(drawn))
-    now_ms = NOW_MS
-    for _ in range(ROUNDS_MAX):
-        snapshot = applied.federation.snapshot()
-        plan = decide(snapshot, now_ms, 0)
-        assert check_plan(snapshot, plan) == ()
-        assert plan.withdrawn == ()
-        assert {start.job for start in plan.redeemed} == set(snapshot.earmarks)
-        if not (plan.starts or plan.stops or plan.redeemed):
-            return
-        applied.apply(snapshot, plan)
-        applied.end_leaving()
-        now_ms += MINIMUM_RUN_MS
-    raise AssertionError("the federation does not come to rest")
+    assert_comes_to_rest(Applied(drawn, federation_of(drawn)))
 
 
 @given(pressed())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from clearings import commit, earmark_on, make_way, plan_of, stop_of
-from real_postgresql import PostgreSql
-from runtime import ScriptedAgent, Stage, administrator_of, ended, ids_of, make_runtime, runs_now
+from runtime import ScriptedAgent, Stage, administrator_of, ended, ids_of, runs_now
 
-from scheduler.clock import ManualClock
 from scheduler.cycle.plan import Start, StopCause
 from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
 from scheduler.model.job_state import EndCause
@@ -19,20 +15,16 @@ from scheduler.model.reason import Refusal
 from scheduler.service.earmark_commit import clearings_of
 from scheduler.service.jobs import JobAction, act_on_job
 from scheduler.service.round_commit import commit_starts
+from scheduler.service.runtime import Runtime
 from scheduler.store import quotas
 
 SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "90s"}
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """Server and scheduler in turns."""
-    clock, url = ManualClock(), None
-    if request.param == "postgresql":
-        server: PostgreSql = request.getfixturevalue("postgresql")
-        url = server.create_database()
-    with make_runtime(tmp_path, clock, database_url=url) as runtime:
-        yield Stage(runtime, clock)
+@pytest.fixture
+def runtime(on_both: Runtime) -> Runtime:
+    """On each database."""
+    return on_both
 
 
 def full_and_waiting(stage: Stage, agent: ScriptedAgent, **spec: Any) -> tuple[int, int]:

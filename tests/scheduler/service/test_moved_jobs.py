@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from clearings import commit
-from real_postgresql import PostgreSql
-from runtime import ScriptedAgent, Stage, administrator_of, ended, make_runtime, runs_now
+from runtime import ScriptedAgent, Stage, administrator_of, ended, runs_now
 
-from scheduler.clock import ManualClock
 from scheduler.cycle.decide import decide
 from scheduler.cycle.plan import Plan
 from scheduler.model.data_class import DEFAULT_POLICY
@@ -21,20 +17,16 @@ from scheduler.service.directory import read_directory
 from scheduler.service.follow import Follower
 from scheduler.service.job_view import views_of
 from scheduler.service.jobs import JobAction, act_on_job
+from scheduler.service.runtime import Runtime
 from scheduler.store import nodes
 
 SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "90s"}
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """Server and scheduler in turns."""
-    clock, url = ManualClock(), None
-    if request.param == "postgresql":
-        server: PostgreSql = request.getfixturevalue("postgresql")
-        url = server.create_database()
-    with make_runtime(tmp_path, clock, database_url=url) as runtime:
-        yield Stage(runtime, clock)
+@pytest.fixture
+def runtime(on_both: Runtime) -> Runtime:
+    """On each database."""
+    return on_both
 
 
 @dataclass
