@@ -93,8 +93,8 @@ class Lenders:
     ) -> tuple[Sequence[Node], int]:
         """From which nodes a recall may choose, and how many."""
         by_ms = ask.from_ms
-        recalled = self._recalled_at(by_ms) & {node.id for node in nodes}
-        away = recalled | self._reserved_at(by_ms)
+        recalled = self._recalled_from(by_ms) & {node.id for node in nodes}
+        away = recalled | self._reserved_from(by_ms)
         present = [node for node in nodes if node.id not in away]
         if not any(each.site == ask.site for each in self.offers):
             return present, min(asked, len(present))
@@ -117,7 +117,7 @@ class Lenders:
     def _set_aside(self, ask: Ask, nodes: Sequence[Node], runs: Sequence[LiveRun]) -> None:
         chosen = frozenset(node.id for node in nodes)
         if ask.nodes is not None:
-            free = [node for node in nodes if node.id not in self._reserved_at(ask.from_ms)]
+            free = [node for node in nodes if node.id not in self._reserved_from(ask.from_ms)]
             needed = min(ask.nodes, len(free))
             chosen = choose_nodes(free, runs, needed, deadline_ms=ask.from_ms, now_ms=ask.at_ms)
         if chosen:
@@ -125,17 +125,16 @@ class Lenders:
                 Reservation(site=ask.site, from_ms=ask.from_ms, to_ms=ask.to_ms, reason="maintenance", node_ids=chosen)
             )
 
-    def _recalled_at(self, at_ms: int) -> set[NodeId]:
-        return {node for each in self.recalls if _is_in((each.by_ms, each.until_ms), at_ms) for node in each.node_ids}
+    def _recalled_from(self, at_ms: int) -> set[NodeId]:
+        """Nodes that are recalled at a moment or will be: a second recall of the same node would bring its lender nothing."""
+        return {node for each in self.recalls if not _is_over(each.until_ms, at_ms) for node in each.node_ids}
 
-    def _reserved_at(self, at_ms: int) -> set[NodeId]:
-        return {
-            node for each in self.reservations if _is_in((each.from_ms, each.to_ms), at_ms) for node in each.node_ids
-        }
+    def _reserved_from(self, at_ms: int) -> set[NodeId]:
+        return {node for each in self.reservations if not _is_over(each.to_ms, at_ms) for node in each.node_ids}
 
 
-def _is_in(spell: tuple[int, int | None], at_ms: int) -> bool:
-    return spell[0] <= at_ms and (spell[1] is None or at_ms < spell[1])
+def _is_over(end_ms: int | None, at_ms: int) -> bool:
+    return end_ms is not None and end_ms <= at_ms
 
 
 def _is_open(offer: Offer, ask: Ask, at_ms: int) -> bool:

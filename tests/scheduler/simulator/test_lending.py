@@ -340,3 +340,11 @@ def test_a_run_that_cannot_save_its_state_keeps_the_node_that_lasts_when_one_tha
         ("stays", 1, 101, "finished"),
         ("saves", 6, 60, "recalled"),
     ]
+
+
+def test_two_recalls_of_a_site_name_two_nodes_also_where_the_one_asked_for_first_comes_later() -> None:
+    recalls = [{"site": "company", "nodes": 1, "at_seconds": 0, "by_seconds": by} for by in (5, 1)]
+    policy = parse_policy({"recalls": recalls, "durations": "walltime", "preemption_cost_seconds": 0})
+    jobs = [row("job", 10, 5, 4), row("other", 10, 5, 4)]
+    outcome = simulate(jobs, cluster_of(4, 4, 4, sites=("company",) * 3), policy)
+    assert (outcome.history.recalled_nodes, outcome.history.capacity[-1][1]) == ((2, 2), 4)
