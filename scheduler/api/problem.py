@@ -16,6 +16,7 @@ from scheduler.api.validation_text import english_problem, korean_problem
 from scheduler.model.errors import StoreUnavailable
 from scheduler.model.reason import Reason, ReasonCode, ReasonKind, Refusal, refuse
 from scheduler.model.reason_text import kind_of, sentence
+from scheduler.model.worker_range import WORKER_FORMS
 
 Answer = TypeVar("Answer")
 
@@ -156,7 +157,7 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
 
 
 def refusal_of_validation(
-    errors: Iterable[Any], skipped: Sequence[str] = ("body", "query", "path", "header")
+    errors: Iterable[Any], skipped: Sequence[str] = ("body", "query", "path", "header", *WORKER_FORMS)
 ) -> Refusal:
     """Turn pydantic's errors into reasons that name field and mend."""
     reasons = []

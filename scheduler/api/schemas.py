@@ -51,7 +51,8 @@ class EtaOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """A job as lists show it."""
+    """A job as lists show it. ``gpus`` and ``workers`` are those of its newest run; of a job that waits, what it starts with at
+    the least. It has ``workers_max`` at the most."""
 
     id: int
     name: str
@@ -60,6 +61,7 @@ class JobOut(BaseModel):
     state: str
     gpus: int
     workers: int
+    workers_max: int
     gpus_per_worker: int
     gpu_classes: list[str]
     gpu_class: str | None
@@ -89,6 +91,7 @@ class RunOut(BaseModel):
     site: str
     gpu_class: str
     gpus: int
+    workers: int
     nodes: list[str]
     phase: str
     leased_at: TimeText
@@ -210,7 +213,7 @@ class NodeUseOut(BaseModel):
 
 class CostOut(BaseModel):
     """What a job would cost. Amounts "max" are for its whole walltime; null without one. Of an array: all its jobs, and an
-    hour of as many as may run at once."""
+    hour of as many as may run at once. Of an elastic gang: with all its workers."""
 
     gpu_seconds_max: int | None
     credits_max: str | None

@@ -73,6 +73,7 @@ _TEXTS: Mapping[str, str] = {
     "array_idle": "적어도 하나는 실행해야 합니다. %1 이상을 쓰거나 빼십시오",
     "array_step": "쌍점 뒤의 간격은 1 이상이어야 합니다",
     "array_swapped": "{last}이(가) {first}보다 앞섭니다. 서로 바꾸십시오",
+    "workers_swapped": "max({most})가 min({least})보다 작습니다. 서로 바꾸십시오",
     "gang_size": "workers x gpus_per_worker가 10,000,000을 넘습니다. 줄이십시오",
 }
 

@@ -77,7 +77,7 @@ KOREAN: Mapping[str, str] = {
         "회수를 알린 때부터 기한까지. 예: 4h. none이면 회수하지 않습니다."
     ),
     "GPU class, e.g. h100.": "GPU 종류. 예: h100.",
-    "GPUs in all; with --workers they are split.": "모두 합한 GPU 수. --workers가 있으면 나눕니다.",
+    "GPUs in all, split among the workers (the fewest).": "모두 합한 GPU 수. 작업자(가장 적을 때)에게 나눕니다.",
     "GPUs it gets whenever it asks.": "요청하면 언제나 받는 GPU 수.",
     "GPUs that are free, and free for me, by class and site.": "비어 있는 GPU와 내가 쓸 수 있는 GPU, 종류와 사이트별로.",
     "Give a person a role on a group and all below it.": "사용자에게 그룹과 그 아래의 역할을 줍니다.",
@@ -304,7 +304,7 @@ KOREAN: Mapping[str, str] = {
     ),
     "Work out what no schedule could beat; may take long.": "어떤 일정도 넘을 수 없는 한계를 구합니다. 오래 걸릴 수 있습니다.",
     "Worker of the gang.": "작업자의 번호.",
-    "Workers of the gang.": "함께 시작하는 작업자 수.",
+    "Workers of the gang: 4, or 2:8 for an elastic one.": "함께 시작하는 작업자 수. 4, 또는 늘고 주는 작업이면 2:8.",
     "Working directory to send.": "보낼 작업 폴더.",
     "Write a page with plots here, as HTML.": "그림이 있는 HTML 보고서를 여기에 씁니다.",
     "Write every figure here.": "모든 수치를 여기에 씁니다.",

@@ -39,6 +39,13 @@ def _gpus(job: Mapping[str, Any]) -> str:
     return f"{job['gpu_class']}x{job['gpus']}" if job.get("gpu_class") else str(job["gpus"])
 
 
+def _elastic_note(job: Mapping[str, Any]) -> str:
+    workers = (job.get("spec") or {}).get("workers")
+    if not isinstance(workers, dict):
+        return ""
+    return say(f", {workers['min']} to {workers['max']} workers", f", 작업자 {workers['min']}~{workers['max']}개")
+
+
 def task_of(job: Mapping[str, Any]) -> str | None:
     """Which task of which array a job is, as Slurm writes it; None for one that belongs to none."""
     array = job.get("array")
@@ -132,7 +139,7 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
         *_earlier_jobs(job),
         *([(say("Deadline", "기한"), _deadline_line(job))] if job.get("deadline") else []),
         *([(say("Retries", "재시도"), _retries_line(job))] if job.get("retries") else []),
-        ("GPU", f"{_gpus(job)} ({job['workers']} x {job['gpus_per_worker']})"),
+        ("GPU", f"{_gpus(job)} ({job['workers']} x {job['gpus_per_worker']})" + _elastic_note(job)),
         (say("Site", "사이트"), job.get("site") or "-"),
         (say("Data class", "자료 등급"), job["data_class"]),
         (say("Submitted", "제출"), show_time(job["submitted_at"])),

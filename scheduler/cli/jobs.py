@@ -24,9 +24,11 @@ def submit(
     ] = None,
     name: Annotated[str | None, typer.Option("--name", "-n", help="Name of the job.")] = None,
     gpus: Annotated[
-        int | None, typer.Option("--gpus", min=1, help="GPUs in all; with --workers they are split.")
+        int | None, typer.Option("--gpus", min=1, help="GPUs in all, split among the workers (the fewest).")
     ] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Workers of the gang.")] = None,
+    workers: Annotated[
+        str | None, typer.Option("--workers", help="Workers of the gang: 4, or 2:8 for an elastic one.")
+    ] = None,
     gpu_class: Annotated[list[str] | None, typer.Option("--gpu-class", help="Any of these, in this order.")] = None,
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="CPUs a worker.")] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="Memory a worker, e.g. 64GiB.")] = None,
@@ -123,18 +125,31 @@ def submit(
     _show_submitted(client, client.post("jobs", document), output, follow)
 
 
-def _gang(document: dict[str, Any], gpus: int | None, workers: int | None) -> dict[str, Any]:
+def _gang(document: dict[str, Any], gpus: int | None, workers: str | None) -> dict[str, Any]:
     from scheduler.cli.failure import usage_failure
 
+    asked = document.get("workers", 1) if workers is None else _read_workers(workers)
     if gpus is None:
-        return {} if workers is None else {"workers": workers}
-    count = workers if workers is not None else document.get("workers", 1)
+        return {} if workers is None else {"workers": asked}
+    count = asked.get("min") if isinstance(asked, dict) else asked
     if not isinstance(count, int) or count < 1 or gpus % count:
         raise usage_failure(
             f"--gpus {gpus} cannot be split evenly among {count} workers.",
             f"--gpus {gpus}을(를) 작업자 {count}개로 똑같이 나눌 수 없습니다.",
         )
-    return {"workers": count, "gpus_per_worker": gpus // count}
+    return {"workers": asked, "gpus_per_worker": gpus // count}
+
+
+def _read_workers(text: str) -> int | dict[str, int]:
+    from scheduler.cli.failure import usage_failure
+
+    least, colon, most = text.partition(":")
+    if not (least.isdecimal() and int(least) > 0 and (not colon or (most.isdecimal() and int(most) >= int(least)))):
+        raise usage_failure(
+            f"--workers {text}: write a number like 4, or 2:8 for at least 2 and at most 8.",
+            f"--workers {text}: 4처럼 수를 쓰거나, 2개 이상 8개 이하면 2:8처럼 쓰십시오.",
+        )
+    return {"min": int(least), "max": int(most)} if colon else int(least)
 
 
 def _show_submitted(client: Any, job: dict[str, Any], output: OutputFormat, follow: bool) -> None:
@@ -273,7 +288,7 @@ def logs(
         )
     client = Client.from_profile()
     if rank:
-        workers = client.get(path_of("jobs", job))["workers"]
+        workers = client.get(path_of("jobs", job))["workers_max"]
         if rank >= workers:
             raise usage_failure(
                 f"--rank {rank}: job {job} has workers 0 to {workers - 1}.",

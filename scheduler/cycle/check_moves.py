@@ -60,8 +60,8 @@ def _wrong_place(snapshot: Snapshot, move: Earmark, run: LiveRun) -> Iterator[st
     if not takes_work(site) or snapshot.rule_against(snapshot.clearance(move.group, shape), site) is not None:
         yield f"run {run.id} goes on at a site that does not serve it"
     workers = [part[3] for part in move.gang]
-    if sum(workers) != shape.workers or min(workers, default=0) < 1:
-        yield f"run {run.id} goes on with {workers} of {shape.workers} workers"
+    if sum(workers) != run.workers or min(workers, default=0) < 1:
+        yield f"run {run.id} goes on with {workers} of {run.workers} workers"
     ranks = [sum(workers[:at]) for at in range(len(workers))]
     if [part[2] for part in move.gang] != ranks or any(part[0] not in pool.index for part in move.gang):
         yield f"run {run.id} goes on at unknown nodes {move.gang}"

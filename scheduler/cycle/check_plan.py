@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from quota.admission import Usage
 from scheduler.cycle.check_moves import wrong_moves
 from scheduler.cycle.check_reservations import wrong_reservations
+from scheduler.cycle.check_sizes import gpus_dropped, gpus_grown, wrong_sizes
 from scheduler.cycle.check_stops import overfull_soon, start_of, wrong_earmarks, wrong_stops
 from scheduler.cycle.plan import Plan, StopCause
-from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LOOSEST, MEMORY, WORKERS
+from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LOOSEST, MEMORY, WORKERS, WORKERS_MOST
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.cycle.started import Started
 from scheduler.cycle.verdicts import Verdicts
@@ -40,6 +43,7 @@ class Law(StrEnum):
     GUARANTEE = "guarantee"  #: non-preemptible work above its group's guarantee
     STOP = "stop"  #: a run that may not be ended, or not for this job
     MOVE = "move"  #: a run that may not be moved, or not to there
+    SIZE = "size"  #: a gang with a number of workers that it may not have, or not there
     RESERVED = "reserved"  #: in the way, when its time comes, of a job for which nodes are reserved
     EARMARK = "earmark"  #: redeemed or withdrawn without one, or on other nodes
     NO_VERDICT = "no_verdict"  #: a class that waits on without a reason
@@ -71,6 +75,7 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
         *(Violation(Law.EARMARK, detail) for detail in wrong_earmarks(snapshot, plan)),
         *(Violation(Law.STOP, detail) for detail in wrong_stops(snapshot, plan)),
         *(Violation(Law.MOVE, detail) for detail in wrong_moves(snapshot, plan)),
+        *(Violation(Law.SIZE, detail) for detail in wrong_sizes(snapshot, plan)),
         *(Violation(Law.NODE_OVERFULL, detail) for detail in overfull_soon(snapshot, plan)),
     )
 
@@ -108,8 +113,8 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     np.cumsum([len(pool.node_ids) for pool in pools], out=first[1:])
     pool = started.pool[started.start_of]
     inside = (started.node >= first[pool]) & (started.node < first[pool + 1]) & (started.workers > 0)
-    workers = np.bincount(started.start_of, weights=started.workers, minlength=len(started)).astype(np.int64)
-    wrong = workers != shapes[WORKERS]
+    workers = started.gang_sizes
+    wrong = (workers < shapes[WORKERS]) | (workers > shapes[WORKERS_MOST])
     wrong[started.start_of[~inside]] = True
     for number in np.flatnonzero(wrong).tolist():
         asked = snapshot.shapes[table.key(int(started.row[number]))[1]].workers
@@ -192,35 +197,65 @@ def _hold(touched: dict[NodeId, list[int]], gang: Iterable[tuple[NodeId, int]], 
 
 
 def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Started) -> Iterator[Violation]:
-    """Starts beside all that is used; then, if anything is earmarked, all of it beside what stays."""
+    """Starts beside all that is used; then, if anything is held, all of it beside what stays."""
     if len(started):
         now = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
         for gpu_class, use in snapshot.leaving_use.items():
             now.setdefault(gpu_class, Counter()).update(use)
-        yield from _check_bounds(snapshot, started.row, started.pool, now)
-    if not plan.earmarks:
+        yield from _check_bounds(snapshot, _Added.of(snapshot, started), now)
+    if not plan.earmarks and not plan.sizes:
         return
     soon = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)
-        if run is not None and stop.preemptor is not None and stop.cause is not StopCause.MOVED:
+        if run is not None and stop.cause in (StopCause.PREEMPTED, StopCause.RECLAIMED):
             soon[run.gpu_class][run.group] -= run.gpus
-    rows, pools = (np.concatenate(pair) for pair in ((started.row, pledged.row), (started.pool, pledged.pool)))
-    yield from _check_bounds(snapshot, rows, pools, soon)
+    for gpu_class, group, gpus in gpus_dropped(snapshot, plan):
+        soon[gpu_class][group] -= gpus
+    added = (_Added.of(snapshot, started), _Added.of(snapshot, pledged), _Added.grown(gpus_grown(snapshot, plan)))
+    yield from _check_bounds(snapshot, _Added.together(added), soon)
 
 
-def _check_bounds(
-    snapshot: Snapshot, rows: IntArray, pools: IntArray, use: Mapping[str, Mapping[GroupId, int]]
-) -> Iterator[Violation]:
-    """What is added to ``use`` may not break a bound, nor raise what is held above one already."""
-    columns = snapshot.shapes.columns[:, snapshot.shapes.indices(snapshot.table.shape[rows])]
-    class_of = np.array([gpu_class for _, gpu_class in snapshot.pools] + [""])[pools]
-    for gpu_class in sorted(set(class_of.tolist()) - {""}):
-        here = class_of == gpu_class
+class _Added(NamedTuple):
+    """What groups come to use more, by gang: GPU class, group, GPUs, and whether it cannot be preempted."""
+
+    gpu_class: NDArray[np.str_]
+    group: IntArray
+    gpus: IntArray
+    firm: IntArray
+
+    @staticmethod
+    def of(snapshot: Snapshot, started: Started) -> _Added:
+        """What starts."""
+        columns = _shape_columns(snapshot, started)
+        classes = np.array([gpu_class for _, gpu_class in snapshot.pools] + [""])[started.pool]
+        gpus = started.gang_sizes * columns[GPUS]
+        return _Added(classes, snapshot.table.group[started.row], gpus, columns[FIRM])
+
+    @staticmethod
+    def grown(gangs: Iterable[tuple[str, GroupId, int]]) -> _Added:
+        """What runs get besides; such runs can be preempted."""
+        listed = list(gangs)
+        numbers = np.array([(group, gpus) for _, group, gpus in listed], np.int64).reshape(-1, 2).T
+        names = np.array([each[0] for each in listed], np.str_)
+        return _Added(names, numbers[0], numbers[1], np.zeros(len(listed), np.int64))
+
+    @staticmethod
+    def together(parts: Sequence[_Added]) -> _Added:
+        """All of them, one after the other."""
+        gpu_class = np.concatenate([each.gpu_class for each in parts])
+        group, gpus = np.concatenate([each.group for each in parts]), np.concatenate([each.gpus for each in parts])
+        return _Added(gpu_class, group, gpus, np.concatenate([each.firm for each in parts]))
+
+
+def _check_bounds(snapshot: Snapshot, added: _Added, use: Mapping[str, Mapping[GroupId, int]]) -> Iterator[Violation]:
+    """What is ``added`` to ``use`` may not break a bound, nor raise what is held above one already."""
+    for gpu_class in sorted(set(added.gpu_class.tolist()) - {""}):
+        here = added.gpu_class == gpu_class
         tree, capacity = snapshot.tree.of_class(gpu_class), snapshot.capacity(gpu_class)
-        groups, which = np.unique(snapshot.table.group[rows[here]], return_inverse=True)
+        groups, which = np.unique(added.group[here], return_inverse=True)
         position = np.array([tree.position(int(group)) for group in groups], np.int64)
-        gpus = (columns[WORKERS] * columns[GPUS])[here]
+        gpus = added.gpus[here]
         own = tree.array({group: used for group, used in use.get(gpu_class, {}).items() if used})
         before = Usage(tree, capacity, own)
         np.add.at(own, position[which], gpus)
@@ -233,7 +268,7 @@ def _check_bounds(
         for each in sorted(path):
             if int(held[each]) > max(int(after.bound[each]), int(held_before[each])):
                 yield Violation(Law.QUOTA, f"group {tree.group_ids[each]} would hold {held[each]} of {gpu_class}")
-        firm = np.bincount(which, weights=gpus * columns[FIRM][here], minlength=len(groups)).astype(np.int64)
+        firm = np.bincount(which, weights=gpus * added.firm[here], minlength=len(groups)).astype(np.int64)
         above = (firm > 0) & (before.used[position] + firm > before.guaranteed[position])
         for at in np.flatnonzero(above).tolist():
             yield Violation(Law.GUARANTEE, f"group {groups[at]} would run {firm[at]} that cannot be preempted")

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
 from quota.admission import Usage
+from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
@@ -82,6 +83,8 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
             yield f"run {stop.run} may not be preempted"
         if plan.now_ms - run.started_ms < snapshot.preemption.minimum_run_ms:
             yield f"run {stop.run} has not had its minimum run time"
+        if stop.cause is StopCause.GROWN:  # for its own job, of which ``check_sizes`` speaks
+            continue
         earmark = None if stop.preemptor is None else earmarked.get(stop.preemptor)
         if earmark is None:
             yield f"run {stop.run} is ended for nobody"
@@ -122,20 +125,28 @@ def _wrong_cause(snapshot: Snapshot, plan: Plan, stop: Stop, earmark: Earmark) -
     elif stop.cause is StopCause.MOVED:
         if run.job not in {each.job for each in plan.moves}:
             yield f"run {stop.run} is moved to nowhere"
+    elif stop.cause is StopCause.SHRUNK:
+        if run.group == earmark.group and not _may_take_from(snapshot, run, earmark):
+            yield f"run {stop.run} shrinks for a job of lower priority"
     elif stop.cause is not StopCause.RECLAIMED or run.group == earmark.group:
         yield f"run {stop.run} is ended because of {stop.cause.value}"
 
 
+def _may_take_from(snapshot: Snapshot, run: LiveRun, earmark: Earmark) -> bool:
+    turn = snapshot.table.turn_of(earmark.job)
+    return turn is not None and run.priority <= -turn[0]
+
+
 def overfull_soon(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
-    """Earmarks and moves of this plan beside everything that stays: runs that do not leave, starts, and earmarks from before."""
-    if not plan.earmarks:
+    """What this plan holds for jobs beside everything that stays: runs that do not leave, starts, and earmarks from before."""
+    if not plan.earmarks and not plan.sizes:
         return
     leaving = {run.id for run in snapshot.runs.values() if run.leaving} | {stop.run for stop in plan.stops}
     use = _use_of_runs(snapshot, frozenset(leaving))
     for earmark in snapshot.earmarks.values():
         shape = snapshot.shapes[earmark.job.shape]
         _hold(use, earmark.gang, (shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker))
-    pledged = [start_of(earmark) for earmark in (*plan.earmarks, *plan.moves)]
+    pledged = [start_of(earmark) for earmark in (*plan.earmarks, *plan.moves, *plan.sizes)]
     for start in [*plan.starts, *pledged]:
         _hold(use, ((node, workers) for node, _, _, workers in start.gang), _amounts_of(snapshot, start))
     for node in sorted({part[0] for start in pledged for part in start.gang}):

@@ -2,7 +2,8 @@
 
 Jobs for which nodes are held come first, and runs whose nodes are about to be taken back are told to go. 1. effective
 capacity, 2. fair shares, 3. order, 4. placement by class, with 5. reservations for heads that are found blocked in it, 6.
-reclaim, and moves of runs for heads that have room in no one place, 7. verdicts. Step 8, ``check_plan``, is made by whoever
+reclaim, from elastic runs first, and moves of runs for heads that have room in no one place; what is left then goes to elastic
+gangs; 7. verdicts. Step 8, ``check_plan``, is made by whoever
 applies the plan.
 
 A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
@@ -16,6 +17,7 @@ import numpy as np
 
 from quota.admission import available_all
 from scheduler.cycle.give_back import give_back
+from scheduler.cycle.grow import grow
 from scheduler.cycle.move import move
 from scheduler.cycle.plan import Plan, Reservation
 from scheduler.cycle.reclaim import reclaim
@@ -44,7 +46,8 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back))
     going = frozenset(stop.run for stop in (*given_back, *reclaimed.stops))
     moved = move(round_, soon, reservations, now_ms, going)
-    starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, round_.starts)
+    grown = grow(round_, soon, reservations, now_ms, going | {stop.run for stop in moved.stops})
+    starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, grown.starts)
     return Plan(
         starts=starts,
         verdicts=Verdicts(round_),
@@ -52,9 +55,10 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
         seed=seed,
         redeemed=redeemed.starts,
         withdrawn=redeemed.withdrawn,
-        stops=(*given_back, *reclaimed.stops, *moved.stops),
+        stops=(*given_back, *reclaimed.stops, *moved.stops, *grown.stops),
         earmarks=(*reclaimed.earmarks, *moved.earmarks),
         moves=moved.moves,
+        sizes=(*reclaimed.sizes, *grown.sizes),
         reservations=reservations,
     )
 

@@ -4,7 +4,8 @@ Between groups the branches are compared where they part: with the gang every gr
 point, and its own work, stays within its fair share; on the victim's path every group, and its own work, is above it. So a
 reclaim never makes anybody eligible to take back what it took, and the number of GPUs above shares only falls: reclaims
 end (law 4). What a group runs inside its own guarantee no other group gets: by priority, then the longest running, each run
-that fits into what is left of the guarantee is inside it; one that straddles it counts as borrowed as a whole. A
+that fits into what is left of the guarantee is inside it; one that straddles it counts as borrowed as a whole. Of an elastic run
+its least workers count, since the others are given back before (``shrink``). A
 group's own work beside groups below it is guaranteed nothing among them, as in ``fair_share``; others reach it only when the
 whole group is above its share.
 """
@@ -35,7 +36,7 @@ def protected_runs(runs: Sequence[LiveRun], guaranteed: int) -> frozenset[RunId]
         return frozenset()
     inside, left = [], guaranteed
     for run in sorted(runs, key=lambda each: (each.preemptible, -each.priority, each.started_ms, each.id)):
-        gpus = run.gpus
+        gpus = run.gpus - run.spare_gpus
         if gpus <= left:
             inside.append(run.id)
             left -= gpus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from scheduler.cycle.prediction import left_ms
@@ -10,7 +10,7 @@ from scheduler.cycle.stay import ANY_STAY, Stay
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.offer import Sector
-from scheduler.model.shape import DataClass
+from scheduler.model.shape import DataClass, Shape
 from scheduler.model.site_refusal import SiteRefusal
 
 
@@ -85,6 +85,11 @@ class Earmarked:
     gpu_class: str
     gang: tuple[tuple[NodeId, int], ...]
 
+    @property
+    def workers(self) -> int:
+        """How many of its workers these nodes are for."""
+        return sum(workers for _, workers in self.gang)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreemptionRules:
@@ -108,6 +113,9 @@ class LiveRun:
     checkpoint on the signal. One that is ``leaving`` was told to stop for another job: it holds its nodes until it is
     gone, and its group's quota no more. ``returns_as`` is its job as it waits again once the run was stopped; None where
     it does not, or where nobody needs to know.
+
+    An elastic run, which writes checkpoints and may be preempted, may be stopped to go on with any number of workers from
+    ``workers_min`` to ``workers_max``. Both are None for others.
     """
 
     id: RunId
@@ -130,6 +138,8 @@ class LiveRun:
     data_class: DataClass = DataClass.OPEN
     predicted_ms: int | None = None
     served_ms: int = 0
+    workers_min: int | None = None
+    workers_max: int | None = None
 
     def likely_end_ms(self, now_ms: int) -> int | None:
         """When it ends as far as anybody can tell at a moment, never after it is over at the latest; None: nobody can.
@@ -143,9 +153,25 @@ class LiveRun:
         return likely_ms if self.expected_end_ms is None else min(likely_ms, self.expected_end_ms)
 
     @property
+    def workers(self) -> int:
+        """How many it has."""
+        return sum(workers for _, workers in self.gang)
+
+    @property
     def gpus(self) -> int:
         """GPUs it holds."""
-        return self.gpus_per_worker * sum(workers for _, workers in self.gang)
+        return self.gpus_per_worker * self.workers
+
+    @property
+    def spare_gpus(self) -> int:
+        """GPUs that it could do without and go on."""
+        return 0 if self.workers_min is None else self.gpus_per_worker * (self.workers - self.workers_min)
+
+    def elastic_as(self, shape: Shape) -> LiveRun:
+        """The same as a run of a job of this shape, which says whether it is elastic."""
+        if shape.workers_max is None or not self.checkpoints or not self.preemptible:
+            return self
+        return replace(self, workers_min=shape.workers, workers_max=shape.workers_max)
 
     def leaves_ms(self, now_ms: int) -> int | None:
         """When it is gone at the latest, as things stand at a moment, which is the earliest; None where nobody can tell."""

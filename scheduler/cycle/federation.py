@@ -53,6 +53,7 @@ class Federation:
         self._runs_on: dict[NodeId, tuple[RunId, ...]] = {}
         self._earmarks: dict[JobId, Earmarked] = {}
         self._leaving: dict[JobId, LiveRun] = {}
+        self._elastic: dict[RunId, LiveRun] = {}
         self._node_use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._node_leaving: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._own_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
@@ -72,6 +73,7 @@ class Federation:
         twin._pools = {key: pool.copy() for key, pool in self._pools.items()}
         twin._queues, twin._earmarks = self._queues.copy(), self._earmarks.copy()
         twin._leaving, twin._runs_on = self._leaving.copy(), self._runs_on.copy()
+        twin._elastic = self._elastic.copy()
         for mine, its in ((self._node_use, twin._node_use), (self._node_leaving, twin._node_leaving)):
             its.update({node: amounts.copy() for node, amounts in mine.items()})
         for mine_by_class, its_by_class in ((self._own_use, twin._own_use), (self._leaving_use, twin._leaving_use)):
@@ -228,6 +230,7 @@ class Federation:
             site_use=dict(self._site_use),
             runs=self._runs.copy(),
             runs_on=self._runs_on.copy(),
+            elastic=self._elastic.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
             earmarks=self._earmarks.copy(),
@@ -238,11 +241,11 @@ class Federation:
         )
 
     def _shown_leaving_use(self) -> dict[str, dict[GroupId, int]]:
-        """Without runs that are moved: their jobs' earmarks hold as much already."""
+        """Without what the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks."""
         shown = {name: dict(use) for name, use in self._leaving_use.items()}
         for job in self._earmarks.keys() & self._leaving.keys():
             run = self._leaving[job]
-            shown[run.gpu_class][run.group] -= run.gpus
+            shown[run.gpu_class][run.group] -= min(run.gpus, self._gpus_held(self._earmarks[job]))
         return shown
 
     def _venue_of(self, key: ClassKey) -> Venue:
@@ -263,6 +266,10 @@ class Federation:
             self._leaving[run.job] = run
         elif run.leaving:
             self._leaving.pop(run.job, None)
+        if run.workers_min is not None and not run.leaving and sign > 0:
+            self._elastic[run.id] = run
+        elif run.workers_min is not None:
+            self._elastic.pop(run.id, None)
         use = self._leaving_use if run.leaving else self._own_use
         use[run.gpu_class][run.group] += sign * run.gpus
         if run.preemptible and not run.leaving:
@@ -278,7 +285,10 @@ class Federation:
         shape = self._shapes[earmark.job.shape]
         each = (sign * shape.gpus_per_worker, sign * shape.cpus_per_worker, sign * shape.memory_mib_per_worker)
         self._hold_nodes((earmark.site, earmark.gpu_class), earmark.gang, each)
-        self._own_use[earmark.gpu_class][earmark.job.group] += sign * shape.gpus
+        self._own_use[earmark.gpu_class][earmark.job.group] += sign * self._gpus_held(earmark)
+
+    def _gpus_held(self, earmark: Earmarked) -> int:
+        return earmark.workers * self._shapes[earmark.job.shape].gpus_per_worker
 
     def _hold_nodes(
         self, key: PoolKey, gang: Sequence[tuple[NodeId, int]], each: tuple[int, int, int], *, leaving: bool = False

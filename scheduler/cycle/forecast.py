@@ -281,7 +281,7 @@ class _Course:
             else:
                 self._federation.put_waiting([self._jobs[job_id]])
         self._jobs |= jobs_moved(plan, self._federation.live_runs)
-        for earmark in chain(plan.earmarks, plan.moves):
+        for earmark in chain(plan.earmarks, plan.moves, plan.sizes):
             self._hold(earmark)
         for stop in plan.stops:
             self._stop(stop)

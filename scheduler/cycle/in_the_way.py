@@ -79,12 +79,12 @@ class InTheWay:
         """A run has been told to go."""
         self._stays[self._number_of[run.id]] = False
 
-    def might_go(self, shares: FairShares, position: int, gpus: int, priority: int) -> IntArray:
-        """Numbers of the runs that might be ended for ``gpus`` more at a group, as shares stand now."""
+    def might_go(self, shares: FairShares, kept: FairShares, position: int, gpus: int, priority: int) -> IntArray:
+        """Numbers of the runs that might be ended for ``gpus`` more at a group, as shares stand now; victims keep ``kept``."""
         mask = self._stays & (self._position == position) & (self._priority < priority)
         top = reaches_up_to(self._usage, shares, position, gpus)
         if top is not None:
-            above = _above_their_shares(self._usage, shares, position, top)
+            above = above_their_shares(self._usage, kept, position, top)
             mask |= self._stays & ~self._inside & above[self._position]
         found: IntArray = np.flatnonzero(mask)
         return found
@@ -167,7 +167,7 @@ def _cost(run: LiveRun, gpus: int, now_ms: int) -> int:
     return lost_work(now_ms - run.started_ms, None, run.checkpoints, gpus, run.grace_ms)
 
 
-def _above_their_shares(usage: Usage, shares: FairShares, preemptor: int, top: int) -> BoolArray:
+def above_their_shares(usage: Usage, shares: FairShares, preemptor: int, top: int) -> BoolArray:
     """By position: groups inside ``top`` with ``entitlement.is_above_share``."""
     tree, onto = usage.tree, path_of(usage.tree, preemptor)
     over = usage.used > shares.share

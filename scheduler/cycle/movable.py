@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.restart import Restarts
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import SitePool
-from scheduler.model.ids import GroupId, RunId, ShapeId, SiteId
+from scheduler.model.ids import RunId
 from scheduler.placement.displace import Occupant
 from scheduler.placement.pool import IntArray
 from scheduler.placement.victims import lost_work
@@ -57,8 +58,7 @@ class MovableRuns:
 
     def __init__(self, round_: Round, now_ms: int, going: frozenset[RunId]) -> None:
         """Runs that are ``going`` leave for another reason."""
-        self._round, self._now_ms, self._going = round_, now_ms, going
-        self._serves: dict[tuple[SiteId, str, GroupId, ShapeId], bool] = {}
+        self._round, self._restarts = round_, Restarts(round_, now_ms, going)
         self._kept: dict[int, Movable] = {}
 
     def of(self, pool: int) -> Movable:
@@ -68,30 +68,10 @@ class MovableRuns:
             there = {run for node in site_pool.node_ids for run in snapshot.runs_on.get(node, ())}
             runs = (snapshot.runs[run] for run in there)
             self._kept[pool] = Movable.of(
-                (_occupant(run, site_pool) for run in runs if self._may_go(run, site_pool)), len(site_pool.node_ids)
+                (_occupant(run, site_pool) for run in runs if self._restarts.may(run, site_pool)),
+                len(site_pool.node_ids),
             )
         return self._kept[pool]
-
-    def _may_go(self, run: LiveRun, site_pool: SitePool) -> bool:
-        """Whether a run may be stopped, and its job go on at its site."""
-        if not run.checkpoints or not run.preemptible or run.leaving or run.id in self._going:
-            return False
-        over_ms, again, now_ms = run.expected_end_ms, run.returns_as, self._now_ms
-        if again is None or (over_ms is not None and over_ms <= now_ms + run.grace_ms):
-            return False
-        if run.started_ms > now_ms - self._round.snapshot.preemption.minimum_run_ms:
-            return False
-        if again.bound_site not in (None, run.site) or run.site in again.refused_by:
-            return False
-        key = site_pool.site, site_pool.gpu_class, again.group, again.shape
-        if key not in self._serves:
-            self._serves[key] = self._served(*key)
-        return self._serves[key]
-
-    def _served(self, site: SiteId, gpu_class: str, group: GroupId, shape_id: ShapeId) -> bool:
-        snapshot, shape = self._round.snapshot, self._round.snapshot.shapes[shape_id]
-        rule = snapshot.rule_against(snapshot.clearance(group, shape), snapshot.sites[site])
-        return gpu_class in snapshot.candidates(shape) and rule is None
 
 
 def _occupant(run: LiveRun, site_pool: SitePool) -> Occupant:

@@ -13,7 +13,7 @@ what is free. That is a heuristic: it may find no way where there is one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -69,8 +69,10 @@ def move(
 
 
 def jobs_moved(plan: Plan, runs: Mapping[RunId, LiveRun]) -> dict[JobId, WaitingJob]:
-    """The jobs that a plan moves, as they wait once their ``runs`` have stopped: for those who apply it."""
-    return {stop.job: _again(runs[stop.run]) for stop in plan.stops if stop.cause is StopCause.MOVED}
+    """The jobs that a plan moves or has go on with another number of workers, as they wait once their ``runs`` have stopped:
+    for those who apply it."""
+    held = {earmark.job for earmark in (*plan.moves, *plan.sizes)}
+    return {stop.job: _again(runs[stop.run]) for stop in plan.stops if stop.job in held}
 
 
 def _could_have(round_: Round, soon: Soon, gpu_class: str, rows: IntArray) -> BoolArray:
@@ -231,7 +233,7 @@ class _Moves:
         moves: list[Earmark] = []
         for run in sorted(runs, key=lambda each: (-each.gpus, each.id)):
             again = _again(run)
-            request = Request.of(self._round.snapshot.shapes[again.shape])
+            request = replace(Request.of(self._round.snapshot.shapes[again.shape]), workers=run.workers)
             usable = self._usable(pool, again.key, again.priority, {again.id, head.job})
             placement = trial.find(pool, request, usable)
             if placement is None:

@@ -26,6 +26,11 @@ class Start:
     gpu_class: str
     gang: tuple[GangPart, ...]
 
+    @property
+    def workers(self) -> int:
+        """How many workers it starts with."""
+        return sum(part[3] for part in self.gang)
+
 
 class StopCause(StrEnum):
     """Why a run has to end before its job is done."""
@@ -34,6 +39,8 @@ class StopCause(StrEnum):
     RECLAIMED = "reclaimed"  #: for another group's share
     RECALLED = "recalled"  #: the lender wants its nodes back
     MOVED = "moved"  #: to make room for a gang; its job runs on elsewhere
+    SHRUNK = "shrunk"  #: to make room for a gang; its job goes on with fewer workers
+    GROWN = "grown"  #: to go on with more workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,11 @@ class Earmark:
     site: SiteId
     gpu_class: str
     gang: tuple[GangPart, ...]
+
+    @property
+    def workers(self) -> int:
+        """How many workers it has there."""
+        return sum(part[3] for part in self.gang)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +153,8 @@ class Verdict:
 class Plan:
     """One decision. ``redeemed`` starts jobs on the nodes that were held for them; ``withdrawn`` loses those nodes.
 
-    ``moves`` are held for the jobs of runs that are stopped because they are moved, and that go on there.
+    ``moves`` are held for the jobs of runs that are stopped because they are moved, and that go on there; ``sizes`` for those of
+    elastic runs that are stopped to go on with fewer or more workers.
     """
 
     starts: Sequence[Start]
@@ -153,4 +166,5 @@ class Plan:
     stops: tuple[Stop, ...] = ()
     earmarks: tuple[Earmark, ...] = ()
     moves: tuple[Earmark, ...] = ()
+    sizes: tuple[Earmark, ...] = ()
     reservations: tuple[Reservation, ...] = ()

@@ -13,7 +13,7 @@ from quota.tree import Quota, QuotaTree
 from scheduler.cycle.decide import decide
 from scheduler.cycle.plan import Plan, StopCause
 from scheduler.cycle.round import Round
-from scheduler.cycle.shape_table import GPUS, WORKERS
+from scheduler.cycle.shape_table import GPUS
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.starts import StartTable
 from scheduler.model.ids import GroupId
@@ -109,7 +109,8 @@ def _outlook(snapshot: Snapshot, keys: Iterable[QuotaKey], now_ms: int) -> Outlo
         stops[run.group, run.gpu_class, stop.cause] += Count(1, run.gpus)
     nexts = _next_usages(snapshot, now, plan, starts)
     for redeemed in plan.redeemed:
-        starts[redeemed.group, redeemed.gpu_class] += Count(1, snapshot.shapes[redeemed.shape].gpus)
+        gpus = redeemed.workers * snapshot.shapes[redeemed.shape].gpus_per_worker
+        starts[redeemed.group, redeemed.gpu_class] += Count(1, gpus)
     return Outlook(
         standings={key: _standing(snapshot, now, nexts, key) for key in keys},
         starts=starts,
@@ -130,7 +131,9 @@ def _starts(snapshot: Snapshot, plan: Plan) -> defaultdict[QuotaKey, Count]:
     columns = plan.starts.columns
     number = np.array([names.index(gpu_class) for _, gpu_class in snapshot.pools], np.int64)[columns.pool]
     shape = shapes.columns[:, shapes.indices(table.shape[columns.row])]
-    gpus = shape[WORKERS] * shape[GPUS]
+    parts = np.diff(np.append(columns.first_part, len(columns.workers)))
+    workers = np.bincount(np.repeat(np.arange(len(parts)), parts), weights=columns.workers, minlength=len(parts))
+    gpus = workers * shape[GPUS]
     keys, inverse = np.unique(np.stack([table.group[columns.row], number]), axis=1, return_inverse=True)
     counts = np.bincount(inverse.ravel(), minlength=keys.shape[1])
     sums = np.bincount(inverse.ravel(), weights=gpus, minlength=keys.shape[1])
@@ -149,8 +152,9 @@ def _next_usages(snapshot: Snapshot, now: Round, plan: Plan, starts: Mapping[Quo
                 usages[gpu_class].release(group, gpus)
     for (group, gpu_class), count in starts.items():
         usages[gpu_class].charge(group, count.gpus)
-    for earmark in plan.earmarks:
-        usages[earmark.gpu_class].charge(earmark.group, snapshot.shapes[earmark.shape].gpus)
+    for earmark in (*plan.earmarks, *plan.sizes):
+        gpus = earmark.workers * snapshot.shapes[earmark.shape].gpus_per_worker
+        usages[earmark.gpu_class].charge(earmark.group, gpus)
     for stop in plan.stops:
         run = snapshot.runs[stop.run]
         if stop.cause is StopCause.MOVED:  # its job holds as much where it goes on
@@ -160,7 +164,8 @@ def _next_usages(snapshot: Snapshot, now: Round, plan: Plan, starts: Mapping[Quo
         held = snapshot.earmarks[job]
         if held.gpu_class not in usages:  # its last node is gone
             continue
-        usages[held.gpu_class].release(held.job.group, snapshot.shapes[held.job.shape].gpus)
+        gpus = held.workers * snapshot.shapes[held.job.shape].gpus_per_worker
+        usages[held.gpu_class].release(held.job.group, gpus)
     return usages
 
 

@@ -1,8 +1,9 @@
-"""Step 6: for heads that found no place, end others' runs at little lost work, and hold for the head what they leave.
+"""Step 6: for heads that found no place, shrink or end others' runs at little lost work, and hold for the head what they leave.
 
 A run is ended only together with an earmark that needs it: for a job of higher priority in its own group (preempted), or
 for a group below its share from one above its own (reclaimed); see ``entitlement``. It has run for the minimum run time and
-may be preempted. What leaving runs hold counts as free already, since an earmark waits for all of them.
+may be preempted. What leaving runs hold counts as free already, since an earmark waits for all of them. What elastic runs have
+beyond their least workers is given back first (``shrink``); it counts for nothing when shares say whose runs may be ended.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quota.admission import Usage
+from quota.fair_share import FairShares
 from scheduler.cycle.entitlement import Claim
 from scheduler.cycle.heads import Head, Heads
 from scheduler.cycle.in_the_way import InTheWay
 from scheduler.cycle.plan import Earmark, Stop, StopCause
+from scheduler.cycle.restart import Restarts
 from scheduler.cycle.round import Round
+from scheduler.cycle.shrink import Shrinking, Spares
 from scheduler.cycle.soon import Soon, domains
-from scheduler.model.ids import RunId
+from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Displaced, cheapest
 from scheduler.placement.make_way import Gang, make_way
 from scheduler.placement.pool import BoolArray, IntArray
@@ -25,10 +30,11 @@ from scheduler.placement.pool import BoolArray, IntArray
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """What the step decides: every stop serves an earmark of the same list."""
+    """What the step decides: every stop serves an earmark of the same list; ``sizes`` are for the jobs of runs that shrink."""
 
     stops: tuple[Stop, ...]
     earmarks: tuple[Earmark, ...]
+    sizes: tuple[Earmark, ...] = ()
 
 
 def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = frozenset()) -> Reclaimed:
@@ -39,8 +45,7 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     """
     if not (round_.classes.next < round_.classes.stop).any():
         return Reclaimed((), ())
-    stops: list[Stop] = []
-    earmarks: list[Earmark] = []
+    decided = _Decided([], [], [], [])
     leaving = [
         (round_.usages[gpu_class], group, gpus)
         for gpu_class, use in round_.snapshot.leaving_use.items()
@@ -51,23 +56,32 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
+    restarts = Restarts(round_, now_ms, going)
+    spares = {gpu_class: Spares(round_, soon, gpu_class, restarts) for gpu_class in round_.gpu_classes}
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
             if len(rows):
-                rows = rows[_could_claim(round_, gpu_class, rows)]
+                rows = rows[_could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)]
             if len(rows):
-                claims = _Claims(round_, soon, gpu_class, now_ms, going, stops, earmarks)
+                claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], decided)
                 Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
-    for usage, group, gpus in leaving:
+    for usage, group, gpus in (*leaving, *decided.released):
         usage.charge(group, gpus)
-    for stop in stops:
-        run = round_.snapshot.runs[stop.run]
-        round_.usages[run.gpu_class].charge(run.group, run.gpus)
-    return Reclaimed(tuple(stops), tuple(earmarks))
+    return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
 
 
-def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> IntArray:
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What grows. ``released`` is what stops have made usages forget, (usage, group, GPUs)."""
+
+    stops: list[Stop]
+    earmarks: list[Earmark]
+    sizes: list[Earmark]
+    released: list[tuple[Usage, GroupId, int]]
+
+
+def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
     """Rows whose group is below its share by so much, or runs something of lower priority than their head."""
     classes, usage = round_.classes, round_.usages[gpu_class]
     position, asked = classes.position[rows], (classes.workers * classes.gpus)[rows]
@@ -81,7 +95,7 @@ def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> IntArray:
             lowest[at] = min(int(lowest[at]), priority)
             takes_above_share |= bool(usage.own[at] > shares[at])
     below &= takes_above_share
-    could: IntArray = below | (lowest[position] < -classes.minus_priority[classes.next[rows]])
+    could: BoolArray = below | (lowest[position] < -classes.minus_priority[classes.next[rows]])
     return could
 
 
@@ -95,18 +109,38 @@ class _Claims:
         gpu_class: str,
         now_ms: int,
         going: frozenset[RunId],
-        stops: list[Stop],
-        earmarks: list[Earmark],
+        spares: Spares,
+        decided: _Decided,
     ) -> None:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
-        self._stops, self._earmarks = stops, earmarks
+        self._spares, self._decided = spares, decided
 
     def claim(self, head: Head) -> bool:
-        """Find whom to end for a head, and hold for it what they leave."""
+        """Find whom to shrink or to end for a head, and hold for it what they leave."""
+        shrinking = self._spares.find(head)
+        if shrinking is None:
+            return self._end_others(head)
+        if not shrinking.dropped:
+            return False  # what leaves already is enough: it starts in its turn when that is gone
+        self._shrink(head, shrinking)
+        return True
+
+    def _shrink(self, head: Head, shrinking: Shrinking) -> None:
+        runs = [self._round.snapshot.runs[run] for run in shrinking.runs]
+        sizes = self._spares.give(shrinking)
+        for run, size in zip(runs, sizes, strict=True):
+            self._decided.stops.append(Stop(run.id, run.job, StopCause.SHRUNK, head.job, run.grace_ms))
+            self._decided.released.append((self._usage, run.group, run.gpus - size.workers * run.gpus_per_worker))
+            self._way.stop(run)
+        self._decided.sizes.extend(sizes)
+        self._hold(head, shrinking.pool)
+
+    def _end_others(self, head: Head) -> bool:
         asked = head.request.gpus_in_all
-        numbers = self._way.might_go(self._shares, head.position, asked, head.priority)
+        kept = self._spares.beyond(self._shares)
+        numbers = self._way.might_go(self._shares, kept, head.position, asked, head.priority)
         if not len(numbers):
             return False
         first, pools = self._round.venue_pools[self._gpu_class]
@@ -115,51 +149,56 @@ class _Claims:
         mine = pools[first[venue] : first[venue + 1]].tolist()
         mine = [pool for pool in mine if int(self._soon.of(pool)[0].sum()) + int(given[pool]) >= asked]
         usable = {pool: self._round.usable(pool, head.key, head.priority) for pool in mine}
-        claim = Claim(self._usage, self._shares, head.group, asked, firm=head.firm, run_of=self._way.run)
+        claim = Claim(self._usage, kept, head.group, asked, firm=head.firm, run_of=self._way.run)
         # Runs in other pools are ended only where quotas, and not nodes, are in the way.
         for with_others in (False,) if claim.suffices() else (False, True):
             choices: list[tuple[Displaced, int]] = []
             for pool in mine:
                 order = self._way.ordered(numbers, pool, with_others=with_others)
                 for within in domains(self._round, pool, head.request, usable[pool]):
-                    found = self._displace(head, order, pool, claim, within)
+                    found = self._displace(head, order, pool, claim, kept, within)
                     if found is None:
                         continue
                     if not found.occupants:
                         return False  # what leaves already is enough: it starts in its turn when that is gone
                     choices.append((found, pool))
             if choices:
-                self._hold(head, *min(choices, key=lambda each: each[0].rank))
+                self._end(head, *min(choices, key=lambda each: each[0].rank))
                 return True
         return False
 
     def _displace(
-        self, head: Head, order: IntArray, pool: int, claim: Claim, within: BoolArray | None
+        self, head: Head, order: IntArray, pool: int, claim: Claim, kept: FairShares, within: BoolArray | None
     ) -> Displaced | None:
         """Choose whom of the runs ``order`` to end so that a head fits ``within`` a pool; None where that cannot be had."""
         free, request = self._soon.of(pool), head.request
         usable = np.ones(free.shape[1], np.bool_) if within is None else within
         gang = Gang(request.workers, request.gpus, request.cpus, request.memory_mib, head.position, head.firm)
-        needed, quotas = np.empty(len(order), np.int64), self._round.quotas(self._gpu_class)
-        count = make_way(free, usable, pool, gang, self._way.columns, order, quotas, self._shares.share, needed)
+        needed, quotas = np.empty(len(order), np.int64), self._round.quotas(self._gpu_class)._replace(share=kept.own)
+        count = make_way(free, usable, pool, gang, self._way.columns, order, quotas, kept.share, needed)
         if count < 0:
             return None
         found = Displaced.of(self._way.occupant(number, pool) for number in needed[:count].tolist())
         return cheapest(free, request, self._way.occupants(order, pool), found, claim, within)
 
-    def _hold(self, head: Head, displaced: Displaced, pool: int) -> None:
+    def _end(self, head: Head, displaced: Displaced, pool: int) -> None:
         for each in displaced.occupants:
             run = self._way.run(each.run)
             cause = StopCause.PREEMPTED if run.group == head.group else StopCause.RECLAIMED
-            self._stops.append(Stop(run.id, run.job, cause, head.job, run.grace_ms))
+            self._decided.stops.append(Stop(run.id, run.job, cause, head.job, run.grace_ms))
+            self._decided.released.append((self._usage, run.group, run.gpus))
             self._way.stop(run)
+            self._spares.forget(run.id)
             self._usage.release(run.group, run.gpus)
             self._soon.give_back(run)
+        self._hold(head, pool)
+
+    def _hold(self, head: Head, pool: int) -> None:
         usable = self._round.usable(pool, head.key, head.priority)
         placement = self._soon.find(pool, head.request, usable)
-        assert placement is not None, "the runs that are ended leave room for the gang"
+        assert placement is not None, "what leaves makes room for the gang"
         gang = self._soon.take(pool, head.request, placement)
         self._usage.charge(head.group, head.request.gpus_in_all)
         site = self._round.site_pools[pool].site
-        self._earmarks.append(Earmark(head.job, head.group, head.key.shape, site, self._gpu_class, gang))
+        self._decided.earmarks.append(Earmark(head.job, head.group, head.key.shape, site, self._gpu_class, gang))
         self._round.classes.next[head.row] += 1

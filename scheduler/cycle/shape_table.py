@@ -12,17 +12,18 @@ from scheduler.placement.board import LEVEL_NUMBERS
 from scheduler.placement.pool import IntArray
 from scheduler.placement.request import Request
 
-WORKERS, GPUS, CPUS, MEMORY, LEVEL, LOOSEST, FIRM, CHOICE = range(8)
+WORKERS, GPUS, CPUS, MEMORY, LEVEL, LOOSEST, FIRM, CHOICE, WORKERS_MOST = range(9)
 
 
 class ShapeTable(Mapping[ShapeId, Shape]):
-    """Shapes that are only ever added to. ``columns`` is (8, index): workers, GPUs, CPUs and memory a worker, the level that
-    is preferred and the loosest allowed, whether it cannot be preempted, and the number of its ``gpu_classes`` in ``choices``."""
+    """Shapes that are only ever added to. ``columns`` is (9, index): workers, GPUs, CPUs and memory a worker, the level that
+    is preferred and the loosest allowed, whether it cannot be preempted, the number of its ``gpu_classes`` in ``choices``, and
+    how many workers it may have."""
 
     def __init__(self) -> None:
         self._shapes: dict[ShapeId, Shape] = {}
         self._index = np.zeros(16, np.int64)
-        self._columns = np.zeros((8, 16), np.int64)
+        self._columns = np.zeros((9, 16), np.int64)
         self._choices: dict[tuple[str, ...], int] = {}
 
     def __getitem__(self, shape_id: ShapeId) -> Shape:
@@ -72,6 +73,7 @@ class ShapeTable(Mapping[ShapeId, Shape]):
             LEVEL_NUMBERS[request.loosest],
             not shape.preemptible,
             self._choices.setdefault(shape.gpu_classes, len(self._choices)),
+            shape.workers_most,
         )
 
     def adding(self, shape: Shape) -> tuple[ShapeTable, ShapeId]:

@@ -54,6 +54,7 @@ class Snapshot:
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
     runs_on: Mapping[NodeId, tuple[RunId, ...]]  #: runs by the nodes that they hold
+    elastic: Mapping[RunId, LiveRun]  #: those whose number of workers may be changed, and that are not leaving
     table: WaitingTable
     #: by class and group: GPUs of its own runs that are leaving, but for those that go on where nodes are held for them
     leaving_use: Mapping[str, Mapping[GroupId, int]] = field(default_factory=dict)

@@ -34,6 +34,11 @@ class Started:
     def __len__(self) -> int:
         return len(self.job)
 
+    @property
+    def gang_sizes(self) -> IntArray:
+        """Workers by start."""
+        return np.bincount(self.start_of, weights=self.workers, minlength=len(self)).astype(np.int64)
+
     @staticmethod
     def of(snapshot: Snapshot, starts: Sequence[Start]) -> Started:
         """Lay out starts."""

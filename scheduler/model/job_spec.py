@@ -15,6 +15,7 @@ from scheduler.model.dependency import Condition, Dependency
 from scheduler.model.duration import DURATION_PATTERN, number_or_text, parse_duration_seconds
 from scheduler.model.retry import RetryCount, RetryLimits
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass, Shape, Topology
+from scheduler.model.worker_range import Workers
 
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
 GROUP_PATH_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9][a-z0-9-]{0,62}){0,7}$"
@@ -133,7 +134,8 @@ class TopologySpec(Part):
 
 
 class JobSpec(Part):
-    """A job as submitted. A gang of ``workers`` equal workers starts as a whole or not at all."""
+    """A job as submitted. A gang of ``workers`` equal workers starts as a whole or not at all; an elastic one has any number
+    of them in a range."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -153,7 +155,11 @@ class JobSpec(Part):
         max_length=400,
         description="Path of the group whose quota it uses, e.g. research.kaist.vision.",
     )
-    workers: int = Field(default=1, ge=1, le=100_000, description="Equal processes that start together or not at all.")
+    workers: Workers = Field(
+        default=1,
+        description="Equal processes that start together or not at all: a number, or for an elastic gang "
+        "{min: 2, max: 8}.",
+    )
     gpus_per_worker: int = Field(default=1, ge=1, le=1024, description="GPUs of each worker, on one node.")
     gpu_classes: tuple[GpuClassName, ...] = Field(
         default=(), max_length=16, description="Any of these, the preferred first, e.g. [h100, a100]; none: any class."
@@ -322,14 +328,24 @@ class JobSpec(Part):
 
     @model_validator(mode="after")
     def _gang_size(self) -> JobSpec:
-        if self.workers * self.gpus_per_worker > 10_000_000:
+        if self.workers_max * self.gpus_per_worker > 10_000_000:
             raise PydanticCustomError("gang_size", "workers x gpus_per_worker is above 10,000,000: ask for fewer")
         return self
 
     @property
+    def workers_min(self) -> int:
+        """How many workers it has at the least."""
+        return self.workers if isinstance(self.workers, int) else self.workers.min
+
+    @property
+    def workers_max(self) -> int:
+        """How many workers it has at the most."""
+        return self.workers if isinstance(self.workers, int) else self.workers.max
+
+    @property
     def gpus(self) -> int:
-        """GPUs of the whole gang."""
-        return self.workers * self.gpus_per_worker
+        """GPUs of the whole gang, of an elastic one at the least."""
+        return self.workers_min * self.gpus_per_worker
 
     @property
     def priority(self) -> int:
@@ -339,7 +355,7 @@ class JobSpec(Part):
     def shape(self, data_class: DataClass) -> Shape:
         """The part that placement looks at; ``data_class`` is the job's own or, where it names none, its group's."""
         return Shape(
-            workers=self.workers,
+            workers=self.workers_min,
             gpus_per_worker=self.gpus_per_worker,
             cpus_per_worker=self.cpus_per_worker,
             memory_mib_per_worker=self.memory_per_worker,
@@ -348,6 +364,7 @@ class JobSpec(Part):
             data_class=self.data_class or data_class,
             preemptible=self.preemptible,
             required=self.topology.required,
+            workers_max=self.workers_max if self.workers_max > self.workers_min else None,
         )
 
     @property

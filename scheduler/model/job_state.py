@@ -51,6 +51,8 @@ class EndCause(StrEnum):
     RECLAIMED = "reclaimed"  #: for another group's share
     RECALLED = "recalled"  #: the lender wanted its nodes back
     MOVED = "moved"  #: to make room for a gang
+    SHRUNK = "shrunk"  #: to go on with fewer workers, as a gang needs room
+    GROWN = "grown"  #: to go on with more workers
 
 
 TERMINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
@@ -81,8 +83,10 @@ INFRASTRUCTURE_CAUSES = frozenset(
     }
 )
 
+#: Runs whose jobs go on elsewhere, or with another number of workers, as soon as they have stopped.
+MOVING_CAUSES = frozenset({EndCause.MOVED, EndCause.SHRUNK, EndCause.GROWN})
 #: Runs that had to make way. That is nobody's fault and costs the job nothing: it is placed again as soon as may be.
-YIELDED_CAUSES = frozenset({EndCause.PREEMPTED, EndCause.RECLAIMED, EndCause.RECALLED, EndCause.MOVED})
+YIELDED_CAUSES = frozenset({EndCause.PREEMPTED, EndCause.RECLAIMED, EndCause.RECALLED}) | MOVING_CAUSES
 
 _Q, _H, _L, _S, _R = JobState.QUEUED, JobState.HELD, JobState.LEASED, JobState.STARTING, JobState.RUNNING
 _P, _C, _U = JobState.PREEMPTING, JobState.CANCELLING, JobState.UNREACHABLE

@@ -374,6 +374,16 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "여러 노드를 함께 쓰는 작업의 자리를 마련하려고 실행을 옮깁니다. {until}까지 멈춘 뒤 다른 곳에서 이어집니다.",
         "Its run is moved so that a larger job finds room: it stops by {until} and goes on elsewhere.",
     ),
+    _C.STOPPED_TO_SHRINK: (
+        _K.WAITING,
+        "다른 작업의 자리를 마련하려고 작업자 수를 줄입니다. {until}까지 멈춘 뒤 더 적은 작업자로 이어집니다.",
+        "It makes room for another job: its run stops by {until} and goes on with fewer workers.",
+    ),
+    _C.STOPPED_TO_GROW: (
+        _K.WAITING,
+        "빈 GPU가 있어 작업자 수를 늘립니다. {until}까지 멈춘 뒤 더 많은 작업자로 이어집니다.",
+        "There is room for more of its workers: its run stops by {until} and goes on with more.",
+    ),
     _C.CANCELLED_BY: (_K.ENDED, "{person} 님이 취소했습니다.", "Cancelled by {person}."),
     **DEPENDENCY_TEXTS,
     **ETA_TEXTS,

@@ -35,6 +35,8 @@ class Shape:
 
     ``gpu_classes`` is any-of in order of preference; empty means any class. Memory is in MiB a worker. The workers lie within
     one domain of the ``required`` level, and of that of ``topology`` where they can.
+
+    An elastic gang has ``workers`` at the least and goes on with up to ``workers_max``; None: there are never more.
     """
 
     workers: int
@@ -46,8 +48,14 @@ class Shape:
     data_class: DataClass
     preemptible: bool
     required: Topology = Topology.ANY
+    workers_max: int | None = None
 
     @property
     def gpus(self) -> int:
-        """GPUs of the whole gang."""
+        """GPUs of the whole gang, of an elastic one at the least."""
         return self.workers * self.gpus_per_worker
+
+    @property
+    def workers_most(self) -> int:
+        """How many workers it may have."""
+        return self.workers if self.workers_max is None else self.workers_max

@@ -61,6 +61,8 @@ WORDS: Mapping[WordKind, Words] = {
         "reclaimed": ("다른 그룹의 몫 회수", "for another group's share"),
         "recalled": ("제공자 회수", "recalled by the lender"),
         "moved": ("다른 자리로 옮김", "moved to make room"),
+        "shrunk": ("작업자 수를 줄임", "goes on with fewer workers"),
+        "grown": ("작업자 수를 늘림", "goes on with more workers"),
         "start_failed": ("시작 실패", "it could not be started"),
         "refused": ("사이트 거절", "the site refused it"),
         "node_lost": ("노드 유실", "a node was lost"),

@@ -41,7 +41,7 @@ def workers_max(nodes: Sequence[FreeNode], request: Request) -> int:
     """How many workers fit in one domain of the loosest level that the gang allows."""
     domains: dict[tuple[object, ...], int] = {}
     for node in nodes:
-        domain = _domain_of(node, request.loosest)
+        domain = domain_of(node, request.loosest)
         domains[domain] = domains.get(domain, 0) + node.room(request)
     return max(domains.values(), default=0)
 
@@ -50,7 +50,7 @@ def place(nodes: Sequence[FreeNode], request: Request, level: Topology) -> Place
     """Place a gang in one domain of ``level``: the domain with the fewest free GPUs that holds it, ties by name."""
     domains: dict[tuple[object, ...], list[FreeNode]] = {}
     for node in nodes:
-        domains.setdefault(_domain_of(node, level), []).append(node)
+        domains.setdefault(domain_of(node, level), []).append(node)
     holding = [
         (sum(node.gpus for node in members), domain, members)
         for domain, members in domains.items()
@@ -61,10 +61,11 @@ def place(nodes: Sequence[FreeNode], request: Request, level: Topology) -> Place
     return _fill(min(holding, key=lambda each: each[:2])[2], request)
 
 
-def _domain_of(node: FreeNode, level: Topology) -> tuple[object, ...]:
+def domain_of(node: FreeNode, level: Topology) -> tuple[object, ...]:
+    """The node's domain of a level; the whole pool is one of the site."""
     if level is Topology.NODE:
         return (node.index,)
-    if level is Topology.SITE:
+    if level in (Topology.SITE, Topology.ANY):
         return ()
     return node.domain[: LEVELS.index(level) + 1]
 

@@ -8,13 +8,13 @@ victim that it does not need, and a lower bound says how far from the best it ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from scheduler.placement.component import EVERYWHERE, Action
-from scheduler.placement.cover import IntArray, Options, cheapest_ways
+from scheduler.placement.cover import cheapest_ways
 from scheduler.placement.occupancy import Occupancy
 from scheduler.placement.offers import Ways
 
@@ -59,64 +59,6 @@ def lost_work(
     if checkpoints_on_signal:
         return gpus * checkpoint_cost_ms
     return gpus * max(0, run_age_ms - (last_checkpoint_ms or 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Shrink:
-    """What a gang can do without: up to ``workers_max`` workers of ``gpus_a_worker`` GPUs each.
-
-    Each worker dropped loses ``cost_a_worker`` GPU-milliseconds.
-    """
-
-    workers_max: int
-    gpus_a_worker: int
-    cost_a_worker: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ElasticCover:
-    """Candidates to end, and (candidate, workers it drops); both ascend. Cost and bound are in GPU-milliseconds."""
-
-    ended: tuple[int, ...]
-    shrunk: tuple[tuple[int, int], ...]
-    cost: int
-    lower_bound: int
-
-
-def cheapest_elastic_cover(
-    costs: IntArray, nodes_freed: IntArray, shrinks: Sequence[Shrink | None], gpus_a_node: int, needed: int
-) -> ElasticCover | None:
-    """Free ``needed`` nodes at the least cost, where a gang may give up some of its workers in place of ending.
-
-    Exact, with the tie rule of ``cover``: of two equally cheap answers, the one that ends fewer gangs. Workers fill
-    nodes of ``gpus_a_node`` GPUs one after the other, so that only as many as fill one free a node. None where all
-    candidates together free too few.
-    """
-    ways: list[tuple[int, int, int, int]] = []
-    dropped: list[int] = []
-    for number, (cost, whole, shrink) in enumerate(zip(costs.tolist(), nodes_freed.tolist(), shrinks, strict=True)):
-        freed = 1
-        if shrink is not None:
-            workers_a_node = gpus_a_node // shrink.gpus_a_worker
-            while freed < whole and freed * workers_a_node <= shrink.workers_max:
-                price = freed * workers_a_node * shrink.cost_a_worker
-                if price > cost:
-                    break
-                ways.append((number, freed, price, 0))
-                dropped.append(freed * workers_a_node)
-                freed += 1
-        ways.append((number, whole, cost, 1))
-        dropped.append(0)
-    candidate, nodes, lost, ended = np.array(ways, dtype=np.int64).reshape(-1, 4).T
-    cover = cheapest_ways(Options(candidate, nodes, lost, ended, np.ones(len(ways), dtype=np.int64)), needed)
-    if cover is None:
-        return None
-    return ElasticCover(
-        ended=tuple(ways[way][0] for way in cover.ways if not dropped[way]),
-        shrunk=tuple((ways[way][0], dropped[way]) for way in cover.ways if dropped[way]),
-        cost=cover.cost,
-        lower_bound=cover.lower_bound,
-    )
 
 
 def cheapest_nodes(occupancy: Occupancy, needed: int, choices_max: int = CHOICES_MAX) -> Victims | None:

@@ -47,7 +47,7 @@ def job_line(view: JobView, language: Language) -> JobLine:
         name=row.name if row.array_id is None else f"{row.name} [{row.array_id}_{row.array_task}]",
         group=view.group,
         state=row.state,
-        gpus=f"{view.gpu_class} × {row.gpus}" if view.gpu_class else str(row.gpus),
+        gpus=f"{view.gpu_class} × {view.gpus}" if view.gpu_class else str(view.gpus),
         site=view.site or "–",
         submitted=moment(row.submitted_ms),
         elapsed=show_duration(view.elapsed_ms),

@@ -78,7 +78,7 @@ def job_page(request: Request, job: DatabaseId, who: SignedIn, runtime: RuntimeH
         frame=frame_of(request, who),
         status=status,
         rank=rank,
-        workers=detail.job.spec.workers,
+        workers=max((run.row.gpus // run.row.gpus_per_worker for run in detail.runs[-1:]), default=1),
         log=text,
         left_out=log.offset,
         download=f"/jobs/{job}/log?rank={rank}",

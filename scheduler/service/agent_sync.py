@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from scheduler.model.data_class import DataClassPolicy, effective_data_class
 from scheduler.model.job_spec import JobSpec
-from scheduler.model.job_state import YIELDED_CAUSES, EndCause
+from scheduler.model.job_state import MOVING_CAUSES, YIELDED_CAUSES, EndCause
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.model.wire import (
     PROTOCOL_VERSION,
@@ -166,6 +166,8 @@ def _stop_of(run: RunRow, protocol: int) -> StopOrder:
     cause = EndCause(run.stop_cause or EndCause.CANCELLED.value)
     if cause in YIELDED_CAUSES and protocol < YIELDED_SINCE_VERSION:
         cause = EndCause.REQUEUED
+    elif cause in MOVING_CAUSES:
+        cause = EndCause.MOVED  # how large the job's next run is says that one's order
     return StopOrder(
         run_id=run.id, epoch=run.epoch, cause=cause, grace_seconds=grace_ms / 1000, checkpoint=grace_ms > 0
     )
@@ -196,7 +198,7 @@ def order_of(run: RunRow, job: JobRow, directory: Directory, runtime: Runtime) -
         job_name=job.name,
         group=group.path,
         gpu_class=run.gpu_class,
-        workers=spec.workers,
+        workers=sum(workers for *_, workers in run.gang),
         gpus_per_worker=run.gpus_per_worker,
         cpus_per_worker=run.cpus_per_worker,
         memory_mib_per_worker=run.memory_mib_per_worker,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from scheduler.cycle.plan import Earmark, Plan, Stop
+from scheduler.cycle.plan import Earmark, Plan, Stop, StopCause
 from scheduler.model.ids import JobId, RunId
 from scheduler.model.job_state import JobState, RunPhase
 from scheduler.model.site import SiteState
@@ -25,9 +25,10 @@ _RUNS_ON = frozenset({JobState.LEASED.value, JobState.STARTING.value, JobState.R
 
 @dataclass(frozen=True, slots=True)
 class Clearing:
-    """Stops that make room for one job, and the nodes that are held for it; a recall's stops serve nobody here.
+    """Stops that make room for one job, and the nodes that are held for it; the stops of a recall, and of a run that grows, serve
+    nobody else here.
 
-    ``moves`` are the nodes that are held for jobs whose runs are stopped because they are moved.
+    ``moves`` are the nodes that are held for jobs whose runs are stopped to go on there, moved or with another number of workers.
     """
 
     preemptor: JobId | None
@@ -53,16 +54,21 @@ def clearings_of(plan: Plan, stops_max: int = STOPS_A_TRANSACTION) -> Iterator[l
     """The plan's stops and earmarks, cut into transactions of about ``stops_max`` stops."""
     stops: dict[JobId | None, list[Stop]] = {}
     for stop in plan.stops:
-        stops.setdefault(stop.preemptor, []).append(stop)
+        if stop.cause is not StopCause.GROWN:
+            stops.setdefault(stop.preemptor, []).append(stop)
     makes_way = {stop.job: stop.preemptor for stop in plan.stops}
     moves: dict[JobId | None, list[Earmark]] = {}
-    for move in plan.moves:
+    sizes = {size.job: size for size in plan.sizes}
+    grown = [(stop, sizes.pop(stop.job, None)) for stop in plan.stops if stop.cause is StopCause.GROWN]
+    for move in (*plan.moves, *sizes.values()):
         moves.setdefault(makes_way[move.job], []).append(move)
     together = [
         Clearing(each.job, each, tuple(stops.pop(each.job, ())), tuple(moves.pop(each.job, ())))
         for each in plan.earmarks
     ]
     together += [Clearing(preemptor, None, tuple(part)) for preemptor, part in stops.items()]
+    # Runs that grow have nothing to do with each other.
+    together += [Clearing(None, None, (stop,), () if size is None else (size,)) for stop, size in grown]
     part, size = list[Clearing](), 0
     for clearing in together:
         part.append(clearing)
@@ -117,6 +123,9 @@ def _held_in(clearing: Clearing) -> tuple[Earmark, ...]:
 
 def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[int], aside: Set[int]) -> bool:
     """Whether the job for which room is made is still there to take it, and has not got other nodes meanwhile."""
+    held = _held_in(clearing)
+    if not all(each.site in active and aside.isdisjoint(part[0] for part in each.gang) for each in held):
+        return False
     if clearing.preemptor is None:
         return True
     job, earmark = known.get(clearing.preemptor), clearing.earmark
@@ -126,8 +135,6 @@ def _still_serves(clearing: Clearing, known: Mapping[int, JobRow], active: Set[i
         return job.earmark is not None
     return (
         job.earmark is None
-        and earmark.site in active
-        and aside.isdisjoint(part[0] for each in _held_in(clearing) for part in each.gang)
         and job.bound_site_id in (None, earmark.site)
         and (job.group_id, job.shape_id) == (earmark.group, earmark.shape)
     )
@@ -158,10 +165,9 @@ class _Work:
     def take(self, clearing: Clearing) -> None:
         """Stops, and what they are for."""
         told = {stop.run: self._stop(stop) for stop in clearing.stops}
-        if clearing.earmark is None:
-            return
         gone_ms = {run: at_ms for run, at_ms in told.items() if at_ms is not None}
-        self._hold(clearing.earmark, gone_ms)
+        if clearing.earmark is not None:
+            self._hold(clearing.earmark, gone_ms)
         preempting = {job for job, _ in self._jobs}
         for move in clearing.moves:
             # A job whose run is gone, or was told to go for another reason, goes its own way.

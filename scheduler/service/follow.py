@@ -331,7 +331,8 @@ class Follower:
         run = run_fact(row, self._orders.get(row.group_id, GroupOrder.FIFO))
         if row.shape_id is None:
             return run
-        return replace(run, data_class=self.federation.shape(ShapeId(row.shape_id)).data_class)
+        shape = self.federation.shape(ShapeId(row.shape_id))
+        return replace(run, data_class=shape.data_class).elastic_as(shape)
 
     def _waiting(self, row: Any) -> WaitingJob:
         return waiting_fact(row, self._orders[row.group_id])

@@ -34,7 +34,8 @@ from scheduler.store.tables import ledger, people, runs, sites
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """One job of a list. ``elapsed_ms`` counts from the newest run's start to its end, or to now."""
+    """One job of a list. ``elapsed_ms`` counts from the newest run's start to its end, or to now. ``workers`` and ``gpus`` are
+    those of that run; of a job that waits, what it starts with at the least."""
 
     row: JobRow
     spec: JobSpec
@@ -42,6 +43,8 @@ class JobView:
     person: str
     site: str | None
     gpu_class: str | None
+    workers: int
+    gpus: int
     data_class: str
     elapsed_ms: int | None
     reason: Reason | None
@@ -72,6 +75,8 @@ _YIELD_REASONS = {
     EndCause.RECLAIMED.value: ReasonCode.STOPPED_FOR_CLAIM,
     EndCause.RECALLED.value: ReasonCode.STOPPED_FOR_LENDER,
     EndCause.MOVED.value: ReasonCode.STOPPED_FOR_GANG,
+    EndCause.SHRUNK.value: ReasonCode.STOPPED_TO_SHRINK,
+    EndCause.GROWN.value: ReasonCode.STOPPED_TO_GROW,
 }
 #: Why the jobs of a class wait; None where that is not known.
 VerdictOf = Callable[[ClassKey], Told | None]
@@ -117,6 +122,8 @@ def _view(
         person=names.get(row.person_id, "?"),
         site=site if at_site else None,
         gpu_class=None if run is None else run.gpu_class,
+        workers=spec.workers_min if run is None else run.gpus // run.gpus_per_worker,
+        gpus=row.gpus if run is None else run.gpus,
         data_class=own_class.value if own_class is not None else "?",
         elapsed_ms=None if row.started_ms is None or not at_site else max(0, end_ms - row.started_ms),
         reason=waits.get(row.id)
@@ -242,12 +249,17 @@ class _NewestRun:
 
     id: int
     gpu_class: str
+    gpus: int
+    gpus_per_worker: int
     stop_cause: str | None
     stop_grace_ms: int | None
     stop_requested_ms: int | None
 
 
-_RUN_COLUMNS = (runs.c.id, runs.c.gpu_class, runs.c.stop_cause, runs.c.stop_grace_ms, runs.c.stop_requested_ms)
+_RUN_COLUMNS = (
+    runs.c.id, runs.c.gpu_class, runs.c.gpus, runs.c.gpus_per_worker, runs.c.stop_cause, runs.c.stop_grace_ms,
+    runs.c.stop_requested_ms,
+)  # fmt: skip
 
 
 def _newest_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, _NewestRun]:

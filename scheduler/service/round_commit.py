@@ -91,7 +91,7 @@ def commit_starts(
                 epoch=epoch,
                 site_id=start.site,
                 gpu_class=start.gpu_class,
-                gpus=shape.gpus,
+                gpus=start.workers * shape.gpus_per_worker,
                 cpus_per_worker=shape.cpus_per_worker,
                 memory_mib_per_worker=shape.memory_mib_per_worker,
                 gpus_per_worker=shape.gpus_per_worker,

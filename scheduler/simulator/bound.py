@@ -10,12 +10,14 @@ from scheduler.simulator.simulation import Outcome
 
 
 def lower_bound_mean_jct_seconds(outcome: Outcome) -> float | None:
-    """A lower bound on the mean completion time of all jobs, in seconds; None where there are none.
+    """A lower bound on the mean completion time of all jobs, in seconds; None where there are none, or elastic ones, of which
+    the certificate knows nothing.
 
     All nodes count as one pool that never fails: what is true of more capacity is true of less.
     """
     jobs = outcome.history.jobs
-    if not jobs:
+    elastic = (shape.workers_max is not None for shape in outcome.workload.shapes.values())
+    if not jobs or any(elastic):
         return None
     asked = CertifiedJobs(
         release_seconds=np.array([job.submit_ms for job in jobs]) / 1000,

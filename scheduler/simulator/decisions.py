@@ -26,7 +26,7 @@ def write_decisions(outcome: Outcome, path: Path) -> None:
                     each.job.name,
                     groups[each.job.group - 1],
                     sites[each.site],
-                    each.job.gpus,
+                    each.gpus,
                     "|".join([f"{index}:{devices}" for index, devices in each.gang]),
                     seconds_text(each.start_ms),
                     seconds_text(each.end_ms),

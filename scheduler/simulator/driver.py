@@ -20,7 +20,7 @@ from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import Earmarked, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.give_back import taken_back
-from scheduler.cycle.plan import Earmark, Plan, Start, Stop, StopCause
+from scheduler.cycle.plan import Earmark, Plan, Start, Stop
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
@@ -31,7 +31,7 @@ from scheduler.simulator.groups import put_groups
 from scheduler.simulator.history import EndCause, History, Segment
 from scheduler.simulator.knowledge import Knowledge
 from scheduler.simulator.lenders import Lenders
-from scheduler.simulator.live import Live, RunFacts
+from scheduler.simulator.live import CAUSE_OF, Live, RunFacts
 from scheduler.simulator.nodes import Nodes
 from scheduler.simulator.policy import Policy, RoundCost
 from scheduler.simulator.workload import SimJob, Workload
@@ -40,13 +40,6 @@ Decide = Callable[[Snapshot, int, int], Plan]
 
 #: More rounds than this at one instant, each stopping what the one before started, are a livelock.
 ROUNDS_AT_ONE_INSTANT_MAX = 64
-
-_CAUSE_OF = {
-    StopCause.PREEMPTED: EndCause.PREEMPTED,
-    StopCause.RECLAIMED: EndCause.PREEMPTED,
-    StopCause.RECALLED: EndCause.RECALLED,
-    StopCause.MOVED: EndCause.MOVED,
-}
 
 
 class Driver:
@@ -181,13 +174,14 @@ class Driver:
         self._leave_record(live, at_ms)
         self._nodes.give_back(live.gang)
         finished = live.cause is EndCause.FINISHED
+        done_ms = live.done_ms(at_ms - live.start_ms)
         if not job.checkpoints and not self._policy.free_preemption:
             lost_ms = at_ms - live.start_ms
-        cost_ms = 0 if finished else lost_ms + self._policy.preemption_cost_ms
+        cost_ms = 0 if finished else live.done_ms(lost_ms + self._policy.preemption_cost_ms)
         history.segments.append(
             Segment(job, live.site, live.start_ms, at_ms, live.gang, live.cause, live.preemptor, cost_ms)
         )
-        job.ran(at_ms - live.start_ms, cost_ms)
+        job.ran(min(done_ms, job.left_ms), cost_ms)
         if finished:
             if self._earmarks.pop(job.id, None) is not None:  # it was to be moved
                 self._federation.drop_waiting(job.id)
@@ -301,7 +295,7 @@ class Driver:
         ended = False
         for job_id in plan.withdrawn:
             self._withdraw(job_id)
-        for earmark in chain(plan.earmarks, plan.moves):
+        for earmark in chain(plan.earmarks, plan.moves, plan.sizes):
             self._earmark(earmark)
         for stop in plan.stops:
             ended |= self._stop(stop, now_ms)
@@ -319,7 +313,7 @@ class Driver:
         self._leave(live.run, now_ms + grace_ms)
         if grace_ms and now_ms + grace_ms >= live.end_ms:
             return False  # it finishes before
-        live.cause = _CAUSE_OF[stop.cause]
+        live.cause = CAUSE_OF[stop.cause]
         live.preemptor = None if stop.preemptor is None else self._workload.jobs[stop.preemptor - 1]
         live.end_ms = now_ms + grace_ms
         if grace_ms:
@@ -348,7 +342,7 @@ class Driver:
         )
         gang = tuple([(node - 1, workers * shape.gpus_per_worker) for node, workers in workers_of])
         self._nodes.take(gang)
-        live = Live(run, job, start.site, now_ms, now_ms + job.left_ms, gang)
+        live = Live.begin(run, job, start.site, now_ms, gang)
         self._live[run] = live
         self._run_of[job.id] = run
         heapq.heappush(self._ends, (live.end_ms, run))
@@ -356,7 +350,7 @@ class Driver:
 
     def _expect_level(self, live: Live, now_ms: int) -> None:
         """Know when to look at a run's level again."""
-        holds_ms = self._knowledge.level_holds_ms(live.job, now_ms - live.start_ms)
+        holds_ms = self._knowledge.level_holds_ms(live.job, live.done_ms(now_ms - live.start_ms))
         if holds_ms is not None and now_ms + holds_ms < live.end_ms:
             heapq.heappush(self._levels, (now_ms + holds_ms, live.run))
 
@@ -366,7 +360,7 @@ class Driver:
             live = self._live.get(heapq.heappop(self._levels)[1])
             if live is None or live.stopping:
                 continue
-            if self._knowledge.relevel(live.job, now_ms - live.start_ms):
+            if self._knowledge.relevel(live.job, live.done_ms(now_ms - live.start_ms)):
                 fact = self._federation.live_runs[live.run]
                 self._federation.put_run(replace(fact, priority=self._knowledge.priority(live.job)))
             self._expect_level(live, now_ms)

@@ -42,6 +42,11 @@ class Segment(NamedTuple):
     preemptor: SimJob | None = None
     lost_ms: int = 0
 
+    @property
+    def gpus(self) -> int:
+        """Devices that it held."""
+        return sum(devices for _, devices in self.gang)
+
 
 @dataclass(slots=True)
 class History:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scheduler.cycle.facts import LiveRun, WaitingJob
+from scheduler.cycle.plan import StopCause
 from scheduler.model.ids import NodeId, RunId, SiteId
 from scheduler.model.shape import Shape
 from scheduler.simulator.history import EndCause, NodeUse
 from scheduler.simulator.knowledge import Knowledge
 from scheduler.simulator.policy import Policy
 from scheduler.simulator.workload import SimJob
+
+#: What the record of a simulation calls an end by order of a round.
+CAUSE_OF = {
+    StopCause.PREEMPTED: EndCause.PREEMPTED,
+    StopCause.RECLAIMED: EndCause.PREEMPTED,
+    StopCause.RECALLED: EndCause.RECALLED,
+    StopCause.MOVED: EndCause.MOVED,
+    StopCause.SHRUNK: EndCause.SHRUNK,
+    StopCause.GROWN: EndCause.GROWN,
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -23,9 +34,21 @@ class Live:
     start_ms: int
     end_ms: int
     gang: tuple[NodeUse, ...]
+    devices: int
     cause: EndCause = EndCause.FINISHED
     preemptor: SimJob | None = None
     stopping: bool = False
+
+    @staticmethod
+    def begin(run: RunId, job: SimJob, site: SiteId, now_ms: int, gang: tuple[NodeUse, ...]) -> Live:
+        """One that starts now and will have done all that its job still needs."""
+        devices = sum(many for _, many in gang)
+        end_ms = now_ms + (job.left_ms if devices == job.gpus else -(-job.left_ms * job.gpus // devices))
+        return Live(run, job, site, now_ms, end_ms, gang, devices)
+
+    def done_ms(self, lasted_ms: int) -> int:
+        """How much of its job's run time it does in a time."""
+        return lasted_ms if self.devices == self.job.gpus else lasted_ms * self.devices // self.job.gpus
 
 
 class RunFacts:
@@ -65,4 +88,4 @@ class RunFacts:
             checkpoints=job.checkpoints,
             returns_as=again,
             data_class=shape.data_class,
-        )
+        ).elastic_as(shape)

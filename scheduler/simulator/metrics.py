@@ -25,7 +25,7 @@ SIZE_CLASSES = ((1, "1"), (2, "2-8"), (9, "9-64"), (65, "65-512"), (513, "513+")
 SLOWDOWN_SECONDS = 10.0
 SLOWDOWN_SECONDS_TRAINING = 600.0
 
-_STOPPED = (EndCause.PREEMPTED, EndCause.MOVED, EndCause.RECALLED)
+_STOPPED = (EndCause.PREEMPTED, EndCause.MOVED, EndCause.SHRUNK, EndCause.GROWN, EndCause.RECALLED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

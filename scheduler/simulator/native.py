@@ -1,4 +1,7 @@
-"""Dure's own trace: JSON lines, each a job file with ``submit_s`` and ``duration_s``, and ``job_id`` and ``user`` if known."""
+"""Dure's own trace: JSON lines, each a job file with ``submit_s`` and ``duration_s``, and ``job_id`` and ``user`` if known.
+
+An elastic job's ``duration_s`` is with its least workers.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,13 @@ def _row(spec: JobSpec, job_id: str, user: str, submit_s: float, duration_s: flo
         gpus=spec.gpus,
         gpu_types=spec.gpu_classes,
         gpus_per_node=spec.gpus_per_worker,
-        nodes=spec.workers,
-        cpus=spec.workers * spec.cpus_per_worker,
-        memory_mib=spec.workers * spec.memory_per_worker,
+        nodes=spec.workers_min,
+        cpus=spec.workers_min * spec.cpus_per_worker,
+        memory_mib=spec.workers_min * spec.memory_per_worker,
         walltime_ms=None if spec.walltime is None else spec.walltime * 1000,
         qos=_PRIORITY_OF[spec.priority],
         preemptible=spec.preemptible,
         checkpoints=spec.checkpoint is not None,
+        workers_max=spec.workers_max if spec.workers_max > spec.workers_min else None,
         data_class=spec.data_class or DataClass.OPEN,
     )

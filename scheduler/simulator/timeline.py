@@ -67,7 +67,7 @@ def timeline(outcome: Outcome) -> Timeline:
     segments, jobs = history.segments, history.jobs
     starts = np.array([each.start_ms for each in segments], dtype=np.int64)
     ends = np.array([each.end_ms for each in segments], dtype=np.int64)
-    gpus = np.array([each.job.gpus for each in segments], dtype=np.int64)
+    gpus = np.array([each.gpus for each in segments], dtype=np.int64)
     groups = np.array([each.job.group - 1 for each in segments], dtype=np.int64)
     submits = np.array([job.submit_ms for job in jobs], dtype=np.int64)
     begin_ms, last_ms = (int(submits.min()), int(submits.max())) if len(submits) else (0, 0)

@@ -20,7 +20,8 @@ class TraceRow:
 
     ``gpus`` counts whole GPUs, 0 for a job that wants none; ``cpus`` and ``memory_mib`` are those of the whole job.
     ``resident``: 1 was running at the start (``duration_ms`` is what was left), 2 was queued then, 0 came later.
-    One that ``checkpoints`` saves its state when it is told to stop.
+    One that ``checkpoints`` saves its state when it is told to stop. An elastic one may have up to ``workers_max`` workers; the
+    rest of the row is of as few as it can have, and more of them do its work faster in proportion.
     """
 
     job_id: str
@@ -41,6 +42,7 @@ class TraceRow:
     resident: int = 0
     preemptible: bool = True
     checkpoints: bool = True
+    workers_max: int | None = None
     data_class: DataClass = DataClass.OPEN
 
 

@@ -21,7 +21,9 @@ NO_GROUP = "ungrouped"
 
 @dataclass(slots=True, eq=False)
 class SimJob:
-    """One job and what has become of it. Times are ms. ``left_ms`` is the run time still needed, restarts included."""
+    """One job and what has become of it. Times are ms. ``left_ms`` is the run time still needed, restarts included; run times are
+    with the least workers and ``gpus`` theirs, so that an elastic job with more has them over sooner.
+    """
 
     id: JobId
     name: str
@@ -77,7 +79,7 @@ def build_workload(rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[
     known_shapes: dict[tuple[object, ...], tuple[Shape, ShapeId] | str] = {}
     for row in rows:
         key = (row.gpus, row.gpu_types, row.gpus_per_node, row.nodes, row.cpus, row.memory_mib, row.preemptible,
-               row.data_class)  # fmt: skip
+               row.data_class, row.workers_max)  # fmt: skip
         found = known_shapes.get(key)
         if found is None:
             shape = shape_of(row, cluster)
@@ -142,6 +144,7 @@ def shape_of(row: TraceRow, cluster: Cluster) -> Shape | str:
         topology=Topology.ANY,
         data_class=row.data_class,
         preemptible=row.preemptible,
+        workers_max=row.workers_max,
     )
 
 

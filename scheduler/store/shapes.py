@@ -32,7 +32,11 @@ def request_of(shape: Shape) -> dict[str, Any]:
         "preemptible": shape.preemptible,
     }
     # What most do not ask for is left out, so that a shape is the same with and without a program that knows of it.
-    return request if shape.required is Topology.ANY else request | {"topology_required": shape.required.value}
+    if shape.required is not Topology.ANY:
+        request["topology_required"] = shape.required.value
+    if shape.workers_max is not None:
+        request["workers_max"] = shape.workers_max
+    return request
 
 
 def shape_of(request: dict[str, Any]) -> Shape:
@@ -47,6 +51,7 @@ def shape_of(request: dict[str, Any]) -> Shape:
         data_class=DataClass(request["data_class"]),
         preemptible=request["preemptible"],
         required=Topology(request.get("topology_required", Topology.ANY)),
+        workers_max=request.get("workers_max"),
     )
 
 

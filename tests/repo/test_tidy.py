@@ -44,6 +44,7 @@ ORACLES = {
     "scheduler.placement.gaps_oracle",
     "scheduler.placement.oracle",
     "scheduler.placement.victims_oracle",
+    "scheduler.placement.widen_oracle",
 }
 #: A site for benchmarks and for tests of what is above it.
 STANDS_IN = {"connectors.local.simulated"}

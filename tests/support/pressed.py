@@ -40,7 +40,7 @@ class Pressed:
 
 
 @st.composite
-def _quota(draw: st.DrawFn) -> Quota:
+def quota(draw: st.DrawFn) -> Quota:
     guaranteed = draw(st.integers(0, 6))
     return Quota(
         guaranteed=guaranteed,
@@ -134,7 +134,7 @@ def pressed(draw: st.DrawFn, *, single: bool = False) -> Pressed:
     if single:
         quotas = _guarantees(draw)
     else:
-        quotas = {(GroupId(group), GPU_CLASS): draw(_quota()) for group in (2, 3, 4, 5, 6) if draw(st.booleans())}
+        quotas = {(GroupId(group), GPU_CLASS): draw(quota()) for group in (2, 3, 4, 5, 6) if draw(st.booleans())}
     return Pressed(quotas, nodes, shapes, tuple(runs), jobs)
 
 
@@ -194,7 +194,7 @@ class Applied:
         for job in plan.withdrawn:
             self.federation.put_waiting([self._jobs[job]])
         self._jobs |= jobs_moved(plan, self.federation.live_runs)
-        for earmark in [*plan.earmarks, *plan.moves]:
+        for earmark in [*plan.earmarks, *plan.moves, *plan.sizes]:
             gang = tuple((node, workers) for node, _, _, workers in earmark.gang)
             job = self._jobs[earmark.job]
             self.federation.put_earmark(Earmarked(job=job, site=earmark.site, gpu_class=earmark.gpu_class, gang=gang))
@@ -206,10 +206,17 @@ class Applied:
             gang = tuple((node, workers) for node, _, _, workers in start.gang)
             shape = snapshot.shapes[start.shape]
             run = run_of(self._runs, start.job, start.group, shape, start.site, start.gpu_class, gang)
-            priority = self._jobs[start.job].priority
-            self.federation.put_run(
-                replace(run, started_ms=plan.now_ms, preemptible=shape.preemptible, priority=priority)
+            job = self._jobs[start.job]
+            again = replace(
+                run,
+                started_ms=plan.now_ms,
+                preemptible=shape.preemptible,
+                priority=job.priority,
+                checkpoints=job.save_ms is not None,
+                grace_ms=job.save_ms or 0,
+                returns_as=job,
             )
+            self.federation.put_run(again.elastic_as(shape))
 
     def end_leaving(self) -> None:
         """Every run that was told to stop is gone, and its job waits again."""

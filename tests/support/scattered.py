@@ -33,7 +33,14 @@ def node_at(number: int, leaf: str = "leaf") -> Node:
     )
 
 
-def shape_of(workers: int, gpus: int, required: Topology = Topology.ANY, *, preemptible: bool = True) -> Shape:
+def shape_of(
+    workers: int,
+    gpus: int,
+    required: Topology = Topology.ANY,
+    *,
+    preemptible: bool = True,
+    workers_max: int | None = None,
+) -> Shape:
     """A gang."""
     return Shape(
         workers=workers,
@@ -45,6 +52,7 @@ def shape_of(workers: int, gpus: int, required: Topology = Topology.ANY, *, pree
         data_class=DataClass.OPEN,
         preemptible=preemptible,
         required=required,
+        workers_max=workers_max,
     )
 
 
@@ -59,7 +67,7 @@ def moving(number: int, group: GroupId, shape: tuple[ShapeId, Shape], gang: tupl
         grace_ms=30_000,
         checkpoints=True,
         returns_as=again,
-    )
+    ).elastic_as(shape[1])
 
 
 @st.composite

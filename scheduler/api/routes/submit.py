@@ -261,9 +261,10 @@ def _cost(runtime: Runtime, job: Admissible, gpu_class: str) -> CostOut:
     walltime, array = job.spec.walltime, job.spec.tasks
     tasks = 1 if array is None else len(array.tasks)
     at_once = tasks if array is None or array.running_max is None else min(tasks, array.running_max)
-    hourly = None if rate is None else rate * job.spec.gpus
+    gpus = job.spec.workers_max * job.spec.gpus_per_worker
+    hourly = None if rate is None else rate * gpus
     return CostOut(
-        gpu_seconds_max=None if walltime is None else tasks * job.spec.gpus * walltime,
+        gpu_seconds_max=None if walltime is None else tasks * gpus * walltime,
         credits_max=(
             None if walltime is None or hourly is None else credit_text(tasks * hourly * Fraction(walltime, 3600))
         ),

@@ -97,7 +97,7 @@ def test_an_earlier_run_is_not_followed(dure: Callable[..., Any]) -> None:
 def test_a_worker_that_the_job_has_not_is_refused_with_those_it_has(
     dure: Callable[..., Any], follow: list[str]
 ) -> None:
-    done = dure(Server({"GET jobs/7": {"workers": 2}}), "logs", "7", "--rank", "5", *follow)
+    done = dure(Server({"GET jobs/7": {"workers": 1, "workers_max": 2}}), "logs", "7", "--rank", "5", *follow)
     assert done.exit_code == EXIT_USAGE and "workers 0 to 1" in done.output
 
 

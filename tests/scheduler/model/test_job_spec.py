@@ -24,7 +24,7 @@ SMALLEST: dict[str, Any] = {"name": "digits", "group": "research.kaist.vision", 
 def _fields_refused(document: dict[str, Any]) -> set[str]:
     with pytest.raises(ValidationError) as refused:
         JobSpec.model_validate(document)
-    return {str(error["loc"][0]) for error in refused.value.errors()}
+    return {str((*error["loc"], "")[0]) for error in refused.value.errors()}
 
 
 def test_the_smallest_job_file_has_sensible_defaults() -> None:
@@ -59,8 +59,21 @@ def test_a_full_job_file_reads_as_written() -> None:
     assert spec.shape(DataClass.OPEN).data_class is DataClass.SENSITIVE
 
 
-def test_a_job_comes_back_from_its_own_json() -> None:
-    spec = JobSpec.model_validate(SMALLEST | {"checkpoint": {"grace": 5}, "walltime": "2d"})
+def test_an_elastic_gang_is_asked_for_by_its_least_workers() -> None:
+    spec = JobSpec.model_validate(SMALLEST | {"workers": {"min": 2, "max": 8}, "gpus_per_worker": 4})
+    assert (spec.workers_min, spec.workers_max, spec.gpus) == (2, 8, 8)
+    shape = spec.shape(DataClass.OPEN)
+    assert (shape.workers, shape.workers_max, shape.workers_most) == (2, 8, 8)
+
+
+def test_a_gang_of_one_size_is_the_same_shape_however_it_is_written() -> None:
+    one, other = (JobSpec.model_validate(SMALLEST | {"workers": each}) for each in (3, {"min": 3, "max": 3}))
+    assert one.shape(DataClass.OPEN) == other.shape(DataClass.OPEN)
+
+
+@pytest.mark.parametrize("workers", [1, {"min": 1, "max": 4}])
+def test_a_job_comes_back_from_its_own_json(workers: object) -> None:
+    spec = JobSpec.model_validate(SMALLEST | {"checkpoint": {"grace": 5}, "walltime": "2d", "workers": workers})
     again = JobSpec.model_validate_json(spec.model_dump_json(by_alias=True))
     assert again == spec
 
@@ -70,6 +83,12 @@ def test_a_job_comes_back_from_its_own_json() -> None:
     [
         ({"wall_time": "1h"}, "wall_time"),
         ({"workers": 0}, "workers"),
+        ({"workers": "many"}, "workers"),
+        ({"workers": {"min": 3, "max": 2}}, "workers"),
+        ({"workers": {"min": 0, "max": 2}}, "workers"),
+        ({"workers": {"min": 1}}, "workers"),
+        ({"workers": {"min": 1, "max": 2, "step": 1}}, "workers"),
+        ({"workers": {"min": 1, "max": 100_000}, "gpus_per_worker": 1024}, ""),
         ({"group": "Research/KAIST"}, "group"),
         ({"command": []}, "command"),
         ({"command": ""}, "command"),

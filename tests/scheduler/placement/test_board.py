@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from free_pools import NODES, REQUESTS, Facts, free_nodes, pool_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.model.shape import Topology
 from scheduler.placement import oracle
 from scheduler.placement.board import Board
-from scheduler.placement.oracle import FreeNode
-from scheduler.placement.pool import Pool, PoolLayout
 from scheduler.placement.request import Request
-
-DOMAINS = st.tuples(st.sampled_from("ab"), st.sampled_from("cd"), st.sampled_from("ef"))
-NODES = st.lists(st.tuples(DOMAINS, st.integers(0, 8), st.integers(0, 16), st.integers(0, 64)), max_size=12)
-REQUESTS = st.builds(
-    Request,
-    workers=st.integers(1, 6),
-    gpus=st.integers(1, 4),
-    cpus=st.integers(0, 8),
-    memory_mib=st.integers(0, 32),
-    topology=st.sampled_from(list(Topology)),
-)
-Facts = list[tuple[tuple[str, str, str], int, int, int]]
-
-
-def pool_of(facts: Facts) -> Pool:
-    columns = [np.array([each[index] for each in facts], dtype=np.int64) for index in (1, 2, 3)]
-    names = [f"node-{number:02}" for number in range(len(facts))]
-    return Pool(PoolLayout.of(names, [each[0] for each in facts]), *columns)
-
-
-def free_nodes(facts: Facts) -> list[FreeNode]:
-    return [FreeNode(index, *each) for index, each in enumerate(facts)]
 
 
 @given(NODES, NODES, st.lists(st.tuples(st.integers(0, 1), REQUESTS), max_size=8))

@@ -11,15 +11,12 @@ from hypothesis import strategies as st
 from scheduler.placement.occupancy import NEVER, Occupancy
 from scheduler.placement.victims import (
     CHOICES_MAX,
-    ElasticCover,
-    Shrink,
     Shrunk,
     Victims,
-    cheapest_elastic_cover,
     cheapest_nodes,
     lost_work,
 )
-from scheduler.placement.victims_oracle import WayFacts, cover_oracle, emptied_by, nodes_oracle
+from scheduler.placement.victims_oracle import emptied_by, nodes_oracle
 
 #: A run: workers by node, cost to end it, workers it can drop, cost of each.
 Facts = tuple[dict[int, int], int, int, int]
@@ -146,43 +143,6 @@ def test_nodes_of_runs_that_may_not_be_ended_are_left_alone() -> None:
 
 def test_empty_nodes_count_and_cost_nothing() -> None:
     assert cheapest_nodes(occupancy_of([({0: 1}, 5, 0, 0)], nodes=3), 2) == Victims((), (), (), 0, 0, True)
-
-
-ELASTIC = st.tuples(
-    st.integers(0, 20),
-    st.integers(1, 4),
-    st.none() | st.builds(Shrink, st.integers(0, 9), st.just(4), st.integers(0, 3)),
-)
-
-
-@given(st.lists(ELASTIC, max_size=5), st.integers(0, 12))
-def test_gangs_shrink_or_end_as_by_trying_everything(gangs: list[tuple[int, int, Shrink | None]], needed: int) -> None:
-    costs, nodes = (np.array([each[column] for each in gangs], dtype=np.int64) for column in range(2))
-    cover = cheapest_elastic_cover(costs, nodes, [each[2] for each in gangs], 8, needed)
-    candidates = []
-    for cost, size, shrink in gangs:
-        workers_max, price = (shrink.workers_max, shrink.cost_a_worker) if shrink else (0, 0)
-        shrinking = [WayFacts(each, each * 2 * price, 0, 1) for each in range(1, size) if each * 2 <= workers_max]
-        candidates.append([*shrinking, WayFacts(size, cost, 1, 1)])
-    best = cover_oracle(candidates, needed)
-    assert (cover is None) == (best is None)
-    if cover is not None and best is not None:
-        chosen = zip(candidates, best[0], strict=True)
-        picked = [(each, ways[pick]) for each, (ways, pick) in enumerate(chosen) if pick is not None]
-        ended = tuple(each for each, way in picked if way.ended)
-        shrunk = tuple((each, way.freed * 2) for each, way in picked if not way.ended)
-        assert (cover.ended, cover.shrunk, cover.cost) == (ended, shrunk, best[1])
-        assert cover.lower_bound <= cover.cost
-
-
-def test_an_elastic_gang_gives_up_what_fills_whole_nodes() -> None:
-    cover = cheapest_elastic_cover(np.array([50]), np.array([4]), [Shrink(5, 4, 1)], 8, 2)
-    assert cover == ElasticCover((), ((0, 4),), 4, 4)
-
-
-def test_of_ending_and_shrinking_a_gang_at_one_price_it_shrinks() -> None:
-    cover = cheapest_elastic_cover(np.array([2]), np.array([2]), [Shrink(1, 8, 2)], 8, 1)
-    assert cover == ElasticCover((), ((0, 1),), 2, 2)
 
 
 def test_lost_work_counts_from_the_last_checkpoint_on_every_gpu() -> None:

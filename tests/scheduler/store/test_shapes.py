@@ -19,6 +19,7 @@ shapes = st.builds(
     data_class=st.sampled_from(DataClass),
     preemptible=st.booleans(),
     required=st.sampled_from(Topology),
+    workers_max=st.none() | st.integers(65, 99),
 )
 
 

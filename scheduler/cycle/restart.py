@@ -1,0 +1,46 @@
+"""Whether a run may be stopped so that its job goes on at its site at once, on other nodes or with another number of workers."""
+
+from __future__ import annotations
+
+from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.round import Round
+from scheduler.cycle.snapshot import SitePool
+from scheduler.model.ids import GroupId, RunId, ShapeId, SiteId
+
+
+class Restarts:
+    """Those of a round: preemptible runs that write a checkpoint on the stop's signal and have had their minimum run time."""
+
+    def __init__(self, round_: Round, now_ms: int, going: frozenset[RunId]) -> None:
+        """Runs that are ``going`` leave for another reason."""
+        self._round, self._now_ms, self._going = round_, now_ms, going
+        self._serves: dict[tuple[SiteId, str, GroupId, ShapeId], bool] = {}
+
+    def may(self, run: LiveRun, site_pool: SitePool) -> bool:
+        """Whether a run of a pool may be stopped, and its job go on at its site."""
+        if not run.checkpoints or not run.preemptible or run.leaving or run.id in self._going:
+            return False
+        over_ms, again, now_ms = run.expected_end_ms, run.returns_as, self._now_ms
+        if again is None or (over_ms is not None and over_ms <= now_ms + run.grace_ms):
+            return False
+        if run.started_ms > now_ms - self._round.snapshot.preemption.minimum_run_ms:
+            return False
+        if again.bound_site not in (None, run.site) or run.site in again.refused_by:
+            return False
+        key = site_pool.site, site_pool.gpu_class, again.group, again.shape
+        if key not in self._serves:
+            self._serves[key] = self._served(*key)
+        return self._serves[key]
+
+    def may_stay(self, run: LiveRun, pool: int, site_pool: SitePool) -> bool:
+        """Whether its job may go on on the very nodes, too: all are there, and lent for as long as a new run needs them."""
+        again = run.returns_as
+        if again is None or any(node not in site_pool.index for node, _ in run.gang):
+            return False
+        usable = self._round.usable(pool, again.key, again.priority)
+        return usable is None or all(usable[site_pool.index[node]] for node, _ in run.gang)
+
+    def _served(self, site: SiteId, gpu_class: str, group: GroupId, shape_id: ShapeId) -> bool:
+        snapshot, shape = self._round.snapshot, self._round.snapshot.shapes[shape_id]
+        rule = snapshot.rule_against(snapshot.clearance(group, shape), snapshot.sites[site])
+        return gpu_class in snapshot.candidates(shape) and rule is None
