@@ -77,7 +77,7 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
         seen.add(stop.run)
         if stop.grace_ms < run.grace_ms:
             yield f"run {stop.run} gets {stop.grace_ms} ms of its {run.grace_ms} ms of grace"
-        if stop.cause is StopCause.RECALLED:
+        if _gives_back(stop):
             continue
         if not run.preemptible:
             yield f"run {stop.run} may not be preempted"
@@ -94,7 +94,7 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
 
 def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     """Recalled are the runs whose nodes are taken back when their grace is over, or before, and no others."""
-    going = {stop.run for stop in plan.stops if stop.cause is StopCause.RECALLED}
+    going = {stop.run for stop in plan.stops if _gives_back(stop)}
     back: dict[NodeId, int] = {}
     for pool in snapshot.pools.values():
         if pool.pool.until_ms is not None:
@@ -112,6 +112,11 @@ def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
             yield f"run {run.id} stays on nodes that are taken back"
         if run.id in going and not taken:
             yield f"run {run.id} is ended though its nodes are lent on"
+
+
+def _gives_back(stop: Stop) -> bool:
+    """Whether a run goes because of its lender; one that shrinks for that does it for no job's sake."""
+    return stop.cause is StopCause.RECALLED or (stop.cause is StopCause.SHRUNK and stop.preemptor is None)
 
 
 def _wrong_cause(snapshot: Snapshot, plan: Plan, stop: Stop, earmark: Earmark) -> Iterator[str]:

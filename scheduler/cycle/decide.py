@@ -40,11 +40,11 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     """
     round_ = Round(snapshot)
     redeemed = redeem(round_)
-    given_back = give_back(snapshot)
+    given_back = give_back(round_, now_ms)
     reservations = place(round_)
     soon = Soon(round_)
-    reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back))
-    going = frozenset(stop.run for stop in (*given_back, *reclaimed.stops))
+    reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back.stops))
+    going = frozenset(stop.run for stop in (*given_back.stops, *reclaimed.stops))
     moved = move(round_, soon, reservations, now_ms, going)
     grown = grow(round_, soon, reservations, now_ms, going | {stop.run for stop in moved.stops})
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, grown.starts)
@@ -55,10 +55,10 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
         seed=seed,
         redeemed=redeemed.starts,
         withdrawn=redeemed.withdrawn,
-        stops=(*given_back, *reclaimed.stops, *moved.stops, *grown.stops),
+        stops=(*given_back.stops, *reclaimed.stops, *moved.stops, *grown.stops),
         earmarks=(*reclaimed.earmarks, *moved.earmarks),
         moves=moved.moves,
-        sizes=(*reclaimed.sizes, *grown.sizes),
+        sizes=(*given_back.sizes, *reclaimed.sizes, *grown.sizes),
         reservations=reservations,
     )
 

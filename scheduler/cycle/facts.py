@@ -163,9 +163,14 @@ class LiveRun:
         return self.gpus_per_worker * self.workers
 
     @property
+    def spare_workers(self) -> int:
+        """Workers that it could do without and go on."""
+        return 0 if self.workers_min is None else self.workers - self.workers_min
+
+    @property
     def spare_gpus(self) -> int:
-        """GPUs that it could do without and go on."""
-        return 0 if self.workers_min is None else self.gpus_per_worker * (self.workers - self.workers_min)
+        """The GPUs of these."""
+        return self.gpus_per_worker * self.spare_workers
 
     def elastic_as(self, shape: Shape) -> LiveRun:
         """The same as a run of a job of this shape, which says whether it is elastic."""

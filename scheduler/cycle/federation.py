@@ -210,6 +210,11 @@ class Federation:
         """Runs that hold nodes."""
         return self._runs
 
+    @property
+    def has_elastic_runs(self) -> bool:
+        """Whether a round may find something to do though no job waits: runs that could have more workers."""
+        return bool(self._elastic)
+
     def snapshot(self) -> Snapshot:
         """This moment, for a round. Later changes here do not reach it."""
         return Snapshot(

@@ -1,31 +1,71 @@
 """Runs on nodes that are about to be taken back: told to go in time, so that none is left at the deadline (law 5).
 
 A run is told when its grace is all that is left; one that is over by then by itself is left alone. On a node that is not lent
-at all any more it is told at once. Nobody is preferred: what a lender takes back is on the very nodes that it names.
+at all any more it is told at once. Nobody is preferred: what a lender takes back is on the very nodes that it names. An elastic
+run goes on at once on those that it may keep, where its least workers have room there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from scheduler.cycle.facts import LiveRun
-from scheduler.cycle.plan import Stop, StopCause
+from scheduler.cycle.plan import Earmark, Stop, StopCause
+from scheduler.cycle.restart import Restarts, same_place
+from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import SitePool, Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import NodeId
 
 
-def give_back(snapshot: Snapshot) -> tuple[Stop, ...]:
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """What the step decides: ``sizes`` are for the jobs of elastic runs that go on on those of their nodes that stay."""
+
+    stops: tuple[Stop, ...]
+    sizes: tuple[Earmark, ...] = ()
+
+
+def give_back(round_: Round, now_ms: int) -> GivenBack:
     """Stops by run, for no job's sake."""
+    snapshot = round_.snapshot
     until = taken_back(snapshot)
     if not until:
-        return ()
+        return GivenBack(())
+    stops, sizes = [], []
+    restarts = Restarts(round_, now_ms, frozenset(), minimum_run_ms=0)
+    numbers = {(pool.site, pool.gpu_class): number for number, pool in enumerate(round_.site_pools)}
     going = (run for run in snapshot.runs.values() if not run.leaving and has_to_go(run, until, snapshot.lent_at_ms))
-    return tuple(
-        Stop(run.id, run.job, StopCause.RECALLED, None, run.grace_ms) for run in sorted(going, key=lambda each: each.id)
-    )
+    for run in sorted(going, key=lambda each: each.id):
+        pool = numbers.get((run.site, run.gpu_class))
+        size = None if pool is None or not run.spare_workers else _what_stays(round_, run, pool, until, restarts)
+        cause = StopCause.RECALLED if size is None else StopCause.SHRUNK
+        stops.append(Stop(run.id, run.job, cause, None, run.grace_ms))
+        sizes += [] if size is None else [size]
+    return GivenBack(tuple(stops), tuple(sizes))
+
+
+def _what_stays(
+    round_: Round, run: LiveRun, pool: int, until: Mapping[NodeId, int], restarts: Restarts
+) -> Earmark | None:
+    """An elastic run's workers on nodes that are not due and are lent for long enough; None where they are too few."""
+    site_pool, again = round_.site_pools[pool], run.returns_as
+    if again is None or run.workers_min is None or not restarts.may(run, site_pool):
+        return None
+    usable = round_.usable(pool, again.key, again.priority)
+    left = [
+        (node, workers)
+        for node, workers in run.gang
+        if node in site_pool.index
+        and until.get(node, NEVER_MS) - run.grace_ms > round_.snapshot.lent_at_ms
+        and (usable is None or usable[site_pool.index[node]])
+    ]
+    if not run.workers_min <= sum(workers for _, workers in left) < run.workers:
+        return None
+    return same_place(run, site_pool, left)
 
 
 def taken_back(snapshot: Snapshot) -> Mapping[NodeId, int]:

@@ -20,10 +20,9 @@ from quota.admission import Usage, available, guarantee_left
 from quota.order import turn_key
 from scheduler.cycle.facts import ClassKey, LiveRun
 from scheduler.cycle.plan import Earmark, Reservation, Stop, StopCause
-from scheduler.cycle.restart import Restarts
+from scheduler.cycle.restart import Restarts, same_place
 from scheduler.cycle.round import Round
 from scheduler.cycle.shape_table import WORKERS, WORKERS_MOST
-from scheduler.cycle.shrink import same_place
 from scheduler.cycle.soon import Soon
 from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.arrays import Starts

@@ -1,7 +1,8 @@
 """Which nodes a lender takes back, or an operator sets aside, where only their number is said.
 
 Idle ones first, by name; then those whose runs lose the least work, work that may not be preempted last; unhealthy ones
-where there are too few others. A gang goes as a whole, wherever it stands.
+where there are too few others. A gang goes as a whole, wherever it stands; an elastic one that writes checkpoints may leave some
+of its nodes and go on with at least its least workers, which loses less.
 """
 
 from __future__ import annotations
@@ -62,15 +63,16 @@ def _occupancy(nodes: Sequence[Node], runs: Collection[LiveRun], deadline_ms: in
             if node in number:
                 entries[at, number[node]] += workers
     columns = np.array([(run, node, workers) for (run, node), workers in entries.items()], np.int64).reshape(-1, 3)
-    nothing = np.zeros(len(here), np.int64)
+    spare = [0 if is_over else run.spare_workers for run, is_over in zip(here, over, strict=True)]
+    a_worker = [cost // max(run.workers, 1) for run, cost in zip(here, lost, strict=True)]
     return Occupancy(
         nodes=len(nodes),
         run_of=columns[:, 0],
         node_of=columns[:, 1],
         workers_of=columns[:, 2],
         costs=np.array([cost + weight * each for cost, each in zip(lost, firm, strict=True)], np.int64),
-        droppable=nothing,
-        shrink_costs=nothing,
+        droppable=np.array(spare, np.int64),
+        shrink_costs=np.array(a_worker, np.int64),
     )
 
 

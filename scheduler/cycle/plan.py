@@ -39,7 +39,7 @@ class StopCause(StrEnum):
     RECLAIMED = "reclaimed"  #: for another group's share
     RECALLED = "recalled"  #: the lender wants its nodes back
     MOVED = "moved"  #: to make room for a gang; its job runs on elsewhere
-    SHRUNK = "shrunk"  #: to make room for a gang; its job goes on with fewer workers
+    SHRUNK = "shrunk"  #: to make room for a gang, or for its lender; its job goes on with fewer workers
     GROWN = "grown"  #: to go on with more workers
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.plan import Earmark, GangPart
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import SitePool
-from scheduler.model.ids import GroupId, RunId, ShapeId, SiteId
+from scheduler.model.ids import GroupId, NodeId, RunId, ShapeId, SiteId
 
 
 class Restarts:
     """Those of a round: preemptible runs that write a checkpoint on the stop's signal and have had their minimum run time."""
 
-    def __init__(self, round_: Round, now_ms: int, going: frozenset[RunId]) -> None:
-        """Runs that are ``going`` leave for another reason."""
+    def __init__(
+        self, round_: Round, now_ms: int, going: frozenset[RunId], *, minimum_run_ms: int | None = None
+    ) -> None:
+        """Runs that are ``going`` leave for another reason. ``minimum_run_ms``: another than that of the rules of preemption."""
         self._round, self._now_ms, self._going = round_, now_ms, going
+        rules = round_.snapshot.preemption
+        self._minimum_run_ms = rules.minimum_run_ms if minimum_run_ms is None else minimum_run_ms
         self._serves: dict[tuple[SiteId, str, GroupId, ShapeId], bool] = {}
 
     def may(self, run: LiveRun, site_pool: SitePool) -> bool:
@@ -23,7 +30,7 @@ class Restarts:
         over_ms, again, now_ms = run.expected_end_ms, run.returns_as, self._now_ms
         if again is None or (over_ms is not None and over_ms <= now_ms + run.grace_ms):
             return False
-        if run.started_ms > now_ms - self._round.snapshot.preemption.minimum_run_ms:
+        if run.started_ms > now_ms - self._minimum_run_ms:
             return False
         if again.bound_site not in (None, run.site) or run.site in again.refused_by:
             return False
@@ -44,3 +51,15 @@ class Restarts:
         snapshot, shape = self._round.snapshot, self._round.snapshot.shapes[shape_id]
         rule = snapshot.rule_against(snapshot.clearance(group, shape), snapshot.sites[site])
         return gpu_class in snapshot.candidates(shape) and rule is None
+
+
+def same_place(run: LiveRun, site_pool: SitePool, gang: Iterable[tuple[NodeId, int]]) -> Earmark:
+    """Nodes of a run's pool, (node, workers), held for its own job."""
+    again = run.returns_as
+    assert again is not None, "only such runs go on with another number of workers"
+    parts: list[GangPart] = []
+    rank = 0
+    for node, workers in gang:
+        parts.append((node, site_pool.pool.layout.names[site_pool.index[node]], rank, workers))
+        rank += workers
+    return Earmark(again.id, again.group, again.shape, site_pool.site, site_pool.gpu_class, tuple(parts))

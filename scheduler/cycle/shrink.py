@@ -11,7 +11,7 @@ give each keeps all that the head can do without, those first of which the least
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,10 +21,9 @@ from scheduler.cycle.entitlement import Claim, reaches_up_to
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.heads import Head
 from scheduler.cycle.in_the_way import above_their_shares
-from scheduler.cycle.plan import Earmark, GangPart
-from scheduler.cycle.restart import Restarts
+from scheduler.cycle.plan import Earmark
+from scheduler.cycle.restart import Restarts, same_place
 from scheduler.cycle.round import Round
-from scheduler.cycle.snapshot import SitePool
 from scheduler.cycle.soon import Soon, domains
 from scheduler.model.ids import GroupId, NodeId, RunId
 from scheduler.placement.displace import Occupant, Room
@@ -183,9 +182,8 @@ class Spares:
             nodes = [node for node, workers in parts for _ in range(workers)]
             useful = [node for node in nodes if is_here and (within is None or within[node])]
             others = [node for node in nodes if not (is_here and (within is None or within[node]))]
-            spare = run.workers - (run.workers_min or 0)
-            here[run.id] = useful[:spare]
-            elsewhere[run.id] = others[: spare - len(here[run.id])]
+            here[run.id] = useful[: run.spare_workers]
+            elsewhere[run.id] = others[: run.spare_workers - len(here[run.id])]
         for given in (here, elsewhere):
             for run in sorted(
                 runs, key=lambda each: (-len(given[each.id]) * each.gpus_per_worker, _cost(each), each.id)
@@ -202,18 +200,6 @@ class Spares:
         self.forget(run.id)  # once a round is enough
         self._beyond[run.id] = run.group, run.spare_gpus - given.gpus
         return same_place(run, site_pool, left)
-
-
-def same_place(run: LiveRun, site_pool: SitePool, gang: Iterable[tuple[NodeId, int]]) -> Earmark:
-    """Nodes of a run's pool, (node, workers), held for its own job."""
-    again = run.returns_as
-    assert again is not None, "only such runs go on with another number of workers"
-    parts: list[GangPart] = []
-    rank = 0
-    for node, workers in gang:
-        parts.append((node, site_pool.pool.layout.names[site_pool.index[node]], rank, workers))
-        rank += workers
-    return Earmark(again.id, again.group, again.shape, site_pool.site, site_pool.gpu_class, tuple(parts))
 
 
 def _cost(run: LiveRun) -> int:

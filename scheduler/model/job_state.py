@@ -51,7 +51,7 @@ class EndCause(StrEnum):
     RECLAIMED = "reclaimed"  #: for another group's share
     RECALLED = "recalled"  #: the lender wanted its nodes back
     MOVED = "moved"  #: to make room for a gang
-    SHRUNK = "shrunk"  #: to go on with fewer workers, as a gang needs room
+    SHRUNK = "shrunk"  #: to go on with fewer workers
     GROWN = "grown"  #: to go on with more workers
 
 

@@ -130,7 +130,7 @@ class ReasonCode(StrEnum):
     STOPPED_FOR_CLAIM = "StoppedForClaim"  #: its run makes way for a job with a higher claim
     STOPPED_FOR_LENDER = "StoppedForLender"  #: the lender wants its nodes back
     STOPPED_FOR_GANG = "StoppedForGang"  #: its run is moved so that a gang finds room
-    STOPPED_TO_SHRINK = "StoppedToShrink"  #: its run goes on with fewer workers, so that another job finds room
+    STOPPED_TO_SHRINK = "StoppedToShrink"  #: its run goes on with fewer workers
     STOPPED_TO_GROW = "StoppedToGrow"  #: its run goes on with more workers
     # when a waiting job would start, and on what grounds that is known or not
     ETA_NEXT_ROUND = "EtaNextRound"

@@ -376,8 +376,8 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.STOPPED_TO_SHRINK: (
         _K.WAITING,
-        "다른 작업의 자리를 마련하려고 작업자 수를 줄입니다. {until}까지 멈춘 뒤 더 적은 작업자로 이어집니다.",
-        "It makes room for another job: its run stops by {until} and goes on with fewer workers.",
+        "다른 작업이나 노드 소유자가 자리를 필요로 해 작업자 수를 줄입니다. {until}까지 멈춘 뒤 더 적은 작업자로 이어집니다.",
+        "Another job, or the nodes' owner, needs room: its run stops by {until} and goes on with fewer workers.",
     ),
     _C.STOPPED_TO_GROW: (
         _K.WAITING,

@@ -19,6 +19,7 @@ from scheduler.store.transaction import WriteTransaction
 
 ACTOR = "scheduler"
 STOPS_A_TRANSACTION = 2_000
+_SIZING = (StopCause.SHRUNK, StopCause.GROWN)
 #: States of a job that a stop changes; one whose site is silent shows it when the site is heard again.
 _RUNS_ON = frozenset({JobState.LEASED.value, JobState.STARTING.value, JobState.RUNNING.value})
 
@@ -53,22 +54,22 @@ class Cleared:
 def clearings_of(plan: Plan, stops_max: int = STOPS_A_TRANSACTION) -> Iterator[list[Clearing]]:
     """The plan's stops and earmarks, cut into transactions of about ``stops_max`` stops."""
     stops: dict[JobId | None, list[Stop]] = {}
+    sizes = {size.job: size for size in plan.sizes}
+    alone = [stop for stop in plan.stops if stop.preemptor is None and stop.cause in _SIZING]
     for stop in plan.stops:
-        if stop.cause is not StopCause.GROWN:
+        if stop.preemptor is not None or stop.cause not in _SIZING:
             stops.setdefault(stop.preemptor, []).append(stop)
     makes_way = {stop.job: stop.preemptor for stop in plan.stops}
     moves: dict[JobId | None, list[Earmark]] = {}
-    sizes = {size.job: size for size in plan.sizes}
-    grown = [(stop, sizes.pop(stop.job, None)) for stop in plan.stops if stop.cause is StopCause.GROWN]
-    for move in (*plan.moves, *sizes.values()):
+    for move in (*plan.moves, *plan.sizes):
         moves.setdefault(makes_way[move.job], []).append(move)
     together = [
         Clearing(each.job, each, tuple(stops.pop(each.job, ())), tuple(moves.pop(each.job, ())))
         for each in plan.earmarks
     ]
     together += [Clearing(preemptor, None, tuple(part)) for preemptor, part in stops.items()]
-    # Runs that grow have nothing to do with each other.
-    together += [Clearing(None, None, (stop,), () if size is None else (size,)) for stop, size in grown]
+    # Runs that grow, or shrink for their lender, have nothing to do with each other.
+    together += [Clearing(None, None, (stop,), (sizes[stop.job],) if stop.job in sizes else ()) for stop in alone]
     part, size = list[Clearing](), 0
     for clearing in together:
         part.append(clearing)

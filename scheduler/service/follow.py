@@ -17,12 +17,13 @@ from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.job_state import ACTIVE_STATES, JobState, RunPhase
 from scheduler.model.offer import Sector
-from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
+from scheduler.model.site import Csap, SecurityGrade, Site, SiteState
 from scheduler.service.directory import GroupView, read_directory
 from scheduler.service.earmark import Held
 from scheduler.service.hearing import Hearing
 from scheduler.service.job_facts import run_fact, waiting_fact
 from scheduler.service.lending import offer_of, recall_of, reservation_of
+from scheduler.service.node_fact import node_fact
 from scheduler.service.retries import Retries
 from scheduler.service.throttle import Throttles
 from scheduler.service.waiters import Waiters
@@ -218,7 +219,7 @@ class Follower:
                 if row.removed:
                     self.federation.remove_node(NodeId(row.id))
                 else:
-                    self.federation.put_node(_node(row))
+                    self.federation.put_node(node_fact(row))
             self._nodes_change = page.change
             if not page.more:
                 return
@@ -350,19 +351,4 @@ def _quota(row: quota_rows.Quota) -> TreeQuota:
         borrowing_limit=row.borrowing_limit,
         lending_limit=row.lending_limit,
         weight=row.weight,
-    )
-
-
-def _node(row: Any) -> Node:
-    return Node(
-        id=NodeId(row.id),
-        site_id=SiteId(row.site_id),
-        name=row.name,
-        pool=row.pool,
-        gpu_class=row.gpu_class,
-        gpus=row.gpus,
-        cpus=row.cpus,
-        memory_mib=row.memory_mib,
-        domain=tuple(row.domain),
-        healthy=row.healthy and row.aside_ms is None,
     )

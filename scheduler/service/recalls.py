@@ -165,7 +165,8 @@ def _chosen(
             earliest=time_text(earliest_ms),
         )
     free = [node for node in lent.nodes if free_ms[node.id] <= asked.by_ms]
-    return choose_nodes(free, live, asked.nodes, deadline_ms=asked.by_ms, now_ms=now_ms)
+    connection = transaction.connection
+    return choose_nodes(connection, free, live, asked.nodes, deadline_ms=asked.by_ms, now_ms=now_ms)
 
 
 def _youngest_starts(live: Sequence[RunRow]) -> dict[int, int]:

@@ -169,7 +169,8 @@ def _chosen(
     free = [node for node in of_class if node.id not in taken]
     if len(free) < asked.count:
         return _too_few(site, asked, asked.count, len(free))
-    return choose_nodes(free, live, asked.count, deadline_ms=from_ms, now_ms=transaction.now_ms)
+    now_ms = transaction.now_ms
+    return choose_nodes(transaction.connection, free, live, asked.count, deadline_ms=from_ms, now_ms=now_ms)
 
 
 def _too_few(site: SiteRow, asked: ReservationInput, wanted: int, found: int) -> Refusal:

@@ -254,7 +254,8 @@ class Driver:
         changed = self._lend(now_ms)
         for _ in range(ROUNDS_AT_ONE_INSTANT_MAX):
             # With a grace, whatever has been lent anew has to be looked through for who is to be told when.
-            if not self._waiting and not changed and not (self._lenders.is_any and self._policy.grace_ms):
+            looks = self._waiting or self._earmarks or changed or self._federation.has_elastic_runs
+            if not looks and not (self._lenders.is_any and self._policy.grace_ms):
                 return
             worked = process_time()
             snapshot, plan = self._round(now_ms)
@@ -346,6 +347,8 @@ class Driver:
         self._live[run] = live
         self._run_of[job.id] = run
         heapq.heappush(self._ends, (live.end_ms, run))
+        if shape.workers_max is not None and self._policy.minimum_run_seconds:  # from then on it may grow
+            heapq.heappush(self._ends, (now_ms + self._policy.minimum_run_seconds * 1000, run))
         self._expect_level(live, now_ms)
 
     def _expect_level(self, live: Live, now_ms: int) -> None:

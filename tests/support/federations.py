@@ -243,7 +243,7 @@ def node_of(number: int, gpus: int, *, site: int = 1, cpus: int = 64, memory_mib
     )
 
 
-def plain_shape(gpus: int, *, workers: int = 1, preemptible: bool = True) -> Shape:
+def plain_shape(gpus: int, *, workers: int = 1, preemptible: bool = True, workers_max: int | None = None) -> Shape:
     """A gang of h100 that needs little else: a CPU and a MiB a worker."""
     return Shape(
         workers=workers,
@@ -254,6 +254,7 @@ def plain_shape(gpus: int, *, workers: int = 1, preemptible: bool = True) -> Sha
         topology=Topology.ANY,
         data_class=DataClass.OPEN,
         preemptible=preemptible,
+        workers_max=workers_max,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from elastic import elastic
 from hypothesis import given
 from hypothesis import strategies as st
 from pressed import NOW_MS, Applied, Pressed, federation_of, pressed
@@ -28,7 +29,7 @@ def _rounds(given_: Pressed, federation: Federation, count: int) -> list[Plan]:
     return plans
 
 
-@given(pressed(), st.integers(0, 2), st.integers(1, 3))
+@given(pressed() | elastic(), st.integers(0, 2), st.integers(1, 3))
 def test_what_happens_to_a_copy_never_happens_to_what_it_was_made_of_and_would_happen_there_alike(
     facts: Pressed, before: int, after: int
 ) -> None:
@@ -49,7 +50,7 @@ def test_what_happens_to_the_original_never_happens_to_its_copy(facts: Pressed) 
     assert _rounds(facts, twin, 2) == _rounds(facts, federation_of(facts), 2)
 
 
-@given(pressed())
+@given(pressed() | elastic())
 def test_a_copy_of_a_shown_federation_shows_what_it_would_have_shown_itself(facts: Pressed) -> None:
     federation = federation_of(facts)
     federation.snapshot()
@@ -63,6 +64,7 @@ def test_a_copy_of_a_shown_federation_shows_what_it_would_have_shown_itself(fact
         own.displaceable_use,
     )
     assert (shown.site_use, shown.runs, shown.earmarks) == (own.site_use, own.runs, own.earmarks)
+    assert shown.elastic == own.elastic
 
 
 @given(pressed(), st.booleans())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from federations import OPEN_SITE, Facts, build, node_of, plain_shape, run_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +13,13 @@ from lendings import HOUR_MS, NOW_MS, lending_federations, offer_of
 
 from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
+from scheduler.cycle.facts import WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.give_back import give_back
 from scheduler.cycle.plan import Stop, StopCause
+from scheduler.cycle.round import Round
 from scheduler.cycle.stay import NEVER_MS
-from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
+from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.recall import Recall
 
 GRACE_MS = 30_000
@@ -41,24 +45,29 @@ def recalled(*, expected_end_ms: int | None = None, at_ms: int = NOW_MS) -> Fede
     return federation
 
 
+def told(federation: Federation) -> tuple[Stop, ...]:
+    """Who has to go now."""
+    snapshot = federation.snapshot()
+    return give_back(Round(snapshot), snapshot.lent_at_ms).stops
+
+
 def test_a_run_is_told_when_its_grace_is_all_that_is_left() -> None:
     last_ms = NOW_MS + HOUR_MS - GRACE_MS
-    assert give_back(recalled(at_ms=last_ms - 1).snapshot()) == ()
-    told = give_back(recalled(at_ms=last_ms).snapshot())
-    assert told == (Stop(RunId(1), JobId(1), StopCause.RECALLED, None, GRACE_MS),)
+    assert told(recalled(at_ms=last_ms - 1)) == ()
+    assert told(recalled(at_ms=last_ms)) == (Stop(RunId(1), JobId(1), StopCause.RECALLED, None, GRACE_MS),)
 
 
 def test_one_that_is_over_by_then_is_left_alone() -> None:
     last_ms = NOW_MS + HOUR_MS - GRACE_MS
-    assert give_back(recalled(at_ms=last_ms, expected_end_ms=NOW_MS + HOUR_MS).snapshot()) == ()
-    assert len(give_back(recalled(at_ms=last_ms, expected_end_ms=NOW_MS + HOUR_MS + 1).snapshot())) == 1
+    assert told(recalled(at_ms=last_ms, expected_end_ms=NOW_MS + HOUR_MS)) == ()
+    assert len(told(recalled(at_ms=last_ms, expected_end_ms=NOW_MS + HOUR_MS + 1))) == 1
 
 
 def test_one_that_is_leaving_already_is_not_told_again() -> None:
     federation = recalled(at_ms=NOW_MS + HOUR_MS)
     federation.put_run(replace(federation.live_runs[RunId(1)], leaving=True))
     federation.lend(NOW_MS + HOUR_MS)
-    assert give_back(federation.snapshot()) == ()
+    assert told(federation) == ()
 
 
 def test_a_plan_that_leaves_a_run_on_what_is_taken_back_or_ends_another_breaks_the_law() -> None:
@@ -69,6 +78,59 @@ def test_a_plan_that_leaves_a_run_on_what_is_taken_back_or_ends_another_breaks_t
     wrong = replace(stop, run=RunId(2), job=JobId(2))
     for stops in ((), (stop, wrong)):
         assert {each.law for each in check_plan(snapshot, replace(plan, stops=stops))} == {Law.STOP}
+
+
+def partly_recalled(*nodes: int, **values: Any) -> Federation:
+    """Three nodes that one elastic run is on, which needs two; some are recalled by an hour from now, and it is told now."""
+    wide = plain_shape(8, workers=2, workers_max=4)
+    gang = tuple((NodeId(number), 1) for number in (1, 2, 3))
+    run = run_of(1, JobId(1), GroupId(4), wide, SiteId(1), "h100", gang)
+    again = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, save_ms=GRACE_MS)
+    run = replace(run, grace_ms=GRACE_MS, checkpoints=True, returns_as=again).elastic_as(wide)
+    there = tuple(node_of(number, 8) for number in range(1, 5))
+    federation = build(Facts({}, (OPEN_SITE,), there, {ShapeId(1): wide}, (), (replace(run, **values),)))
+    recall = Recall(
+        site=SiteId(1),
+        gpu_class="h100",
+        nodes=len(nodes),
+        by_ms=NOW_MS + HOUR_MS,
+        asked_ms=NOW_MS,
+        node_ids=frozenset(map(NodeId, nodes)),
+    )
+    federation.set_lending([replace(offer_of(), nodes=3)], [recall], [])
+    federation.lend(NOW_MS + HOUR_MS - GRACE_MS)
+    return federation
+
+
+def test_an_elastic_run_leaves_what_is_taken_back_and_goes_on_on_the_rest() -> None:
+    snapshot = partly_recalled(2).snapshot()
+    plan = decide(snapshot, snapshot.lent_at_ms, 0)
+    assert check_plan(snapshot, plan) == ()
+    assert [(stop.run, stop.cause, stop.preemptor) for stop in plan.stops] == [(1, StopCause.SHRUNK, None)]
+    assert [[part[0] for part in size.gang] for size in plan.sizes] == [[1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "values"),
+    [
+        ((1, 2), {}),
+        ((2,), {"workers_min": 3}),
+        ((2,), {"workers_min": None, "workers_max": None}),
+        ((2,), {"returns_as": None}),
+    ],
+    ids=["too few are left", "it has none to spare", "it is not elastic", "it does not come back"],
+)
+def test_a_run_that_cannot_do_with_what_is_left_is_recalled(nodes: tuple[int, ...], values: dict[str, Any]) -> None:
+    snapshot = partly_recalled(*nodes, **values).snapshot()
+    plan = decide(snapshot, snapshot.lent_at_ms, 0)
+    assert check_plan(snapshot, plan) == ()
+    assert ([stop.cause for stop in plan.stops], plan.sizes) == ([StopCause.RECALLED], ())
+
+
+def test_a_young_run_that_is_recalled_shrinks_like_any_other() -> None:
+    assert [stop.cause for stop in told(partly_recalled(2, started_ms=NOW_MS + HOUR_MS - GRACE_MS))] == [
+        StopCause.SHRUNK
+    ]
 
 
 @given(lending_federations(), st.integers(0, 6 * 12))

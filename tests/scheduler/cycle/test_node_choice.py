@@ -36,7 +36,7 @@ def occupied(draw: st.DrawFn) -> list[LiveRun]:
             expected_end_ms=draw(st.sampled_from((None, DEADLINE_MS, DEADLINE_MS + 1))),
             leaving=draw(st.sampled_from((False, False, True))),
             grace_ms=draw(st.sampled_from((0, 5000))),
-        )
+        ).elastic_as(plain_shape(1, workers=1, workers_max=draw(st.sampled_from((None, None, 3)))))
         for number in range(1, draw(st.integers(0, 5)) + 1)
     ]
 
@@ -46,9 +46,11 @@ def loss(nodes: frozenset[NodeId], runs: list[LiveRun]) -> tuple[int, int]:
     firm = lost = 0
     for run in runs:
         over = run.leaving or (run.expected_end_ms is not None and run.expected_end_ms <= DEADLINE_MS)
-        if not over and any(node in nodes for node, _ in run.gang):
+        leaves = sum(workers for node, workers in run.gang if node in nodes)
+        if leaves and not over:
             firm += not run.preemptible
-            lost += run.gpus * (run.grace_ms if run.checkpoints else NOW_MS - run.started_ms)
+            each = run.grace_ms if run.checkpoints else NOW_MS - run.started_ms
+            lost += each * (leaves if run.workers_min is not None and run.workers - leaves >= 1 else run.gpus)
     return firm, lost
 
 

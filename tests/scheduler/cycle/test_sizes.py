@@ -17,6 +17,7 @@ from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import LiveRun, WaitingJob
 from scheduler.cycle.plan import Earmark, Plan, Start, StopCause
+from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId
 from scheduler.model.shape import Shape, Topology
@@ -104,6 +105,27 @@ def test_a_run_that_shrinks_keeps_every_worker_that_the_gang_can_do_without(draw
             others[node] -= each
             fits = room_for(snapshot, shape, others) >= shape.workers
             assert not fits or usage_bound, (size, node)
+
+
+@given(elastic())
+def test_another_group_gets_only_what_shares_give_it_of_what_runs_do_not_need(drawn: Pressed) -> None:
+    federation = federation_of(drawn)
+    federation.lend(NOW_MS)
+    snapshot = federation.snapshot()
+    plan = decide(snapshot, NOW_MS, 0)
+    round_ = Round(snapshot)
+    usage, shares = round_.usages[GPU_CLASS], round_.shares(GPU_CLASS)
+    for start in plan.starts:
+        usage.charge(start.group, snapshot.shapes[start.shape].gpus)
+    owner = {earmark.job: earmark.group for earmark in plan.earmarks}
+    for stop in plan.stops:
+        run = snapshot.runs[stop.run]
+        if stop.cause is not StopCause.SHRUNK or stop.preemptor is None or owner[stop.preemptor] == run.group:
+            continue
+        taker, giver = usage.tree.position(owner[stop.preemptor]), usage.tree.position(run.group)
+        got = sum(snapshot.shapes[each.shape].gpus for each in plan.earmarks if each.group == owner[stop.preemptor])
+        assert usage.own[taker] + got <= shares.own[taker]
+        assert usage.own[giver] > shares.own[giver]
 
 
 def workers_by_node(placed: Start | Earmark) -> Counter[NodeId]:
@@ -318,6 +340,116 @@ def grown() -> tuple[Snapshot, Plan]:
     return decided(scene(runs_on(1, OURS, 1), nodes=5))
 
 
+def reserving(*runs: LiveRun, jobs: tuple[WaitingJob, ...] = ()) -> Pressed:
+    """Nodes 1 and 2 are reserved for a gang of ours, which waits for the second. The others are free where no run is."""
+    ends = replace(runs_on(9, GroupId(5), 2, shape=WHOLE), checkpoints=False, expected_end_ms=NOW_MS + 3_600_000)
+    shapes = SHAPES | {LEAFY: shape_of(2, NODE_GPUS, Topology.LEAF)}
+    nodes = tuple(node_at(number, "x" if number < 3 else f"leaf-{number}") for number in range(1, 6))
+    return Pressed({}, nodes, shapes, (ends, *runs), (waits(LEAFY), *jobs))
+
+
+def test_nothing_grows_onto_what_is_reserved() -> None:
+    rigid = runs_on(2, THEIRS, 5, shape=WHOLE, checkpoints=False)
+    _, plan = decided(reserving(runs_on(1, THEIRS, 4), rigid))
+    assert [[part[0] for part in each.gang] for each in plan.reservations] == [[1, 2]]
+    assert sizes(plan) == [(1, [3, 4])]
+    _, plan = decided(reserving(rigid, jobs=(waits(WIDE, 102, THEIRS),)))
+    assert [[part[0] for part in each.gang] for each in plan.reservations] == [[1, 2]]
+    assert [sorted(workers_by_node(start)) for start in plan.starts] == [[3, 4]]
+
+
+def test_a_group_for_whose_job_nodes_are_reserved_grows_nowhere() -> None:
+    _, plan = decided(reserving(runs_on(1, OURS, 4), jobs=()))
+    assert [each.job for each in plan.reservations] == [101]
+    assert plan.sizes == ()
+
+
+def test_nothing_grows_onto_what_is_held_for_another_or_is_yet_to_be_free() -> None:
+    """Two nodes are held for a gang of ours: one that is free, and one that a run of lower priority leaves."""
+    goes = runs_on(1, OURS, 1, shape=WHOLE, priority=-100, checkpoints=False)
+    shapes = SHAPES | {ONE: shape_of(2, NODE_GPUS)}
+    leaves = runs_on(3, GroupId(5), 3, shape=WHOLE, leaving=True)
+    facts = replace(scene(goes, leaves, runs_on(2, THEIRS, 4), jobs=(waits(ONE),), nodes=6), shapes=shapes)
+    _, plan = decided(replace(facts, quotas={(GroupId(2), GPU_CLASS): Quota(limit=8)}))
+    assert [stop.run for stop in plan.stops if stop.cause is StopCause.PREEMPTED] == [1]
+    assert [(job, len(nodes), set(nodes) & {1, 3}) for job, nodes in sizes(plan)] == [(2, 2, set())]
+    (held,) = plan.earmarks
+    assert not {node for _, nodes in sizes(plan) for node in nodes} & set(workers_by_node(held))
+
+
+def test_a_start_gets_more_on_its_own_nodes_first() -> None:
+    shapes = SHAPES | {WIDE: shape_of(1, 1, workers_max=3)}
+    snapshot, plan = decided(replace(scene(jobs=(waits(WIDE), waits(ONE, 102))), shapes=shapes))
+    assert [(start.job, [part[3] for part in start.gang]) for start in plan.starts] == [(101, [3]), (102, [1])]
+    assert snapshot.shapes[WIDE].workers == 1
+
+
+def test_the_group_whose_turn_it_is_grows_first() -> None:
+    much = runs_on(3, THEIRS, 3, 4, shape=WHOLE, checkpoints=False)
+    runs = (runs_on(1, THEIRS, 1, started_ms=0), runs_on(2, OURS, 2), much)
+    assert [job for job, _ in sizes(decided(scene(*runs, nodes=6))[1])] == [2]
+
+
+def test_a_run_is_not_stopped_where_its_domain_has_too_little_for_a_quarter_more() -> None:
+    nodes = tuple(node_at(number, "x" if number < 3 else "y") for number in range(1, 5))
+    shapes = SHAPES | {LEAFY: shape_of(1, 1, Topology.LEAF, workers_max=9)}
+    five = moving(1, OURS, (LEAFY, shapes[LEAFY]), ((NodeId(1), 4), (NodeId(2), 1)))
+    filled = moving(2, THEIRS, (ONE, shapes[ONE]), ((NodeId(2), 2),))
+    facts = replace(scene(five, replace(filled, checkpoints=False)), nodes=nodes, shapes=shapes)
+    assert decided(facts)[1].stops == ()
+
+
+@pytest.mark.parametrize("cause", ["grown", "shrunk"])
+def test_a_run_on_a_broken_node_is_not_stopped_to_go_on_there(cause: str) -> None:
+    wide = runs_on(1, OURS, 1, 2) if cause == "shrunk" else runs_on(1, OURS, 1)
+    facts = scene(wide, jobs=(waits(WHOLE),) if cause == "shrunk" else (), nodes=2)
+    sick = replace(facts, nodes=(replace(facts.nodes[0], healthy=False), *facts.nodes[1:]))
+    assert [stop.cause for stop in decided(facts)[1].stops] == [StopCause(cause)]
+    assert decided(sick)[1].stops == ()
+
+
+def test_a_gang_shrinks_once_in_a_round_and_is_not_ended_for_another_then() -> None:
+    high = {"priority": 100}
+    jobs = (waits(WHOLE, **high), waits(WHOLE, 102, **high), waits(WHOLE, 103, **high))
+    _, plan = decided(scene(runs_on(1, OURS, 1, 2, 3), jobs=jobs))
+    assert [(stop.run, stop.cause) for stop in plan.stops] == [(1, StopCause.SHRUNK)]
+
+
+def test_a_gang_that_is_ended_for_one_gives_nothing_to_another() -> None:
+    """The first wants every node; what is left of the run when it has gone is not there for the second."""
+    shapes = SHAPES | {LEAFY: shape_of(3, NODE_GPUS)}
+    jobs = (waits(LEAFY, priority=100), waits(ONE, 102, priority=50))
+    _, plan = decided(replace(scene(runs_on(1, OURS, 1, 2, 3), jobs=jobs), shapes=shapes))
+    assert [(stop.run, stop.cause) for stop in plan.stops] == [(1, StopCause.PREEMPTED)]
+
+
+def test_shares_count_what_a_run_has_given_already() -> None:
+    """Theirs keeps what it has inside its share: what the first of ours got is not taken a second time."""
+    runs = (runs_on(1, THEIRS, 1, 2, 3), *(runs_on(n, THEIRS, n, shape=WHOLE) for n in (4,)))
+    jobs = tuple(waits(WHOLE, number) for number in (101, 102, 103))
+    _, plan = decided(scene(*runs, jobs=jobs, nodes=4))
+    taken = 4 - len(sizes(plan)[0][1]) - 1
+    assert [stop.cause for stop in plan.stops] == [StopCause.SHRUNK]
+    assert taken == 1
+
+
+def test_quota_is_charged_for_what_is_given_only_when_it_has_gone() -> None:
+    """Behind the job that gets it nothing else of the group starts by the quota that is given up."""
+    facts = scene(
+        runs_on(1, OURS, 1, 2, 3), jobs=(waits(WHOLE), waits(ONE, 102)), nodes=4, quotas={OURS: Quota(limit=12)}
+    )
+    _, plan = decided(facts)
+    assert (plan.starts, [stop.cause for stop in plan.stops]) == ((), [StopCause.SHRUNK])
+
+
+def test_workers_elsewhere_go_only_as_far_as_its_least_workers_stay() -> None:
+    quotas = {OURS: Quota(limit=12)}
+    shapes = SHAPES | {WIDE: shape_of(2, NODE_GPUS, workers_max=3), WHOLE: shape_of(2, NODE_GPUS)}
+    gang = moving(1, OURS, (WIDE, shapes[WIDE]), tuple((NodeId(node), 1) for node in (1, 2, 3)))
+    facts = replace(scene(gang, jobs=(waits(WHOLE),), nodes=6, quotas=quotas), shapes=shapes)
+    assert decided(facts)[1].stops == ()
+
+
 def laws(snapshot: Snapshot, plan: Plan) -> set[Law]:
     """What a plan breaks."""
     return {each.law for each in check_plan(snapshot, plan)}
@@ -359,6 +491,14 @@ def test_a_run_that_grows_to_what_it_may_not_be_is_told(
     snapshot, plan = grown
     (size,) = plan.sizes
     assert laws(snapshot, replace(plan, sizes=(replace(size, gang=gang),))) == {Law.SIZE}
+
+
+def test_growth_onto_a_reserved_node_is_told() -> None:
+    snapshot, plan = decided(reserving(runs_on(1, THEIRS, 4), runs_on(2, THEIRS, 5, shape=WHOLE, checkpoints=False)))
+    (size,) = plan.sizes
+    there = replace(size, gang=(part(4), part(1, 1)))
+    assert Law.SIZE in laws(snapshot, replace(plan, sizes=(there,)))
+    assert laws(snapshot, plan) == set()
 
 
 def test_a_run_that_is_stopped_to_go_on_nowhere_is_told(grown: tuple[Snapshot, Plan]) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from callers import code_of, somebody
-from runtime import ScriptedAgent, Stage, node, runs_now
+from runtime import ScriptedAgent, Stage, ended, node, runs_now
 
+from scheduler.model.job_state import EndCause
 from scheduler.model.offer import OfferSpec
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.service.caller import Caller
@@ -146,6 +147,23 @@ def test_a_gang_goes_as_a_whole_where_that_loses_least(stage: Stage, agent: Scri
     made = lender.recalled(2)
     assert [each.run.job_id for each in made.departures] == [gang]
     assert set(made.nodes) == nodes_of(stage, gang)
+
+
+def test_an_elastic_gang_leaves_one_of_its_nodes_and_goes_on_on_the_others(
+    stage: Stage, agent: ScriptedAgent, lender: Lender
+) -> None:
+    lender.offer()
+    saves = {"checkpoint": {"grace": "10m"}}
+    (job,) = started(stage, agent, stage.group(), workers={"min": 2, "max": 4}, hours_ago=1, **saves)
+    made = lender.recalled(1)
+    stage.clock.advance(2 * 3600 - 600)
+    agent.sync(runs_now(stage.run(job), stage.run(job).started_ms or 0))
+    stage.turn()
+    run, kept = stage.run(job), {part[1] for part in (stage.job(job).earmark or {})["gang"]}
+    assert (run.stop_cause, run.stop_grace_ms, len(kept), kept & set(made.nodes)) == ("shrunk", 600_000, 3, set())
+    agent.sync(ended(run, run.started_ms or 0, stage.clock.now_ms(), cause=EndCause.MOVED))
+    assert stage.turn() == 1
+    assert nodes_of(stage, job) == kept
 
 
 def test_a_run_that_is_over_by_the_deadline_loses_nothing_and_is_not_told(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -23,6 +24,7 @@ from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.driver import Decide, Driver
 from scheduler.simulator.groups import put_groups
 from scheduler.simulator.history import EndCause, History
+from scheduler.simulator.metrics import measure
 from scheduler.simulator.policy import Policy, parse_policy
 from scheduler.simulator.simulation import simulate
 from scheduler.simulator.trace import TraceRow
@@ -214,6 +216,27 @@ def test_where_preemption_is_free_a_run_is_gone_at_once_and_its_job_loses_nothin
         ("high", 10_000, 30_000, ((0, 4),), "finished", ""),
         ("long", 30_000, 120_000, ((0, 4),), "finished", ""),
     ]
+
+
+def test_an_elastic_job_does_its_work_faster_with_more_workers_and_changes_their_number() -> None:
+    wide = replace(row("wide", 0, 100, 4, walltime_ms=1_000_000), workers_max=2)
+    jobs = [wide, row("other", 10, 30, 4, walltime_ms=1_000_000)]
+    policy = Policy(preemption_cost_seconds=6, minimum_run_seconds=0, grace_seconds=5)
+    outcome = simulate(jobs, cluster_of(4, 4), policy)
+    segments = {
+        (each.job.name, each.start_ms, each.end_ms, each.gpus, each.cause.value) for each in outcome.history.segments
+    }
+    # 15 s with two workers do 30 s of its work, of which the restart of both costs 12; the rest is done by one, then by two.
+    assert segments == {
+        ("wide", 0, 15_000, 8, "shrunk"),
+        ("other", 15_000, 45_000, 4, "finished"),
+        ("wide", 15_000, 50_000, 4, "grown"),
+        ("wide", 50_000, 76_500, 8, "finished"),
+    }
+    assert sum(each.lost_ms for each in outcome.history.segments) == 12_000 + 6_000
+    measured = measure(outcome)
+    assert measured.document["preemptions"] == 2
+    assert measured.document["lower_bound_mean_jct_s"] is None
 
 
 def test_a_run_that_finishes_within_its_grace_is_not_preempted() -> None:

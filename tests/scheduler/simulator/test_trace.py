@@ -61,6 +61,16 @@ def test_our_own_format_is_job_files_with_times(tmp_path: Path) -> None:
     assert (read.walltime_ms, read.qos, read.preemptible, read.group) == (3_600_000, "high", False, "a.b")
 
 
+def test_an_elastic_job_of_our_own_format_has_the_time_of_its_least_workers(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    job = {"name": "train", "group": "a.b", "workers": {"min": 2, "max": 6}, "gpus_per_worker": 4, "command": ["x"]}
+    path.write_text(json.dumps(job | {"submit_s": 0, "duration_s": 60}) + "\n", encoding="utf-8")
+    (read,) = read_trace(path)
+    assert (read.gpus, read.nodes, read.workers_max) == (8, 2, 6)
+    shape = shape_of(read, cluster_of(8, 8, 8))
+    assert not isinstance(shape, str) and (shape.workers, shape.workers_max) == (2, 6)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
