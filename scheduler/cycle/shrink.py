@@ -4,14 +4,14 @@ A run that writes a checkpoint on the stop's signal is stopped and goes on at on
 gives them to a head of its own group of no lower priority, or to one of a group below its share where its own is above it, as in
 ``entitlement``; no more of them than that head needs. Beyond its least workers a run is protected by no guarantee.
 
-As few runs as can be are stopped: those that can give most come first, ties by the least lost work, then id. Of what they would
-give each keeps all that the head can do without, those first of which the least is needed.
+Those that can give most come first, ties by the least lost work, then id, so that few are stopped. Of what they would give all
+is kept that the head can do without, the last first.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,7 +161,7 @@ class Spares:
                 ended[number] = unit
         if not room.fits:
             return None
-        needed = _spared(room, ended, {number: run.id for number, (run, *_) in units.items()})
+        needed = [unit.run for unit in room.spare(list(ended.values()))]
         dropped = Counter((units[number][0].id, units[number][1]) for number in needed)
         stopped = {units[number][0].id: units[number][0] for number in needed}.values()
         return Shrinking(pool, dropped, sum(map(_cost, stopped)))
@@ -204,19 +204,3 @@ class Spares:
 
 def _cost(run: LiveRun) -> int:
     return lost_work(0, None, run.checkpoints, run.gpus, run.grace_ms)
-
-
-def _spared(room: Room, ended: Mapping[int, Occupant], run_of: Mapping[int, RunId]) -> list[int]:
-    """Of the workers that go those that have to: first whole runs are spared, those that gave least, then single workers."""
-    by_run: defaultdict[RunId, list[Occupant]] = defaultdict(list)
-    for number, unit in ended.items():
-        by_run[run_of[number]].append(unit)
-    left: list[Occupant] = []
-    for _, units in sorted(by_run.items(), key=lambda each: (len(each[1]), -each[0])):
-        for unit in units:
-            room.keep(unit)
-        if not room.fits:
-            for unit in units:
-                room.end(unit)
-            left += units
-    return sorted(unit.run for unit in room.spare(left))

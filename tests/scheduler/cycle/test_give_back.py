@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from lendings import HOUR_MS, NOW_MS, lending_federations, offer_of
 
 from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.facts import PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.give_back import give_back
 from scheduler.cycle.plan import Stop, StopCause
@@ -80,24 +81,32 @@ def test_a_plan_that_leaves_a_run_on_what_is_taken_back_or_ends_another_breaks_t
         assert {each.law for each in check_plan(snapshot, replace(plan, stops=stops))} == {Law.STOP}
 
 
-def partly_recalled(*nodes: int, **values: Any) -> Federation:
-    """Three nodes that one elastic run is on, which needs two; some are recalled by an hour from now, and it is told now."""
+def partly_recalled(*nodes: int, hold_seconds: int = 0, later: Sequence[int] = (), **values: Any) -> Federation:
+    """Three nodes that one elastic run is on, which needs two; some are recalled by an hour from now, and it is told now.
+
+    ``later`` ones are recalled by another hour.
+    """
     wide = plain_shape(8, workers=2, workers_max=4)
     gang = tuple((NodeId(number), 1) for number in (1, 2, 3))
     run = run_of(1, JobId(1), GroupId(4), wide, SiteId(1), "h100", gang)
     again = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, save_ms=GRACE_MS)
     run = replace(run, grace_ms=GRACE_MS, checkpoints=True, returns_as=again).elastic_as(wide)
     there = tuple(node_of(number, 8) for number in range(1, 5))
-    federation = build(Facts({}, (OPEN_SITE,), there, {ShapeId(1): wide}, (), (replace(run, **values),)))
-    recall = Recall(
-        site=SiteId(1),
-        gpu_class="h100",
-        nodes=len(nodes),
-        by_ms=NOW_MS + HOUR_MS,
-        asked_ms=NOW_MS,
-        node_ids=frozenset(map(NodeId, nodes)),
-    )
-    federation.set_lending([replace(offer_of(), nodes=3)], [recall], [])
+    rules = PreemptionRules(minimum_run_ms=HOUR_MS)
+    federation = build(Facts({}, (OPEN_SITE,), there, {ShapeId(1): wide}, (), (replace(run, **values),)), rules)
+    recalls = [
+        Recall(
+            site=SiteId(1),
+            gpu_class="h100",
+            nodes=len(which),
+            by_ms=by_ms,
+            asked_ms=NOW_MS,
+            node_ids=frozenset(map(NodeId, which)),
+        )
+        for which, by_ms in ((nodes, NOW_MS + HOUR_MS), (later, NOW_MS + 2 * HOUR_MS))
+        if which
+    ]
+    federation.set_lending([replace(offer_of(), nodes=3, minimum_hold_seconds=hold_seconds)], recalls, [])
     federation.lend(NOW_MS + HOUR_MS - GRACE_MS)
     return federation
 
@@ -117,8 +126,15 @@ def test_an_elastic_run_leaves_what_is_taken_back_and_goes_on_on_the_rest() -> N
         ((2,), {"workers_min": 3}),
         ((2,), {"workers_min": None, "workers_max": None}),
         ((2,), {"returns_as": None}),
+        ((2,), {"later": (3,), "hold_seconds": 7200}),
     ],
-    ids=["too few are left", "it has none to spare", "it is not elastic", "it does not come back"],
+    ids=[
+        "too few are left",
+        "it has none to spare",
+        "it is not elastic",
+        "it does not come back",
+        "another is not lent for long enough",
+    ],
 )
 def test_a_run_that_cannot_do_with_what_is_left_is_recalled(nodes: tuple[int, ...], values: dict[str, Any]) -> None:
     snapshot = partly_recalled(*nodes, **values).snapshot()

@@ -67,3 +67,11 @@ def test_idle_nodes_go_by_name_and_sick_ones_where_there_are_too_few_others() ->
     for needed, expected in ((1, {3}), (2, {2, 3}), (3, {1, 2, 3})):
         chosen = choose_nodes(nodes, [running(1, [2])], needed, deadline_ms=DEADLINE_MS, now_ms=NOW_MS)
         assert chosen == expected
+
+
+def test_an_elastic_gang_leaves_one_node_sooner_than_a_rigid_run_ends() -> None:
+    gang = running(1, [1, 2, 3], checkpoints=True, grace_ms=5000)
+    rigid = running(2, [4], checkpoints=True, grace_ms=6000)
+    wide = gang.elastic_as(plain_shape(1, workers=1, workers_max=4))
+    for first, expected in ((gang, {4}), (wide, {1})):
+        assert choose_nodes(NODES[:4], [first, rigid], 1, deadline_ms=DEADLINE_MS, now_ms=NOW_MS) == expected

@@ -402,10 +402,52 @@ def test_a_run_is_not_stopped_where_its_domain_has_too_little_for_a_quarter_more
 @pytest.mark.parametrize("cause", ["grown", "shrunk"])
 def test_a_run_on_a_broken_node_is_not_stopped_to_go_on_there(cause: str) -> None:
     wide = runs_on(1, OURS, 1, 2) if cause == "shrunk" else runs_on(1, OURS, 1)
-    facts = scene(wide, jobs=(waits(WHOLE),) if cause == "shrunk" else (), nodes=2)
+    facts = scene(wide, jobs=(waits(WHOLE),) if cause == "shrunk" else (), nodes=2 if cause == "shrunk" else 4)
     sick = replace(facts, nodes=(replace(facts.nodes[0], healthy=False), *facts.nodes[1:]))
     assert [stop.cause for stop in decided(facts)[1].stops] == [StopCause(cause)]
     assert decided(sick)[1].stops == ()
+
+
+@pytest.mark.parametrize("jobs", [(), (waits(WHOLE),)], ids=["it could grow", "it could shrink"])
+def test_a_run_with_a_node_that_is_not_there_any_more_keeps_its_size(jobs: tuple[WaitingJob, ...]) -> None:
+    facts = scene(runs_on(1, OURS, 1, 2), jobs=jobs, nodes=5 - 3 * len(jobs))
+    assert decided(facts)[1].stops != ()
+    assert decided(replace(facts, nodes=facts.nodes[1:]))[1].stops == ()
+
+
+def test_a_group_gives_no_more_than_brings_it_to_its_share() -> None:
+    """The gang wants both nodes of a leaf; theirs is above its share by one."""
+    nodes = tuple(node_at(number, leaf) for number, leaf in enumerate(("x", "x", "y", "z", "w"), 1))
+    shapes = SHAPES | {WIDE: shape_of(1, NODE_GPUS, workers_max=4), LEAFY: shape_of(2, NODE_GPUS, Topology.LEAF)}
+    gang = moving(1, THEIRS, (WIDE, shapes[WIDE]), tuple((NodeId(node), 1) for node in (1, 2, 3, 4)))
+    facts = replace(scene(gang, jobs=(waits(LEAFY),)), nodes=nodes, shapes=shapes)
+    assert decided(facts)[1].stops == ()
+    above = {GroupId(2): Quota(weight=9)}
+    by_class = {(group, GPU_CLASS): each for group, each in above.items()}
+    extra = replace(facts, jobs=(waits(LEAFY), waits(WHOLE, 102)), quotas=by_class)
+    assert [stop.cause for stop in decided(extra)[1].stops] == [StopCause.SHRUNK]
+
+
+def test_below_a_group_that_is_above_its_share_nobody_gets_anything_from_beside_it() -> None:
+    full = replace(runs_on(2, GroupId(5), 4, 5, 6, shape=WHOLE), preemptible=False, checkpoints=False)
+    facts = scene(runs_on(1, THEIRS, 1, 2, 3), full, jobs=(waits(WHOLE),), nodes=6)
+    weights = {(GroupId(2), GPU_CLASS): Quota(weight=7), (GroupId(3), GPU_CLASS): Quota(weight=5)}
+    assert decided(replace(facts, quotas=weights))[1].stops == ()
+    heavier = weights | {(GroupId(2), GPU_CLASS): Quota(weight=11)}
+    assert [stop.cause for stop in decided(replace(facts, quotas=heavier))[1].stops] == [StopCause.SHRUNK]
+
+
+def test_a_run_whose_least_workers_are_inside_its_groups_guarantee_is_not_ended() -> None:
+    nodes = tuple(node_at(number, "x" if number < 4 else "y") for number in range(1, 5))
+    shapes = SHAPES | {LEAFY: shape_of(3, NODE_GPUS, Topology.LEAF)}
+    younger = runs_on(2, THEIRS, 4, shape=WHOLE)
+    older = runs_on(1, THEIRS, 1, 2, 3, started_ms=0)
+    quotas = {(group, GPU_CLASS): Quota(guaranteed=4) for group in (THEIRS, GroupId(3))}
+    quotas |= {(GroupId(2), GPU_CLASS): Quota(weight=99)}
+    facts = Pressed(quotas, nodes, shapes, (older, younger), (waits(LEAFY),))
+    assert decided(facts)[1].stops == ()
+    unprotected = replace(facts, quotas={(GroupId(2), GPU_CLASS): Quota(weight=99)})
+    assert [stop.run for stop in decided(unprotected)[1].stops] == [1]
 
 
 def test_a_gang_shrinks_once_in_a_round_and_is_not_ended_for_another_then() -> None:
@@ -440,13 +482,16 @@ def test_quota_is_charged_for_what_is_given_only_when_it_has_gone() -> None:
     )
     _, plan = decided(facts)
     assert (plan.starts, [stop.cause for stop in plan.stops]) == ((), [StopCause.SHRUNK])
+    (verdict,) = plan.verdicts
+    assert (verdict.shape, verdict.reason.numbers["used"]) == (ONE, 16)
 
 
 def test_workers_elsewhere_go_only_as_far_as_its_least_workers_stay() -> None:
-    quotas = {OURS: Quota(limit=12)}
-    shapes = SHAPES | {WIDE: shape_of(2, NODE_GPUS, workers_max=3), WHOLE: shape_of(2, NODE_GPUS)}
+    quotas = {(OURS, GPU_CLASS): Quota(limit=12)}
+    shapes = SHAPES | {WIDE: shape_of(2, NODE_GPUS, workers_max=3), LEAFY: shape_of(2, NODE_GPUS, Topology.LEAF)}
     gang = moving(1, OURS, (WIDE, shapes[WIDE]), tuple((NodeId(node), 1) for node in (1, 2, 3)))
-    facts = replace(scene(gang, jobs=(waits(WHOLE),), nodes=6, quotas=quotas), shapes=shapes)
+    nodes = tuple(node_at(number, "x" if number in (1, 4, 5) else "y") for number in range(1, 6))
+    facts = Pressed(quotas, nodes, shapes, (gang,), (waits(LEAFY),))
     assert decided(facts)[1].stops == ()
 
 

@@ -154,13 +154,16 @@ def test_an_elastic_gang_leaves_one_of_its_nodes_and_goes_on_on_the_others(
 ) -> None:
     lender.offer()
     saves = {"checkpoint": {"grace": "10m"}}
-    (job,) = started(stage, agent, stage.group(), workers={"min": 2, "max": 4}, hours_ago=1, **saves)
+    group = stage.group()
+    started(stage, agent, group, hours_ago=1, checkpoint={"grace": "25m"})
+    (job,) = started(stage, agent, group, workers={"min": 2, "max": 4}, hours_ago=1, **saves)
     made = lender.recalled(1)
+    assert [each.run.job_id for each in made.departures] == [job]
     stage.clock.advance(2 * 3600 - 600)
     agent.sync(runs_now(stage.run(job), stage.run(job).started_ms or 0))
     stage.turn()
     run, kept = stage.run(job), {part[1] for part in (stage.job(job).earmark or {})["gang"]}
-    assert (run.stop_cause, run.stop_grace_ms, len(kept), kept & set(made.nodes)) == ("shrunk", 600_000, 3, set())
+    assert (run.stop_cause, run.stop_grace_ms, len(kept), kept & set(made.nodes)) == ("shrunk", 600_000, 2, set())
     agent.sync(ended(run, run.started_ms or 0, stage.clock.now_ms(), cause=EndCause.MOVED))
     assert stage.turn() == 1
     assert nodes_of(stage, job) == kept
