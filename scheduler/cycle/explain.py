@@ -105,11 +105,13 @@ def _not_lent(round_: Round, queue: Queue, number: int, usable: BoolArray) -> Si
     """Enough is free, but what is not ``usable`` is not lent to such work, or not for long enough: the terms say which."""
     snapshot, pool = round_.snapshot, round_.site_pools[number]
     name, shape = snapshot.sites[pool.site].name, queue.shape
-    sector = snapshot.groups[queue.group].sector
+    sector, groups = snapshot.groups[queue.group].sector, snapshot.path(queue.group)
     assert pool.pool.terms is not None and pool.pool.until_ms is not None
     free = round_.board.free_nodes(number) & ~usable
     serving = [
-        each.serves(queue.priority) and (shape.preemptible or each.firm) and each.lets_in(sector, shape.data_class)
+        each.serves(queue.priority)
+        and (shape.preemptible or each.firm)
+        and each.lets_in(sector, shape.data_class, groups)
         for each in snapshot.terms
     ]
     served = free & np.array(serving, np.bool_)[pool.pool.terms]

@@ -63,6 +63,7 @@ class Federation:
         )
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
         self._lending = Lending()
+        self._holders: frozenset[GroupId] = frozenset()
         self._past = PastUses()
 
     def copy(self) -> Federation:
@@ -83,6 +84,7 @@ class Federation:
             twin._displaceable_use[gpu_class].update(use_by_priority)
         twin._site_use.update(self._site_use)
         twin._lending, twin._past = self._lending.copy(), self._past.copy()
+        twin._holders = self._holders
         return twin
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
@@ -186,6 +188,10 @@ class Federation:
     ) -> None:
         """Replace all offers (closed ones too), recalls and reservations; ``lend`` makes them count."""
         self._lending.set(offers, recalls, reservations)
+        holders = frozenset(each.group for each in reservations if each.group is not None)
+        if holders != self._holders:
+            self._holders = holders
+            self._queues.forget_venues()
 
     def lend(self, now_ms: int) -> None:
         """Work out what sites lend at a moment, and whom they may be asked for. Snapshots speak of the last such moment."""
@@ -255,7 +261,8 @@ class Federation:
 
     def _venue_of(self, key: ClassKey) -> Venue:
         group = self._groups[key.group]
-        return Venue(clearance_of(group, self._shapes[key.shape]), group.sector, key.bound_site, key.refused_by)
+        mine = tuple(sorted(self._holders.intersection(self._tree.path(key.group)))) if self._holders else ()
+        return Venue(clearance_of(group, self._shapes[key.shape]), group.sector, key.bound_site, key.refused_by, mine)
 
     def _pool(self, site: SiteId, gpu_class: str) -> NodePool:
         pool = self._pools.get((site, gpu_class))

@@ -127,8 +127,19 @@ class Lending:
                 preemptible=run.preemptible,
                 end_ms=NEVER_MS if run.expected_end_ms is None else run.expected_end_ms,
                 saves=run.checkpoints,
+                groups=_path(run.group, groups),
             )
             for node, _ in run.gang:
                 guests[node].append(guest)
         told = self._told[site]
         return lend(nodes, guests, told.offers, told.recalls, told.reservations, now_ms)
+
+
+def _path(group: GroupId, groups: Mapping[GroupId, GroupFacts]) -> frozenset[GroupId]:
+    """A group with all that it belongs to, as far as they are known."""
+    found: set[GroupId] = set()
+    at: GroupId | None = group
+    while at is not None:
+        found.add(at)
+        at = groups[at].parent if at in groups else None
+    return frozenset(found)

@@ -3,23 +3,24 @@
 Offers count nodes and do not name them, so nodes are given to offers anew whenever something changes. First come nodes under
 a recall that is due, which are lent to nobody but are a part of what was offered; then nodes that runs hold, first those whose
 runs cannot save their state, those that few offers let in before others, and longer runs before shorter; then the free ones by
-name. What a recall to come will take of an offer is lent until then alone, whichever node stands there. A node that is held goes
-to an offer that lets its runs in and lasts as long as they need (where some cannot save their state, as long as these do), the
-one that ends first of these, else to the one that lasts longest.
+name, in front those that are kept for a group. What a recall to come will take of an offer is lent until then alone, whichever
+node stands there. A node that is held goes to an offer that lets its runs in and lasts as long as they need (where some cannot
+save their state, as long as these do), the one that ends first of these, else to the one that lasts longest.
 So the number of nodes lent is ``capacity.effective_capacity``'s, and no offer lends more than it says.
 
 A node is left to its borrowers until its offer's window ends, its recall is due or its reservation begins, whichever is first;
-what another offer opens then does not count. A site without offers lends all it has, as its owner's default.
+what another offer opens then does not count. A site without offers lends all it has, as its owner's default. Who runs on a node
+that is reserved for another group leaves it, and the offer keeps it meanwhile.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms
-from scheduler.model.ids import NodeId
+from scheduler.model.ids import GroupId, NodeId
 from scheduler.model.offer import Offer, Sector
 from scheduler.model.recall import Recall, Reservation
 from scheduler.model.shape import DataClass
@@ -28,7 +29,8 @@ from scheduler.model.site import Node
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A run on a node, as offers look at it. ``end_ms`` is ``NEVER_MS`` where nobody can tell; ``saves``: its state, if told."""
+    """A run on a node, as offers look at it. ``end_ms`` is ``NEVER_MS`` where nobody can tell; ``saves``: its state, if told;
+    ``groups``: its own and all above it."""
 
     sector: Sector | None
     data_class: DataClass
@@ -36,6 +38,7 @@ class Guest:
     preemptible: bool
     end_ms: int
     saves: bool = True
+    groups: frozenset[GroupId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ class _Slots:
     def lets_in(self, guests: Iterable[Guest]) -> bool:
         """Whether all of them may be on a node of this offer, as if they started now."""
         return all(
-            self.terms.lets_in(each.sector, each.data_class)
+            self.terms.lets_in(each.sector, each.data_class, each.groups)
             and self.terms.serves(each.priority)
             and (each.preemptible or self.terms.firm)
             for each in guests
@@ -83,7 +86,10 @@ def lend(
 ) -> LentNodes:
     """What one site lends of ``nodes``. All offers, recalls and reservations are the site's own, closed offers included."""
     changes = _Changes(now_ms)
-    taken = {node: changes.take_back(node, recalls, reservations) for node in {each.id for each in nodes}}
+    taken = {
+        node: changes.take_back(node, guests.get(node, ()), recalls, reservations)
+        for node in {each.id for each in nodes}
+    }
     found: dict[NodeId, Lent] = {}
     for gpu_class in sorted({each.gpu_class for each in nodes}):
         mine = sorted((each for each in nodes if each.gpu_class == gpu_class), key=lambda each: (each.name, each.id))
@@ -92,7 +98,7 @@ def lend(
         kept = [each for each in mine if each.healthy and not taken[each.id].reserved]
         if not offers:
             free = [each for each in kept if not taken[each.id].recalled]
-            found |= {each.id: Lent(terms=PLAIN, until_ms=taken[each.id].until_ms) for each in free}
+            found |= {each.id: taken[each.id].lent(PLAIN) for each in free if not taken[each.id].empties}
             continue
         slots = [
             each for each in map(changes.open_now, offers) if each is not None and each.offer.gpu_class == gpu_class
@@ -105,13 +111,20 @@ def lend(
 class _Taken:
     """What recalls and reservations make of one node: taken already, or to be taken at ``until_ms``.
 
-    ``recalls`` are from when and until when it is or will be recalled.
+    ``recalls`` are from when and until when it is or will be recalled. It is kept for the ``holder`` now, to whom it is not
+    given before it ``empties``: while runs of others are on it.
     """
 
     recalled: bool
     reserved: bool
     until_ms: int
     recalls: tuple[tuple[int, int], ...]
+    holder: GroupId | None
+    empties: bool
+
+    def lent(self, terms: Terms, until_ms: int = NEVER_MS) -> Lent:
+        """The node on the terms of an offer that lasts until a moment."""
+        return Lent(terms=replace(terms, holder=self.holder), until_ms=min(until_ms, self.until_ms))
 
 
 class _Changes:
@@ -134,16 +147,25 @@ class _Changes:
         terms = Terms.of(offer, endless=end_ms is None)
         return _Slots(offer, terms, NEVER_MS if end_ms is None else end_ms, offer.nodes)
 
-    def take_back(self, node: NodeId, recalls: Iterable[Recall], reservations: Iterable[Reservation]) -> _Taken:
-        """What is known to take a node."""
+    def take_back(
+        self, node: NodeId, guests: Sequence[Guest], recalls: Iterable[Recall], reservations: Iterable[Reservation]
+    ) -> _Taken:
+        """What is known to take a node from its ``guests``, or to keep it for a group."""
+        mine = [each for each in reservations if node in each.node_ids]
         recalled = self._spans((each.by_ms, each.until_ms) for each in recalls if node in each.node_ids)
-        reserved = self._spans((each.from_ms, each.to_ms) for each in reservations if node in each.node_ids)
-        to_come = [from_ms for from_ms, _ in (*recalled, *reserved) if from_ms > self._now_ms]
+        reserved = self._spans((each.from_ms, each.to_ms) for each in mine if each.group is None)
+        kept = [(from_ms, group) for group in _holders(mine) for from_ms, _ in self._spans(_spells(mine, group))]
+        holder = min(((from_ms, group) for from_ms, group in kept if from_ms <= self._now_ms), default=(0, None))[1]
+        # Runs of the group stay when its time begins; an idle node is left to nobody beyond that, since it would not be idle.
+        others = [from_ms for from_ms, group in kept if not guests or any(group not in each.groups for each in guests)]
+        starts = [from_ms for from_ms, _ in (*recalled, *reserved)] + others
         return _Taken(
             recalled=any(from_ms <= self._now_ms for from_ms, _ in recalled),
             reserved=any(from_ms <= self._now_ms for from_ms, _ in reserved),
-            until_ms=min(to_come, default=NEVER_MS),
+            until_ms=min((from_ms for from_ms in starts if from_ms > self._now_ms), default=NEVER_MS),
             recalls=recalled,
+            holder=holder,
+            empties=holder is not None and any(holder not in each.groups for each in guests),
         )
 
     def _spans(self, spans: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int], ...]:
@@ -163,6 +185,14 @@ class _Changes:
     def _note(self, at_ms: int | None) -> None:
         if at_ms is not None and self._now_ms < at_ms < NEVER_MS:
             self.next_ms = min(self.next_ms, at_ms)
+
+
+def _holders(reservations: Iterable[Reservation]) -> list[GroupId]:
+    return sorted({each.group for each in reservations if each.group is not None})
+
+
+def _spells(reservations: Iterable[Reservation], group: GroupId) -> Iterator[tuple[int, int | None]]:
+    return ((each.from_ms, each.to_ms) for each in reservations if each.group == group)
 
 
 def _given(
@@ -186,13 +216,13 @@ def _given(
             lasting = [each for each in among if each.until_ms >= end_ms]
             chosen = lasting[-1] if lasting else among[0]
             chosen.left -= 1
-            until_ms = min(chosen.until_ms, taken[node.id].until_ms)
-            found[node.id] = Lent(terms=chosen.terms, until_ms=until_ms)
+            if not taken[node.id].empties:
+                found[node.id] = taken[node.id].lent(chosen.terms, chosen.until_ms)
 
     for _, _, minus_end_ms, at in sorted(held):
         left = [each for each in slots if each.left]
         give(nodes[at], [each for each in left if each.lets_in(guests[nodes[at].id])] or left, -minus_end_ms)
-    for node in nodes:
+    for node in sorted(nodes, key=lambda each: taken[each.id].holder is None):
         if not guests.get(node.id) and not taken[node.id].recalled:
             give(node, [each for each in slots if each.left], taken[node.id].until_ms)
     return found

@@ -178,7 +178,8 @@ def _may_start(snapshot: Snapshot, node: Node, key: ClassKey, priority: int, mom
         return True
     at = pool.node_ids.index(node.id)
     shape, terms = snapshot.shapes[key.shape], snapshot.terms[int(pool.pool.terms[at])]
-    if not terms.lets_in(snapshot.groups[key.group].sector, shape.data_class) or not terms.serves(priority):
+    sector, groups = snapshot.groups[key.group].sector, snapshot.path(key.group)
+    if not terms.lets_in(sector, shape.data_class, groups) or not terms.serves(priority):
         return False
     return may_stay(
         terms,

@@ -105,7 +105,10 @@ class Round:
         """The terms on which nodes are lent, as the compiled loop takes them."""
         snapshot = self.snapshot
         terms, venues = snapshot.terms, snapshot.table.venues
-        lets = [[each.lets_in(venue.sector, venue.clearance.data_class) for each in terms] for venue in venues]
+        lets = [
+            [each.lets_in(venue.sector, venue.clearance.data_class, venue.holders) for each in terms]
+            for venue in venues
+        ]
         lowest = np.iinfo(np.int64).min
         return Lending(
             now=snapshot.lent_at_ms,
@@ -141,9 +144,11 @@ class Round:
 
     def _latest_starts(self, terms: IntArray, until: IntArray, key: ClassKey, priority: int) -> IntArray:
         snapshot, shape = self.snapshot, self.snapshot.shapes[key.shape]
-        sector = snapshot.groups[key.group].sector
+        sector, groups = snapshot.groups[key.group].sector, snapshot.path(key.group)
         lets = [
-            each.lets_in(sector, shape.data_class) and each.serves(priority) and (shape.preemptible or each.firm)
+            each.lets_in(sector, shape.data_class, groups)
+            and each.serves(priority)
+            and (shape.preemptible or each.firm)
             for each in snapshot.terms
         ]
         walltime_ms = key.stay.walltime_ms

@@ -91,7 +91,13 @@ class Snapshot:
     def venue(self, key: ClassKey) -> Venue:
         """Who may serve a class."""
         group = self.groups[key.group]
-        return Venue(clearance_of(group, self.shapes[key.shape]), group.sector, key.bound_site, key.refused_by)
+        holders = {each.holder for each in self.terms if each.holder is not None}
+        mine = tuple(sorted(holders.intersection(self.path(key.group))))
+        return Venue(clearance_of(group, self.shapes[key.shape]), group.sector, key.bound_site, key.refused_by, mine)
+
+    def path(self, group: GroupId) -> frozenset[GroupId]:
+        """A group with all that it belongs to."""
+        return frozenset(map(GroupId, self.tree.path(group)))
 
     def clearance(self, group: GroupId, shape: Shape) -> Clearance:
         """Whose data a job of ``group`` carries."""
@@ -102,7 +108,8 @@ class Snapshot:
         if pool.pool.terms is None or pool.pool.until_ms is None:
             return True
         shape, terms = self.shapes[key.shape], self.terms[int(pool.pool.terms[at])]
-        if not terms.lets_in(self.groups[key.group].sector, shape.data_class) or not terms.serves(priority):
+        sector = self.groups[key.group].sector
+        if not terms.lets_in(sector, shape.data_class, self.path(key.group)) or not terms.serves(priority):
             return False
         return may_stay(
             terms,

@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scheduler.model.ids import GroupId
 from scheduler.model.offer import Offer, Sector
 from scheduler.model.shape import DataClass
 
@@ -54,13 +56,17 @@ ANY_STAY = Stay()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """On which terms a node is lent. Empty sets let everybody in; ``priority_floor`` is the least priority served."""
+    """On which terms a node is lent. Empty sets let everybody in; ``priority_floor`` is the least priority served.
+
+    With a ``holder`` the node is reserved for that group and those below it.
+    """
 
     sectors: frozenset[Sector] = frozenset()
     data_classes: frozenset[DataClass] = frozenset()
     priority_floor: int | None = None
     hold_ms: int = 0
     firm: bool = True
+    holder: GroupId | None = None
 
     @staticmethod
     def of(offer: Offer, *, endless: bool) -> Terms:
@@ -73,9 +79,10 @@ class Terms:
             firm=endless and offer.notice_seconds is None,
         )
 
-    def lets_in(self, sector: Sector | None, data_class: DataClass) -> bool:
-        """Whether work of a sector with data of a class is served, its priority apart."""
+    def lets_in(self, sector: Sector | None, data_class: DataClass, groups: Collection[GroupId]) -> bool:
+        """Whether work of a sector, with data of a class, of a group that is below all these is served, its priority apart."""
         served = not self.sectors or sector in self.sectors
+        served = served and (self.holder is None or self.holder in groups)
         return served and (not self.data_classes or data_class in self.data_classes)
 
     def serves(self, priority: int) -> bool:

@@ -38,13 +38,14 @@ def column_of(job: WaitingJob) -> Column:
 
 
 class Venue(NamedTuple):
-    """Who may serve a class: whose data it carries, of which sector, the site that holds its checkpoint, and sites that are
-    not asked."""
+    """Who may serve a class: whose data it carries, of which sector, the site that holds its checkpoint, sites that are not
+    asked, and of the groups for which nodes are reserved those that it belongs to, sorted."""
 
     clearance: Clearance
     sector: Sector | None
     bound_site: SiteId | None
     refused_by: tuple[SiteId, ...] = ()
+    holders: tuple[GroupId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class Replay:
             else:
                 self._federation.put_waiting([self._jobs[job]])
         self._jobs |= jobs_moved(plan, self._federation.live_runs)
-        for earmark in [*plan.earmarks, *plan.moves]:
+        for earmark in [*plan.earmarks, *plan.moves, *plan.sizes]:
             gang = tuple((node, workers) for node, _, _, workers in earmark.gang)
             held = Earmarked(job=self._jobs[earmark.job], site=SiteId(1), gpu_class=GPU_CLASS, gang=gang)
             self._federation.put_earmark(held)

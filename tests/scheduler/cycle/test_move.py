@@ -160,6 +160,14 @@ def test_a_small_run_goes_on_beside_another_so_that_a_whole_node_is_free() -> No
     assert sorted(start.job for start in after.redeemed) == [1, 101]
 
 
+def test_an_elastic_run_that_is_moved_keeps_its_size() -> None:
+    wide = ShapeId(9)
+    shapes = SHAPES | {wide: shape_of(1, 1, workers_max=2)}
+    runs = [moving(number, THEIRS, (wide, shapes[wide]), ((NodeId(number), 2),)) for number in (1, 2)]
+    _, plan = decided(replace(scene(*runs, job=waits(WHOLE)), shapes=shapes))
+    assert [part[3] for each in plan.moves for part in each.gang] == [2]
+
+
 def test_the_run_that_loses_less_is_moved() -> None:
     dear, cheap = small(1, node=1), replace(small(2, node=2), grace_ms=1_000)
     _, plan = decided(scene(dear, cheap, job=waits(WHOLE)))

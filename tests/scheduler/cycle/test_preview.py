@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from elastic import elastic
 from federations import OPEN_SITE, TREE, Facts, build, facts, group_facts, node_of, plain_shape, run_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +61,8 @@ def counted(pairs: Sequence[tuple[Key, int]]) -> dict[Key, Count]:
 def assert_says(said: Outlook, snapshot: Snapshot, plan: Plan) -> None:
     """The outlook speaks of exactly this plan and of this snapshot's uses and shares."""
     starts = [
-        ((start.group, start.gpu_class), snapshot.shapes[start.shape].gpus) for start in (*plan.redeemed, *plan.starts)
+        ((start.group, start.gpu_class), start.workers * snapshot.shapes[start.shape].gpus_per_worker)
+        for start in (*plan.redeemed, *plan.starts)
     ]
     assert said.starts == counted(starts)
     runs = [(snapshot.runs[stop.run], stop.cause) for stop in plan.stops]
@@ -103,7 +105,7 @@ def pressing(drawn: Pressed, *, rounds: int, gone: bool, broken: bool) -> Applie
     return applied
 
 
-@given(pressed(), st.data())
+@given(pressed() | elastic(), st.data())
 def test_what_would_be_stopped_and_used_is_what_comes_of_it_once_the_quotas_are_set(
     drawn: Pressed, data: st.DataObject
 ) -> None:

@@ -323,6 +323,22 @@ def test_one_run_shrinks_rather_than_two() -> None:
     assert [stop.run for stop in plan.stops] == [2]
 
 
+def test_a_run_that_would_give_in_vain_keeps_everything() -> None:
+    """The first run's workers stand beside others' that stay; the second one's are all that is on node 4."""
+    three = ShapeId(9)
+    shapes = SHAPES | {WIDE: shape_of(1, 1, workers_max=4), three: shape_of(1, 3)}
+
+    def beside(number: int, node: int) -> LiveRun:
+        return replace(moving(number, OURS, (three, shapes[three]), ((NodeId(node), 1),)), checkpoints=False)
+
+    vain = moving(1, OURS, (WIDE, shapes[WIDE]), tuple((NodeId(node), 1) for node in (1, 2, 3)))
+    useful = moving(2, OURS, (WIDE, shapes[WIDE]), ((NodeId(4), 2), (NodeId(5), 1)))
+    runs = (vain, useful, *(beside(number + 10, number) for number in (1, 2, 3, 5)))
+    _, plan = decided(replace(scene(*runs, jobs=(waits(WHOLE),), nodes=5), shapes=shapes))
+    assert [(stop.run, stop.cause) for stop in plan.stops] == [(2, StopCause.SHRUNK)]
+    assert sizes(plan) == [(2, [5])]
+
+
 def test_where_quota_is_in_the_way_and_not_nodes_a_run_shrinks_for_that() -> None:
     quotas = {OURS: Quota(limit=12)}
     _, plan = decided(scene(runs_on(1, OURS, 1, 2, 3), jobs=(waits(WHOLE),), nodes=6, quotas=quotas))
@@ -575,6 +591,12 @@ def test_elastic_starts_in_two_domains_of_the_level_that_they_require_are_told()
     (start,) = plan.starts
     both = replace(start, gang=(part(1), part(2, 1)))
     assert laws(snapshot, replace(plan, starts=(both,))) == {Law.SIZE}
+
+
+def test_a_run_that_shrinks_for_a_job_of_lower_priority_is_told(shrunk: tuple[Snapshot, Plan]) -> None:
+    snapshot, plan = shrunk
+    higher = {number: replace(run, priority=1) for number, run in snapshot.runs.items()}
+    assert laws(replace(snapshot, runs=higher), plan) == {Law.STOP}
 
 
 def test_a_run_that_is_shrunk_for_nobody_is_told(shrunk: tuple[Snapshot, Plan]) -> None:

@@ -65,8 +65,8 @@ def test_terms_are_those_of_the_offer() -> None:
     terms = Terms.of(offer, endless=True)
     assert terms.firm and terms.hold_ms == 60_000
     assert not Terms.of(offer, endless=False).firm
-    assert terms.lets_in(Sector.PUBLIC, DataClass.OPEN) and not terms.lets_in(Sector.RESEARCH, DataClass.OPEN)
-    assert not terms.lets_in(Sector.PUBLIC, DataClass.SENSITIVE) and not terms.lets_in(None, DataClass.OPEN)
+    assert terms.lets_in(Sector.PUBLIC, DataClass.OPEN, ()) and not terms.lets_in(Sector.RESEARCH, DataClass.OPEN, ())
+    assert not terms.lets_in(Sector.PUBLIC, DataClass.SENSITIVE, ()) and not terms.lets_in(None, DataClass.OPEN, ())
     assert terms.serves(0) and not terms.serves(-1)
 
 
