@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from scheduler.api.documents import time_or_none
-from scheduler.api.schemas import LABEL_PATTERN, WHY_PATTERN, DatabaseId, Input, Page, Slug, TimeText, Why
+from scheduler.api.schemas import LABEL_PATTERN, WHY_PATTERN, DatabaseId, GroupPath, Input, Page, Slug, TimeText, Why
 from scheduler.model.calendar import Calendar
 from scheduler.model.job_spec import GpuClassName
 from scheduler.model.offer import LendingEnd, OfferSpec, OfferState
@@ -164,11 +164,12 @@ class RecallPage(Page):
 class ReservationIn(Input):
     """Nodes by name, or ``count`` of a class; without a count all of it, without a class the whole site.
 
-    ``from`` null: from now on; ``to`` null: until it is withdrawn.
+    ``from`` null: from now on; ``to`` null: until it is withdrawn. ``group`` and those below it may run there; null: nobody.
     """
 
     nodes: list[NodeName] = Field(default=[], max_length=NAMES_MAX)
     gpu_class: GpuClassName | None = None
+    group: GroupPath | None = None
     count: NodeCount | None = None
     from_: Moment | None = Field(default=None, alias="from")
     to: Moment | None = None
@@ -183,11 +184,12 @@ class ReservationIn(Input):
             from_ms=self.from_,
             to_ms=self.to,
             reason=self.reason,
+            group=self.group,
         )
 
 
 class ReservationOut(BaseModel):
-    """Nodes on which nothing runs for a time. ``runs`` still have to go."""
+    """Nodes on which nothing runs for a time but work of ``group``, if there is one. ``runs`` still have to go."""
 
     id: int
     site: str
@@ -199,6 +201,7 @@ class ReservationOut(BaseModel):
     created_at: TimeText
     withdrawn_at: TimeText | None
     created_by: str
+    group: str | None
     runs: list[DepartureOut]
 
 
@@ -286,6 +289,7 @@ def reservation_document(view: ReservationView) -> ReservationOut:
         created_at=time_text(row.created_ms),
         withdrawn_at=time_or_none(row.withdrawn_ms),
         created_by=row.created_by,
+        group=view.group,
         runs=_departure_documents(view.departures),
     )
 

@@ -84,8 +84,9 @@ KOREAN: Mapping[str, str] = {
     "Go on until the job ends.": "작업이 끝날 때까지 계속합니다.",
     "Group to charge, e.g. research.kaist.vision.": "할당량을 쓸 그룹. 예: research.kaist.vision.",
     "Groups, quotas, offers, order: YAML or JSON.": "그룹, 할당량, 제공, 순서: YAML이나 JSON.",
-    "Have nothing run on nodes for a time; without nodes or class on the whole site. Shows which run is told to go when.": (
-        "한동안 노드에서 아무것도 실행하지 않습니다. "
+    "Group that alone may run there; else nobody.": "그곳에서 홀로 실행할 수 있는 그룹. 없으면 아무도 실행하지 못합니다.",
+    "Have nothing run on nodes for a time, or one group alone; without nodes or class on the whole site. Tells who goes when.": (
+        "한동안 노드에서 아무것도 실행하지 않거나 한 그룹만 실행합니다. "
         "노드나 종류를 쓰지 않으면 사이트 전체입니다. 어느 실행이 언제 중단 신호를 받는지 보여 줍니다."
     ),
     "Have the nodes take work again. Who was told to go goes.": (
@@ -152,7 +153,7 @@ KOREAN: Mapping[str, str] = {
     "New work again, after a cordon, drain or stop.": "cordon, drain, stop 뒤에 새 작업을 다시 받습니다.",
     "No more jobs than this.": "작업은 이만큼까지.",
     "Nodes and groups as JSON.": "노드와 그룹(JSON).",
-    "Nodes of a site set aside for maintenance.": "유지보수를 위해 따로 둔 사이트의 노드.",
+    "Nodes of a site set aside for maintenance, or for a group.": "유지보수나 한 그룹을 위해 따로 둔 사이트의 노드.",
     "Nodes of this GPU class; all without --nodes.": "이 GPU 종류의 노드. --nodes가 없으면 모두.",
     "Nothing new on the site, which is meant to become empty.": "새 작업을 받지 않고 사이트를 비웁니다.",
     "Nothing new on the site; what runs goes on.": "새 작업을 받지 않습니다. 실행 중인 것은 계속됩니다.",

@@ -1,4 +1,4 @@
-"""Operators' commands for maintenance: set nodes aside, see what is, have them work again."""
+"""Commands to set nodes aside, for maintenance or for a group, to see what is, and to have them work for all again."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ _COLUMNS = (
     Column(heading="TO", value=time_field("to")),
     Column(heading="WITHDRAWN", value=time_field("withdrawn_at"), wide=True),
     Column(heading="BY", value=field("created_by"), wide=True),
+    Column(heading="GROUP", value=field("group")),
     Column(heading="RUNS", value=run_count),
     Column(heading="NODES", value=field("nodes")),
     Column(heading="REASON", value=field("reason")),
 )
 
-reserve_app = typer.Typer(help="Nodes of a site set aside for maintenance.", no_args_is_help=True)
+reserve_app = typer.Typer(help="Nodes of a site set aside for maintenance, or for a group.", no_args_is_help=True)
 
 
 def _write_reservations(rows: Any, output: OutputFormat) -> None:
@@ -47,9 +48,10 @@ def reserve_create(
     nodes: Annotated[int | None, typer.Option(min=1, help="How many of the class: idle ones first.")] = None,
     begins: Annotated[str | None, typer.Option("--from", help="2h from now, or 2026-12-24T18:00; else now.")] = None,
     ends: Annotated[str | None, typer.Option("--to", help="When it ends; else once it is withdrawn.")] = None,
+    group: Annotated[str | None, typer.Option("--for", help="Group that alone may run there; else nobody.")] = None,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Have nothing run on nodes for a time; without nodes or class on the whole site. Shows which run is told to go when."""
+    """Have nothing run on nodes for a time, or one group alone; without nodes or class on the whole site. Tells who goes when."""
     from scheduler.cli.client import Client
 
     now = datetime.now(UTC)
@@ -60,6 +62,7 @@ def reserve_create(
         "from": None if begins is None else moment_text(begins, "--from", now),
         "to": None if ends is None else moment_text(ends, "--to", now),
         "reason": reason,
+        "group": group,
     }
     made = Client.from_profile().post(path_of("sites", name, "reservations"), strip_none(body))
     _write_reservations([made], output)

@@ -51,4 +51,5 @@ def reservation_of(row: ReservationRow) -> Reservation:
         reason=row.reason,
         gpu_class=row.gpu_class,
         node_ids=frozenset(map(NodeId, row.node_ids)),
+        group=None if row.group_id is None else GroupId(row.group_id),
     )

@@ -14,7 +14,7 @@ from scheduler.store.transaction import WriteTransaction
 
 @dataclass(frozen=True, slots=True)
 class ReservationRow:
-    """A row of ``reservations``. ``gpu_class`` is None where its nodes were named."""
+    """A row of ``reservations``. ``gpu_class`` is None where its nodes were named, ``group_id`` where nobody may run on them."""
 
     id: int
     site_id: int
@@ -27,6 +27,7 @@ class ReservationRow:
     withdrawn_ms: int | None
     created_by: str
     change: int
+    group_id: int | None = None
 
 
 def by_id(connection: Connection, reservation_id: int) -> ReservationRow | None:
@@ -56,6 +57,7 @@ def add(
     to_ms: int | None,
     reason: str,
     created_by: str,
+    group_id: int | None = None,
 ) -> ReservationRow:
     """Write a reservation."""
     values = {
@@ -68,6 +70,7 @@ def add(
         "created_ms": transaction.now_ms,
         "created_by": created_by,
         "change": transaction.change,
+        "group_id": group_id,
     }
     statement = insert(reservations).values(**values).returning(*reservations.c)
     return ReservationRow(*transaction.connection.execute(statement).one())

@@ -244,6 +244,7 @@ reservations = Table(
     Column("withdrawn_ms", BigInteger, nullable=True),
     Column("created_by", String(128), nullable=False),
     Column("change", BigInteger, nullable=False, index=True),
+    Column("group_id", BigInteger, nullable=True),  # who may run there; NULL: nobody
 )
 
 shapes = Table(

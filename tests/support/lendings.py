@@ -94,8 +94,10 @@ def recalls(draw: st.DrawFn, nodes: dict[NodeId, tuple[SiteId, str]]) -> list[Re
 
 
 @st.composite
-def reservations(draw: st.DrawFn, nodes: dict[NodeId, tuple[SiteId, str]]) -> list[Reservation]:
-    """Maintenance of nodes that are there."""
+def reservations(
+    draw: st.DrawFn, nodes: dict[NodeId, tuple[SiteId, str]], groups: tuple[GroupId | None, ...] = (None,)
+) -> list[Reservation]:
+    """Maintenance of nodes that are there, or nodes kept for one of ``groups``."""
     found = []
     for _ in range(draw(st.integers(0, 1)) if nodes else 0):
         from_ms, to_ms = _moments(draw)
@@ -103,7 +105,7 @@ def reservations(draw: st.DrawFn, nodes: dict[NodeId, tuple[SiteId, str]]) -> li
         found.append(
             Reservation(
                 site=nodes[node][0], gpu_class=nodes[node][1], from_ms=from_ms, to_ms=to_ms, reason="cables",
-                node_ids=frozenset({node}),
+                node_ids=frozenset({node}), group=draw(st.sampled_from(groups)),
             )
         )  # fmt: skip
     return found
@@ -137,7 +139,7 @@ def lending_federations(draw: st.DrawFn) -> Federation:
     federation.set_lending(
         draw(offers(classes=("h100",), sites=(1,)) if alike else offers()),
         draw(recalls(nodes)),
-        draw(reservations(nodes)),
+        draw(reservations(nodes, (None, GroupId(2), GroupId(4)))),
     )
     federation.lend(NOW_MS)
     return federation

@@ -1,4 +1,4 @@
-"""Reservations: nodes of a site set aside for maintenance."""
+"""Reservations: nodes of a site set aside for maintenance, or for a group."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ router = APIRouter(tags=["sites"])
 async def reserve(
     request: Request, name: Slug, body: ReservationIn, runtime: RuntimeHere, caller: Managing, key: IdempotencyHeader
 ) -> Response:
-    """Set nodes aside: nothing runs on them for a time. Runs on them are told to go in time for their grace."""
+    """Set nodes aside: for a time nothing runs on them, or the work of one group alone. Others' runs are told to go in time for
+    their grace."""
 
     def act(transaction: WriteTransaction) -> ReservationView | Refusal:
         return service.reserve(transaction, runtime, caller, name, body.asked())

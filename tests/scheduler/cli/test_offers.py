@@ -251,9 +251,11 @@ def test_nodes_are_reserved_listed_and_given_back(dure: Dure, sent: list[Any]) -
     done = dure(*base, "--node", "n1", "--node", "n2", "--from", "2026-11-25 18:00", answer=RESERVATION)
     assert done.exit_code == 0, done.output
     assert cells(done.stdout)[1] == [
-        "9", "company-1", "-", "2026-11-25 18:00:00 KST", "-", "0", "n1,n2", "new cables",
+        "9", "company-1", "-", "2026-11-25 18:00:00 KST", "-", "-", "0", "n1,n2", "new cables",
     ]  # fmt: skip
     dure(*base, "--gpu-class", "h100", "--nodes", "2", answer=RESERVATION)
+    kept = dure(*base, "--for", "research.kaist", "--nodes", "2", answer=RESERVATION | {"group": "research.kaist"})
+    assert (sent[-1][1]["group"], "research.kaist" in kept.output) == ("research.kaist", True)
     dure("reserve", "list", "company-1", answer={"items": [RESERVATION], "next_cursor": None})
     dure("reserve", "withdraw", "9", answer=RESERVATION)
     assert sent[0] == (

@@ -14,7 +14,7 @@ from lendings import CALENDARS, HOUR_MS, NOW_MS, offer_of, offers, recalls, rese
 from scheduler.cycle.capacity import Lending, effective_capacity
 from scheduler.cycle.lent import Guest, LentNodes, lend
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms
-from scheduler.model.ids import NodeId, SiteId
+from scheduler.model.ids import GroupId, NodeId, SiteId
 from scheduler.model.offer import Offer, Sector
 from scheduler.model.recall import Recall, Reservation
 from scheduler.model.shape import DataClass
@@ -192,3 +192,51 @@ def test_a_node_is_left_until_the_first_thing_that_takes_it() -> None:
     found = lent(NODES[:3], {}, [offer_of()], [recall], [maintenance])
     assert [found.nodes[node.id].until_ms for node in NODES[:3]] == [by_ms, from_ms, NEVER_MS]
     assert found.changes_ms == from_ms
+
+
+KEPT = Reservation(
+    site=SiteId(1),
+    from_ms=NOW_MS,
+    to_ms=NOW_MS + HOUR_MS,
+    reason="a deadline",
+    node_ids=frozenset({NodeId(2)}),
+    group=GroupId(4),
+)
+MEMBER = replace(GUEST, groups=frozenset({GroupId(4), GroupId(1)}))
+
+
+def test_a_node_that_is_kept_for_a_group_lets_that_group_in_and_nobody_else() -> None:
+    found = lent(NODES[:3], {}, [], [], [KEPT]).nodes
+    assert {node: each.terms.holder for node, each in found.items()} == {1: None, 2: GroupId(4), 3: None}
+    terms = found[NodeId(2)].terms
+    assert terms.lets_in(None, DataClass.OPEN, MEMBER.groups) and not terms.lets_in(None, DataClass.OPEN, {GroupId(1)})
+    assert all(each.until_ms == NEVER_MS for each in found.values()), "the group stays when its time is over"
+
+
+def test_before_its_time_the_node_is_left_to_others_until_then_and_to_runs_of_the_group_for_longer() -> None:
+    later = replace(KEPT, from_ms=NOW_MS + HOUR_MS, to_ms=None)
+    for guests, until_ms in (
+        ({}, later.from_ms),
+        ({NodeId(2): [GUEST]}, later.from_ms),
+        ({NodeId(2): [MEMBER]}, NEVER_MS),
+    ):
+        found = lent(NODES[:3], guests, [], [], [later])
+        assert (found.nodes[NodeId(2)].until_ms, found.nodes[NodeId(2)].terms.holder) == (until_ms, None)
+        assert found.changes_ms == later.from_ms
+
+
+def test_runs_of_others_leave_it_before_the_group_gets_it() -> None:
+    stays, goes = ({NodeId(2): [MEMBER]}, {NodeId(2): [MEMBER, GUEST]})
+    assert lent(NODES[:3], stays, [], [], [KEPT]).nodes[NodeId(2)].terms.holder == GroupId(4)
+    assert NodeId(2) not in lent(NODES[:3], goes, [], [], [KEPT]).nodes
+
+
+def test_an_offer_lends_the_kept_node_before_other_idle_ones_and_lends_no_other_while_it_empties() -> None:
+    one = [offer_of(1, nodes=1)]
+    assert list(lent(NODES[:3], {}, one, [], [KEPT]).nodes) == [NodeId(2)]
+    assert lent(NODES[:3], {NodeId(2): [GUEST]}, one, [], [KEPT]).nodes == {}
+
+
+def test_of_two_groups_the_one_whose_time_began_first_has_the_node() -> None:
+    before = replace(KEPT, from_ms=NOW_MS - HOUR_MS, group=GroupId(5))
+    assert lent(NODES[:3], {}, [], [], [KEPT, before]).nodes[NodeId(2)].terms.holder == GroupId(5)

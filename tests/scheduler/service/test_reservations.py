@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from callers import code_of, somebody
-from runtime import ScriptedAgent, Stage, node, runs_now
+from runtime import ScriptedAgent, Stage, ended, node, runs_now
 
+from scheduler.model.job_state import EndCause
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.service.caller import Caller
 from scheduler.service.reservations import (
@@ -172,3 +173,53 @@ def test_reservations_are_listed_until_they_are_over_or_withdrawn_by_those_who_a
     assert listed() == []
     over = withdraw(stage, operator, first.row.id)
     assert isinstance(over, Refusal) and over.reasons[0].numbers["state"] == "over"
+
+
+def test_nodes_that_are_kept_for_a_group_are_left_by_others_and_run_its_work_alone(
+    stage: Stage, agent: ScriptedAgent, operator: Caller, administrator: Caller
+) -> None:
+    stranger = started(stage, agent)
+    (held,) = (part[1] for part in stage.run(stranger).gang)
+    mine = stage.group("startup")
+    made = reserved(stage, administrator, nodes=(held,), from_ms=None, to_ms=None, group="startup")
+    assert (made.group, [each.run.job_id for each in made.departures]) == ("startup", [stranger])
+    (theirs,) = stage.submit(stage.job(stranger).group_id, workers=3, gpus_per_worker=8, gpu_classes=["h100"])
+    (ours,) = stage.submit(mine, gpus_per_worker=8, gpu_classes=["h100"])
+    stage.turn()
+    assert stage.run(stranger).stop_cause == "recalled"
+    run = stage.run(stranger)
+    agent.sync(ended(run, run.started_ms or 0, stage.clock.now_ms(), cause=EndCause.RECALLED))
+    (second, third) = stage.submit(mine, 2, gpus_per_worker=8, gpu_classes=["h100"])
+    stage.turn()
+    assert stage.job(theirs).state == "queued", "the third node is the group's"
+    nodes_of = {part[1] for job in (ours, second, third) if stage.runs(job) for part in stage.run(job).gang}
+    assert held in nodes_of
+    listed = list_reservations(stage.runtime, administrator, "site-1")
+    assert not isinstance(listed, Refusal)
+    assert [each.departures for each in listed] == [()]
+
+
+def test_the_groups_own_runs_need_not_go(stage: Stage, agent: ScriptedAgent, administrator: Caller) -> None:
+    job = started(stage, agent)
+    (held,) = (part[1] for part in stage.run(job).gang)
+    assert reserved(stage, administrator, nodes=(held,), group="research").departures == ()
+    assert len(reserved(stage, administrator, gpu_class="h100", count=2, group="research").nodes) == 2
+
+
+def test_no_node_is_kept_for_two_groups_at_a_time(stage: Stage, agent: ScriptedAgent, administrator: Caller) -> None:
+    stage.group()
+    reserved(stage, administrator, nodes=("site-1-1",), group="research")
+    for values in ({"nodes": ("site-1-0", "site-1-1")}, {"gpu_class": "h100"}):
+        refused = ask(stage, administrator, group="research", **values)
+        assert isinstance(refused, Refusal) and refused.code is ReasonCode.INVALID_FIELD
+        assert "site-1-1" in str(refused.reasons[0].numbers["problem"])
+    first = reserved(stage, administrator, gpu_class="h100", count=2, group="research")
+    assert first.nodes == ("site-1-0", "site-1-2")
+
+
+def test_nodes_are_kept_for_no_group_that_is_not_there_or_that_the_caller_does_not_see(
+    stage: Stage, agent: ScriptedAgent, operator: Caller, administrator: Caller
+) -> None:
+    stage.group()
+    assert code_of(ask(stage, administrator, nodes=("site-1-1",), group="nobody")) is ReasonCode.GROUP_NOT_FOUND
+    assert code_of(ask(stage, operator, nodes=("site-1-1",), group="research")) is ReasonCode.GROUP_NOT_FOUND
