@@ -263,4 +263,4 @@ def test_nodes_are_reserved_listed_and_given_back(dure: Dure, sent: list[Any]) -
         {"nodes": ["n1", "n2"], "from": "2026-11-25T18:00:00+09:00", "reason": "new cables"},
     )
     assert sent[1][1] == {"gpu_class": "h100", "count": 2, "reason": "new cables"}
-    assert [each[0] for each in sent[2:]] == ["GET sites/company-1/reservations", "POST reservations/9/withdraw"]
+    assert [each[0] for each in sent[3:]] == ["GET sites/company-1/reservations", "POST reservations/9/withdraw"]
