@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NamedTuple
 
 from scheduler.model.ids import GroupId
@@ -58,7 +59,8 @@ ANY_STAY = Stay()
 class Terms:
     """On which terms a node is lent. Empty sets let everybody in; ``priority_floor`` is the least priority served.
 
-    With a ``holder`` the node is reserved for that group and those below it.
+    With a ``holder`` the node is reserved for that group and those below it. ``rate`` is what its lender is owed for a GPU-hour,
+    in credits; None: what the exchange table says.
     """
 
     sectors: frozenset[Sector] = frozenset()
@@ -67,6 +69,7 @@ class Terms:
     hold_ms: int = 0
     firm: bool = True
     holder: GroupId | None = None
+    rate: Fraction | None = None
 
     @staticmethod
     def of(offer: Offer, *, endless: bool) -> Terms:
@@ -77,6 +80,7 @@ class Terms:
             priority_floor=offer.priority_floor,
             hold_ms=offer.minimum_hold_seconds * 1000,
             firm=endless and offer.notice_seconds is None,
+            rate=offer.rate,
         )
 
     def lets_in(self, sector: Sector | None, data_class: DataClass, groups: Collection[GroupId]) -> bool:

@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
+from scheduler.cycle.lender_rates import lender_rates
 from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.warm_up import warm_up
@@ -189,6 +190,7 @@ class SchedulerLoop:
                     shapes=snapshot.shapes,
                     rules_change=rules_change,
                     redeemed=redeemed,
+                    rates_of=partial(lender_rates, snapshot),
                 )
                 started += self._runtime.database.run(commit, fence)
                 self._renew_when_due(fence)

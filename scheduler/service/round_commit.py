@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from prometheus_client import Histogram
 
+from scheduler.cycle.lender_rates import LenderRates
 from scheduler.cycle.plan import Start
 from scheduler.model.ids import ShapeId
 from scheduler.model.job_state import JobState
@@ -36,6 +37,10 @@ _LEASED_COLUMNS = (
 )  # fmt: skip
 
 
+def _no_rates(_: Start) -> LenderRates:
+    return ()
+
+
 def commit_starts(
     transaction: WriteTransaction,
     starts: Sequence[Start],
@@ -43,12 +48,15 @@ def commit_starts(
     rules_change: int | None = None,
     *,
     redeemed: bool = False,
+    rates_of: Callable[[Start], LenderRates] = _no_rates,
 ) -> int:
     """Lease what is still queued and not too late, at sites that are still active and on nodes that
     are not set aside; answer how many runs that made.
 
     ``redeemed``: the starts are on nodes that are held for their jobs, and need those very earmarks to be in the record;
     other starts need that there is none.
+
+    ``rates_of`` says what the lenders of a start's nodes are owed.
 
     ``rules_change`` is the newest change of groups, quotas and lending that the round knew of: after another one nothing is
     leased, since what was decided may break it; the next round decides anew.
@@ -106,6 +114,7 @@ def commit_starts(
                 return_site_id=bound_after(job, start.site, checkpoint),
                 predicted_ms=predicted_ms,
                 served_ms=job.served_ms,
+                lender_rates=[(gpus, None if rate is None else str(rate)) for gpus, rate in rates_of(start)],
             )
         )
         leased = (JobState.LEASED.value, epoch, run_id, start.site, None, None, None, None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from sqlalchemy import Connection, select
 
-from quota.exchange import ExchangeTable, Rate
+from quota.exchange import HOUR_MS, ExchangeTable, Rate
 from scheduler.model.reason import Refusal
 from scheduler.service.access import group_for, require_administrator
 from scheduler.service.caller import Caller, Role
@@ -18,7 +19,7 @@ from scheduler.store import gpu_classes
 from scheduler.store.gpu_classes import GpuClass
 from scheduler.store.ledger import CONSUMER, LOST, PROVIDER
 from scheduler.store.rows import chunks
-from scheduler.store.tables import ledger
+from scheduler.store.tables import ledger, runs
 from scheduler.store.transaction import WriteTransaction
 
 
@@ -66,7 +67,7 @@ def show_usage(runtime: Runtime, caller: Caller, path: str) -> list[ClassCharge]
     charged: Counter[str] = Counter()
     lost: Counter[str] = Counter()
     credits_: dict[str, Fraction | None] = {}
-    runs: dict[str, set[int]] = {}
+    numbers: dict[str, set[int]] = {}
     with runtime.database.read() as connection:
         table = exchange_table(connection)
         for part in chunks(directory.subtree_ids[group.id]):
@@ -80,7 +81,7 @@ def show_usage(runtime: Runtime, caller: Caller, path: str) -> list[ClassCharge]
             )
             own = ledger.c.account_kind.in_((CONSUMER, LOST)) & ledger.c.account_id.in_(part)
             for kind, run_id, name, amount, start_ms, end_ms in connection.execute(select(*columns).where(own)):
-                runs.setdefault(name, set()).add(run_id)
+                numbers.setdefault(name, set()).add(run_id)
                 if kind == LOST:
                     lost[name] += amount
                     continue
@@ -93,10 +94,10 @@ def show_usage(runtime: Runtime, caller: Caller, path: str) -> list[ClassCharge]
             gpu_class=name,
             gpu_milliseconds=charged[name],
             credits=credits_.get(name, Fraction(0)),
-            runs=len(runs[name]),
+            runs=len(numbers[name]),
             gpu_milliseconds_lost=lost[name],
         )
-        for name in sorted(runs)
+        for name in sorted(numbers)
     ]
 
 
@@ -111,10 +112,11 @@ class ClassOwed:
 
 
 def show_owed(runtime: Runtime, caller: Caller, name: str) -> list[ClassOwed] | Refusal:
-    """What was used at a site, by GPU class, at the rates of the exchange table; for those who may inspect it."""
+    """What was used at a site, by GPU class, at the rates of the offers under which runs started there, else of the exchange
+    table; for those who may inspect it."""
     used: Counter[str] = Counter()
     credits_: dict[str, Fraction | None] = {}
-    runs: defaultdict[str, set[int]] = defaultdict(set)
+    numbers: defaultdict[str, set[int]] = defaultdict(set)
     with runtime.database.read() as connection:
         site = inspected_site(connection, caller, name)
         if isinstance(site, Refusal):
@@ -122,16 +124,37 @@ def show_owed(runtime: Runtime, caller: Caller, name: str) -> list[ClassOwed] | 
         table = exchange_table(connection)
         columns = (ledger.c.run_id, ledger.c.gpu_class, ledger.c.gpu_milliseconds, ledger.c.start_ms, ledger.c.end_ms)
         own = (ledger.c.account_kind == PROVIDER) & (ledger.c.account_id == site.id)
-        for run_id, gpu_class, amount, start_ms, end_ms in connection.execute(select(*columns).where(own)):
-            runs[gpu_class].add(run_id)
+        entries = select(*columns, runs.c.lender_rates).join(runs, runs.c.id == ledger.c.run_id).where(own)
+        for run_id, gpu_class, amount, start_ms, end_ms, rates in connection.execute(entries):
+            numbers[gpu_class].add(run_id)
             used[gpu_class] -= amount
-            worth = table.credits(gpu_class, -amount, start_ms, end_ms) if amount else Fraction(0)
+            worth = _worth(table, gpu_class, -amount, start_ms, end_ms, rates or [(1, None)])
             known = credits_.get(gpu_class, Fraction(0))
             credits_[gpu_class] = None if worth is None or known is None else known + worth
     return [
-        ClassOwed(gpu_class=each, gpu_milliseconds=used[each], credits=credits_[each], runs=len(runs[each]))
-        for each in sorted(runs)
+        ClassOwed(gpu_class=each, gpu_milliseconds=used[each], credits=credits_[each], runs=len(numbers[each]))
+        for each in sorted(numbers)
     ]
+
+
+def _worth(
+    table: ExchangeTable,
+    gpu_class: str,
+    gpu_milliseconds: int,
+    start_ms: int,
+    end_ms: int,
+    rates: Sequence[tuple[int, str | None]],
+) -> Fraction | None:
+    """Credits for GPU time that is shared out among GPUs with such rates; None where the exchange table lacks one."""
+    gpus, total = sum(count for count, _ in rates), Fraction(0)
+    for count, rate in rates if gpu_milliseconds else ():
+        part = Fraction(count, gpus)
+        listed = table.credits(gpu_class, gpu_milliseconds, start_ms, end_ms) if rate is None else None
+        each = Fraction(rate) * gpu_milliseconds / HOUR_MS if rate is not None else listed
+        if each is None:
+            return None
+        total += part * each
+    return total
 
 
 def list_gpu_classes(runtime: Runtime) -> list[GpuClass]:

@@ -20,7 +20,8 @@ GangRow = tuple[int, str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A row of ``runs``. ``gang`` lists [node id, node name, first rank, workers]."""
+    """A row of ``runs``. ``gang`` lists [node id, node name, first rank, workers], ``lender_rates`` [GPUs, credits for an hour of
+    each as text, or None for what the exchange table says]."""
 
     id: int
     job_id: int
@@ -58,6 +59,7 @@ class RunRow:
     predicted_ms: int | None
     served_ms: int
     change: int
+    lender_rates: list[tuple[int, str | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +87,14 @@ class NewRun:
     return_site_id: int | None = None
     predicted_ms: int | None = None
     served_ms: int = 0
+    lender_rates: Sequence[tuple[int, str | None]] = ()
 
 
 _COLUMNS = (
     "id", "job_id", "group_id", "epoch", "site_id", "gpu_class", "gpus", "cpus_per_worker",
     "memory_mib_per_worker", "gpus_per_worker", "gang", "phase", "leased_ms", "message", "preemptible", "priority",
     "grace_ms", "checkpoints", "shape_id", "submitted_ms", "walltime_ms", "return_site_id",
-    "predicted_ms", "served_ms", "change",
+    "predicted_ms", "served_ms", "change", "lender_rates",
 )  # fmt: skip
 
 
@@ -139,7 +142,7 @@ def add_many(transaction: WriteTransaction, new: Sequence[NewRun]) -> None:
             run.cpus_per_worker, run.memory_mib_per_worker, run.gpus_per_worker, encode_json(run.gang),
             RunPhase.LEASED.value, transaction.now_ms, "", run.preemptible, run.priority, run.grace_ms, run.checkpoints,
             run.shape_id, run.submitted_ms, run.walltime_ms, run.return_site_id, run.predicted_ms,
-            run.served_ms, transaction.change,
+            run.served_ms, transaction.change, encode_json(run.lender_rates) if run.lender_rates else None,
         )
         for run in new
     ]  # fmt: skip

@@ -352,6 +352,9 @@ runs = Table(
     Column("predicted_ms", BigInteger, nullable=True),  # as its job had it when it began
     Column("served_ms", BigInteger, nullable=False, server_default=text("0")),
     Column("change", BigInteger, nullable=False),
+    Column(
+        "lender_rates", JSON(none_as_null=True), nullable=True
+    ),  # [[GPUs, "credits an hour" or null], ...]; NULL: the table's
     UniqueConstraint("job_id", "epoch"),
     Index("ix_runs_change", "change"),
     Index("ix_runs_site_id_phase", "site_id", "phase"),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from fractions import Fraction
 
 from runtime import ScriptedAgent, Stage, ended, runs_now
 
 from scheduler.cycle.decide import decide
 from scheduler.model.job_state import EndCause
 from scheduler.model.offer import OfferSpec
-from scheduler.model.reason import ReasonCode
+from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.service.caller import Caller
 from scheduler.service.jobs import why_job
 from scheduler.service.lending import terms_text
 from scheduler.service.round_commit import commit_starts
+from scheduler.service.usage import show_owed
 from scheduler.store import offers, recalls, reservations
 from scheduler.store.transaction import WriteTransaction
 
@@ -163,3 +165,40 @@ def test_what_was_decided_before_an_offer_changed_is_not_committed(stage: Stage)
         return commit_starts(transaction, plan.starts, snapshot.shapes, known)
 
     assert stage.runtime.database.run(commit, stage.fence) == 0
+
+
+def owed(stage: Stage, administrator: Caller, agent: ScriptedAgent, job: int) -> Fraction | None:
+    """What the lender is owed once a job has run for an hour."""
+    started_ms = stage.clock.now_ms()
+    agent.sync(runs_now(stage.run(job), started_ms))
+    stage.clock.advance(HOUR)
+    agent.sync(ended(stage.run(job), started_ms, stage.clock.now_ms(), cause=EndCause.EXITED, exit_code=0))
+    found = show_owed(stage.runtime, administrator, "site-1")
+    assert not isinstance(found, Refusal)
+    (each,) = found
+    return each.credits
+
+
+def test_a_lender_is_owed_what_its_offers_say_and_for_the_rest_what_the_exchange_table_says(
+    stage: Stage, administrator: Caller
+) -> None:
+    agent = stage.agent(nodes=2, gpus=8)
+    offer(stage, agent, nodes=1, rate="9/4")
+    offer(stage, agent, nodes=1)
+    (job,) = stage.submit(stage.group(), workers=2, gpus_per_worker=8)
+    assert stage.turn() == 1
+    assert sorted(stage.run(job).lender_rates or [], key=str) == [[8, "9/4"], [8, None]]
+    assert owed(stage, administrator, agent, job) == 8 * Fraction(9, 4) + 8
+
+
+def test_a_run_keeps_the_rate_with_which_it_started_and_one_under_no_rate_has_none(
+    stage: Stage, administrator: Caller
+) -> None:
+    agent, group = stage.agent(nodes=2, gpus=8), stage.group()
+    (before,) = stage.submit(group, gpus_per_worker=8)
+    stage.turn()
+    offer(stage, agent, rate=3)
+    (after,) = stage.submit(group, gpus_per_worker=8)
+    stage.turn()
+    assert (stage.run(before).lender_rates, stage.run(after).lender_rates) == (None, [[8, "3"]])
+    assert owed(stage, administrator, agent, before) == 8
