@@ -257,12 +257,9 @@ class Driver:
             looks = self._waiting or self._earmarks or changed or self._federation.has_elastic_runs
             if not looks and not (self._lenders.is_any and self._policy.grace_ms):
                 return
-            worked = process_time()
-            snapshot, plan = self._round(now_ms)
-            if self._policy.round_cost is not RoundCost.NOTHING:
-                by_wall, seconds = self._policy.round_cost is RoundCost.WALL, process_time() - worked
-                now_ms += ceil((self._history.round_seconds[-1] if by_wall else seconds) * 1000)
-                self._busy_until_ms = now_ms
+            snapshot, plan, seconds = self._timed_round(now_ms)
+            if seconds:
+                now_ms = self._busy_until_ms = now_ms + ceil(seconds * 1000)
             more = self._apply(plan, now_ms)
             if changed:
                 self._check_given_back(snapshot, now_ms)
@@ -271,6 +268,14 @@ class Driver:
                 return
             self._lend(now_ms)
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
+
+    def _timed_round(self, now_ms: int) -> tuple[Snapshot, Plan, float]:
+        """A round, and the seconds that it is charged. The processor's clock is slow, and read only where it counts."""
+        cost = self._policy.round_cost
+        worked = process_time() if cost is RoundCost.PROCESSOR else 0.0
+        done = self._round(now_ms)
+        wall = self._history.round_seconds[-1] if cost is RoundCost.WALL else 0.0
+        return *done, process_time() - worked if cost is RoundCost.PROCESSOR else wall
 
     def _round(self, now_ms: int) -> tuple[Snapshot, Plan]:
         history, seconds = self._history, self._history.seconds
@@ -302,7 +307,7 @@ class Driver:
             ended |= self._stop(stop, now_ms)
         for start in chain(plan.redeemed, plan.starts):
             self._earmarks.pop(start.job, None)
-            self._start(start, self._next_run(), now_ms)
+            self._start(start, now_ms)
         return ended
 
     def _stop(self, stop: Stop, now_ms: int) -> bool:
@@ -328,12 +333,9 @@ class Driver:
         end_ms = gone_ms if fact.expected_end_ms is None else min(gone_ms, fact.expected_end_ms)
         self._federation.put_run(replace(fact, leaving=True, expected_end_ms=end_ms))
 
-    def _next_run(self) -> RunId:
+    def _start(self, start: Start, now_ms: int) -> None:
         self._last_run += 1
-        return RunId(self._last_run)
-
-    def _start(self, start: Start, run: RunId, now_ms: int) -> None:
-        job = self._workload.jobs[start.job - 1]
+        run, job = RunId(self._last_run), self._workload.jobs[start.job - 1]
         self._federation.drop_waiting(job.id)
         self._waiting.discard(job.id)
         shape, workers_of = self._workload.shapes[start.shape], [(node, workers) for node, _, _, workers in start.gang]
