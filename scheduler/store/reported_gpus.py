@@ -1,0 +1,61 @@
+"""How many GPUs of each class sites reported, and from when on: a row whenever the sum over a site's nodes changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, select
+
+from scheduler.cycle.certificate_record import ReportedGpus
+from scheduler.model.ids import SiteId
+from scheduler.store.certificate_tables import reported_gpus
+from scheduler.store.dialect import upsert
+from scheduler.store.tables import nodes
+from scheduler.store.transaction import WriteTransaction
+
+_KEYS = ("site_id", "gpu_class", "at_ms")
+
+
+def note(transaction: WriteTransaction, site_id: int | None = None) -> None:
+    """Write how many GPUs the nodes of a site come to now, of every site without one, where that differs from the last row."""
+    _ = transaction.change  # nobody else changes nodes until the commit
+    connection = transaction.connection
+    kind = (nodes.c.site_id, nodes.c.gpu_class)
+    present = select(*kind, func.sum(nodes.c.gpus)).where(nodes.c.removed.is_(False)).group_by(*kind)
+    last = _latest()
+    if site_id is not None:
+        present, last = present.where(nodes.c.site_id == site_id), last.where(reported_gpus.c.site_id == site_id)
+    now = {(site, name): int(gpus) for site, name, gpus in _rows(connection, present)}
+    before = {(each.site, each.gpu_class): each for each in _steps(connection, last)}
+    rows = list[dict[str, Any]]()
+    for key in sorted(now.keys() | before.keys()):
+        known, gpus = before.get(key), now.get(key, 0)
+        if known is None or known.gpus != gpus:
+            # A server whose clock is behind writes no row before the last one.
+            at_ms = transaction.now_ms if known is None else max(transaction.now_ms, known.at_ms)
+            rows.append(dict(zip((*_KEYS, "gpus"), (*key, at_ms, gpus), strict=True)))
+    upsert(connection, reported_gpus, rows, keys=_KEYS, update=("gpus",))
+
+
+def since(connection: Connection, from_ms: int) -> list[ReportedGpus]:
+    """Return the rows that say what there was from a moment on, the last one before it included."""
+    later = select(reported_gpus).where(reported_gpus.c.at_ms > from_ms)
+    return [*_steps(connection, _latest(from_ms)), *_steps(connection, later)]
+
+
+def _latest(by_ms: int | None = None) -> Select[Any]:
+    """The last row of each site and class, or the last one until a moment."""
+    columns = reported_gpus.c
+    newest = select(columns.site_id, columns.gpu_class, func.max(columns.at_ms).label("at_ms"))
+    if by_ms is not None:
+        newest = newest.where(columns.at_ms <= by_ms)
+    last = newest.group_by(columns.site_id, columns.gpu_class).subquery()
+    return select(reported_gpus).join(last, and_(*(reported_gpus.c[name] == last.c[name] for name in _KEYS)))
+
+
+def _rows(connection: Connection, statement: Select[Any]) -> list[Any]:
+    return list(connection.execute(statement).all())
+
+
+def _steps(connection: Connection, statement: Select[Any]) -> list[ReportedGpus]:
+    return [ReportedGpus(SiteId(site), name, at_ms, gpus) for site, name, at_ms, gpus in _rows(connection, statement)]
