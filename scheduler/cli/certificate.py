@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scheduler.cli.language import say, text_of
 from scheduler.cli.options import Output, command
 from scheduler.cli.output import Column, OutputFormat, field, show_duration, show_time
 
+
+def _length(name: str) -> Callable[[Mapping[str, Any]], str]:
+    """A column's value: how long something takes, to a tenth where that is less than a minute."""
+    return lambda row: f"{row[name]:.1f}s" if row[name] < 60 else show_duration(row[name])
+
+
 _CLASSES = (
     Column(heading="CLASS", value=field("gpu_class")),
     Column(heading="JOBS", value=field("jobs")),
-    Column(heading="MEAN-COMPLETION", value=lambda row: show_duration(row["mean_completion_seconds"])),
-    Column(heading="AT-LEAST", value=lambda row: show_duration(row["mean_completion_lower_bound_seconds"])),
+    Column(heading="MEAN-COMPLETION", value=_length("mean_completion_seconds")),
+    Column(heading="AT-LEAST", value=_length("mean_completion_lower_bound_seconds")),
     Column(heading="WITHIN", value=lambda row: f"{row['within_percent']:.1f}%"),
 )
 _PRICES = (

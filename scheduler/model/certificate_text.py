@@ -14,8 +14,8 @@ CERTIFICATE_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         _K.ENDED,
         "{since} 이후 성공한 작업 {jobs}개의 평균 완료 시간은 {mean}이며, 어떤 스케줄이었더라도 {bound} 미만일 수 없었습니다. "
         "가능한 최선과의 차이는 {percent} % 이내입니다.",
-        "The mean completion of {jobs} jobs that succeeded since {since} was {mean}, within {percent} % of what any schedule "
-        "could do: none could have had less than {bound}.",
+        "The mean completion of the {jobs} job(s) that succeeded since {since} was {mean}, within {percent} % of what any "
+        "schedule could do: none could have had less than {bound}.",
     ),
     _C.CERTIFICATE_NOT_MADE: (
         _K.WAITING,

@@ -85,7 +85,7 @@ def _by_name(snapshot: Snapshot, priced: ShadowPrices) -> tuple[SitePrice, ...] 
     if priced.by_pool is None:
         return None
     prices = [
-        SitePrice(site=snapshot.sites[site].name, gpu_class=gpu_class, hours_saved=hours)
+        SitePrice(site=snapshot.sites[site].name, gpu_class=gpu_class, hours_saved=round(hours, 3))
         for (site, gpu_class), hours in priced.by_pool.items()
     ]
     return tuple(sorted(prices, key=lambda each: (each.gpu_class, each.site)))

@@ -62,6 +62,13 @@ def test_the_sentence_stands_above_classes_and_prices(dure: Callable[..., str]) 
     assert dure(MADE, lang="ko").splitlines()[0] == "12.5 % 이내."
 
 
+def test_what_takes_seconds_is_told_to_a_tenth(dure: Callable[..., str]) -> None:
+    quick = MADE["classes"][0] | {"mean_completion_seconds": 2.98, "mean_completion_lower_bound_seconds": 2.49}
+    assert ["h100", "3", "3.0s", "2.5s", "12.5%"] in [
+        line.split() for line in dure(MADE | {"classes": [quick]}).splitlines()
+    ]
+
+
 def test_what_is_not_known_is_said_and_nothing_else(dure: Callable[..., str]) -> None:
     assert dure(NOT_MADE) == "Unknown: not yet.\n"
     many = {"text": "Unknown: too many wait.", "text_ko": "알 수 없음: 너무 많음."}

@@ -81,7 +81,7 @@ def test_the_page_of_sites_says_how_near_to_the_best_possible_and_what_one_more_
     stage.follower.catch_up()
     keep_certificate(stage.runtime, stage.follower.federation.snapshot(), stage.fence)
     page = reader.get("/sites").text
-    assert "The mean completion of 1 jobs that succeeded since" in page
+    assert "The mean completion of the 1 job(s) that succeeded since" in page
     assert "was 30m00s, within 0.0 % of what any schedule could do" in page
     assert re.search(r'<td data-label="Hours saved">0\.[89]</td>', page)
     reader.cookies["dure_language"] = "ko"
