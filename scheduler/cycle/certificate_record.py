@@ -12,12 +12,12 @@ where others like them did not. Whatever is not known is taken from the side on 
   to go, which was no earlier than its grace before its end.
 * **Classes.** How long a job takes on a class on which it did not run is not known. Jobs that might have run on another
   class that there was are left out, as are those of no length; ``left_out`` counts them, and the mean is without them.
-* **Capacity** is every GPU of a node that a site reported then, whether it was healthy, lent, open or heard, and all sites
-  of a class are one pool without nodes, domains, quotas, data classes: each of these only takes away. Where the runs of the
-  jobs held more than was reported (the clocks of sites are not ours) they count, and after the last completion there are
-  as many GPUs as there ever were.
+* **Capacity** is every GPU of a node that a site reported then and may have lent (``certificate_lent``), whether it was
+  healthy, open or heard, and all sites of a class are one pool without nodes, domains, quotas, data classes: each of these only
+  takes away. Where the runs of the jobs held more (the clocks of sites are not ours) they count. After the last of what is
+  known there are as many GPUs as all jobs want at once: nobody knows what a schedule that took longer would have found.
 
-**Proof.** Let S be any schedule that the federation could have carried out. Leave out all but the jobs counted, and move
+**Proof.** Let S be any schedule on the classes of GPUs that the federation had. Leave out all but the jobs counted, and move
 nothing: each of these is released no sooner than here, runs on the one class that there was for it for at least its
 duration, and its class holds at every moment no more than its capacity. So S is a schedule of the case below, by class,
 whose means ``certify`` bounds by proof; and the mean over all jobs is the mean of these means by their jobs. What happened is
@@ -76,12 +76,13 @@ class PastJob:
 
 
 class ReportedGpus(NamedTuple):
-    """So many GPUs of a class stood at a site from a moment on, until its next row."""
+    """So many GPUs of a class stood at a site from a moment on, until its next row; ``node_gpus`` in its largest node."""
 
     site: SiteId
     gpu_class: str
     at_ms: int
     gpus: int
+    node_gpus: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ class RecordCertificate:
 def certify_record(
     jobs: Collection[PastJob], reported: Sequence[ReportedGpus], *, iterations: int = 24, bins: int = 256
 ) -> RecordCertificate | None:
-    """Certify what happened to ``jobs`` while sites reported these GPUs; None where not one of the jobs counts.
+    """Certify what happened to ``jobs`` while sites lent these GPUs; None where not one of the jobs counts.
 
     ``reported`` has to reach back to the first release. More iterations and bins give a tighter bound.
     """
@@ -162,7 +163,7 @@ def _certify_class(
     )
 
 
-def _capacity_by_ms(jobs: Iterable[PastJob], reported: Iterable[ReportedGpus]) -> PoolCapacity:
+def _capacity_by_ms(jobs: Sequence[PastJob], reported: Iterable[ReportedGpus]) -> PoolCapacity:
     """Return what there was of a class at each moment, at the most."""
     changes: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
     before: defaultdict[SiteId, int] = defaultdict(int)
@@ -179,5 +180,7 @@ def _capacity_by_ms(jobs: Iterable[PastJob], reported: Iterable[ReportedGpus]) -
         if not gpus or max(there, held) != gpus[-1]:
             starts.append(at_ms)
             gpus.append(max(there, held))
-    last_ms = max(changes, default=0) + 1
-    return PoolCapacity(np.array([*starts, last_ms], dtype=np.float64), np.array([*gpus, max(gpus)], dtype=np.int64))
+    return PoolCapacity(
+        np.array([*starts, max(changes) + 1], dtype=np.float64),
+        np.array([*gpus, max(*gpus, sum(job.gpus for job in jobs))], dtype=np.int64),
+    )

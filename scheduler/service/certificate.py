@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from scheduler.cycle.certificate_lent import PastOffer, lent_gpus
 from scheduler.cycle.certificate_record import ClassRecord, RecordCertificate, certify_record
 from scheduler.cycle.shadow_prices import ShadowPrices, shadow_prices
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.reason import Reason, ReasonCode
+from scheduler.service.lending import offer_of
 from scheduler.service.runtime import Runtime
 from scheduler.service.time_text import length_text, time_text
-from scheduler.store import certificates, past_jobs, reported_gpus
+from scheduler.store import certificates, offers, past_jobs, reported_gpus
 from scheduler.store.database import Database
 
 #: It speaks of the jobs that succeeded within so long, and of no more than so many, the newest.
@@ -66,8 +68,9 @@ def make_certificate(database: Database, snapshot: Snapshot, now_ms: int) -> Cer
     with database.read() as connection:
         jobs = past_jobs.succeeded(connection, now_ms - WINDOW_MS, JOBS_MAX)
         reported = reported_gpus.since(connection, min((job.released_ms for job in jobs), default=now_ms))
+        made = [PastOffer(offer_of(row), row.created_ms) for row in offers.every(connection)]
     since_ms = jobs[-1].completed_ms if len(jobs) == JOBS_MAX else now_ms - WINDOW_MS
-    record = certify_record(jobs, reported)
+    record = certify_record(jobs, lent_gpus(reported, made, now_ms))
     # What rounds remember of policies in a snapshot is theirs alone.
     priced = shadow_prices(replace(snapshot, rules={}), now_ms, waiting_max=WAITING_MAX)
     return Certified(

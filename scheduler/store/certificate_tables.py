@@ -9,11 +9,12 @@ from scheduler.store.tables import Id, jobs, metadata
 reported_gpus = Table(
     "reported_gpus",
     metadata,
-    # So many GPUs of a class stood at a site from a moment on, until its next row.
+    # So many GPUs of a class stood at a site from a moment on, until its next row; and as many in its largest node.
     Column("site_id", Id, ForeignKey("sites.id"), primary_key=True),
     Column("gpu_class", String(31), primary_key=True),
     Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
     Column("gpus", Integer, nullable=False),
+    Column("node_gpus", Integer, nullable=False),
 )
 
 certificates = Table(

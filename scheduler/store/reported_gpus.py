@@ -1,4 +1,5 @@
-"""How many GPUs of each class sites reported, and from when on: a row whenever the sum over a site's nodes changes."""
+"""How many GPUs of each class sites reported, and from when on: a row whenever the sum over a site's nodes changes, or the
+largest of them."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from scheduler.store.tables import nodes
 from scheduler.store.transaction import WriteTransaction
 
 _KEYS = ("site_id", "gpu_class", "at_ms")
+_AMOUNTS = ("gpus", "node_gpus")
 
 
 def note(transaction: WriteTransaction, site_id: int | None = None) -> None:
@@ -21,20 +23,22 @@ def note(transaction: WriteTransaction, site_id: int | None = None) -> None:
     _ = transaction.change  # nobody else changes nodes until the commit
     connection = transaction.connection
     kind = (nodes.c.site_id, nodes.c.gpu_class)
-    present = select(*kind, func.sum(nodes.c.gpus)).where(nodes.c.removed.is_(False)).group_by(*kind)
+    present = (
+        select(*kind, func.sum(nodes.c.gpus), func.max(nodes.c.gpus)).where(nodes.c.removed.is_(False)).group_by(*kind)
+    )
     last = _latest()
     if site_id is not None:
         present, last = present.where(nodes.c.site_id == site_id), last.where(reported_gpus.c.site_id == site_id)
-    now = {(site, name): int(gpus) for site, name, gpus in _rows(connection, present)}
+    now = {(site, name): (int(gpus), node_gpus) for site, name, gpus, node_gpus in connection.execute(present)}
     before = {(each.site, each.gpu_class): each for each in _steps(connection, last)}
     rows = list[dict[str, Any]]()
     for key in sorted(now.keys() | before.keys()):
-        known, gpus = before.get(key), now.get(key, 0)
-        if known is None or known.gpus != gpus:
+        known, (gpus, node_gpus) = before.get(key), now.get(key, (0, 0))
+        if known is None or (known.gpus, known.node_gpus) != (gpus, node_gpus):
             # A server whose clock is behind writes no row before the last one.
             at_ms = transaction.now_ms if known is None else max(transaction.now_ms, known.at_ms)
-            rows.append(dict(zip((*_KEYS, "gpus"), (*key, at_ms, gpus), strict=True)))
-    upsert(connection, reported_gpus, rows, keys=_KEYS, update=("gpus",))
+            rows.append(dict(zip((*_KEYS, *_AMOUNTS), (*key, at_ms, gpus, node_gpus), strict=True)))
+    upsert(connection, reported_gpus, rows, keys=_KEYS, update=_AMOUNTS)
 
 
 def since(connection: Connection, from_ms: int) -> list[ReportedGpus]:
@@ -53,9 +57,5 @@ def _latest(by_ms: int | None = None) -> Select[Any]:
     return select(reported_gpus).join(last, and_(*(reported_gpus.c[name] == last.c[name] for name in _KEYS)))
 
 
-def _rows(connection: Connection, statement: Select[Any]) -> list[Any]:
-    return list(connection.execute(statement).all())
-
-
 def _steps(connection: Connection, statement: Select[Any]) -> list[ReportedGpus]:
-    return [ReportedGpus(SiteId(site), name, at_ms, gpus) for site, name, at_ms, gpus in _rows(connection, statement)]
+    return [ReportedGpus(SiteId(site), *told) for site, *told in connection.execute(statement)]

@@ -26,7 +26,7 @@ class TinyPast:
     def reported(self) -> list[ReportedGpus]:
         """What the sites reported."""
         return [
-            ReportedGpus(SiteId(pool), self.classes[pool], begin * SECOND_MS, gpus)
+            ReportedGpus(SiteId(pool), self.classes[pool], begin * SECOND_MS, gpus, gpus)
             for pool, steps in enumerate(self.case.steps)
             for begin, gpus in steps
         ]

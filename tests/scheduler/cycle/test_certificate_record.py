@@ -29,7 +29,7 @@ def job(submitted: int, started: int, ended: int, gpus: int = 8, **values: objec
 
 def stood(*steps: tuple[int, int], site: int = 1, gpu_class: str = "h100") -> list[ReportedGpus]:
     """(from, GPUs) of a site; seconds."""
-    return [ReportedGpus(SiteId(site), gpu_class, at * SECOND_MS, gpus) for at, gpus in steps]
+    return [ReportedGpus(SiteId(site), gpu_class, at * SECOND_MS, gpus, gpus) for at, gpus in steps]
 
 
 @given(tiny_pasts())

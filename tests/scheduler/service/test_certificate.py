@@ -11,11 +11,14 @@ from runtime import ScriptedAgent, Stage, ended, node, runs_now
 from scheduler.cycle.plan import StopCause
 from scheduler.model.errors import LeadershipLost
 from scheduler.model.job_state import EndCause
+from scheduler.model.offer import OfferSpec
 from scheduler.model.reason import ReasonCode
 from scheduler.service import certificate, certificate_keeper
 from scheduler.service.certificate import Certified, SitePrice, show_certificate
 from scheduler.service.certificate_keeper import keep_certificate
+from scheduler.service.lending import terms_text
 from scheduler.service.runtime import Runtime
+from scheduler.store import offers
 
 SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "60s"}
 
@@ -94,6 +97,23 @@ def test_a_job_that_was_ended_for_others_needed_the_longer_of_what_it_had_before
     assert record is not None
     assert (record.jobs, record.mean_completion_seconds) == (1, before + 30 + after)
     assert record.mean_completion_lower_bound_seconds == pytest.approx(needed)
+
+
+def test_nodes_that_a_site_did_not_lend_are_not_counted(stage: Stage) -> None:
+    agent = stage.agent(nodes=2)
+    spec = OfferSpec.model_validate({"site": "site-1", "gpu_class": "h100", "nodes": 1, "notice": "1h"})
+    terms = terms_text(spec)
+    stage.runtime.database.run(
+        lambda each: offers.add(each, site_id=agent.site_id, group_id=None, terms=terms, created_by="lender")
+    )
+    for job in stage.submit(stage.group(), 2, gpus_per_worker=8):
+        start(stage, agent, job)
+        stage.clock.advance(100)
+        end(stage, agent, job)
+    record = made(stage).record
+    assert record is not None
+    assert record.mean_completion_seconds == 150.0
+    assert record.mean_completion_lower_bound_seconds == pytest.approx(150.0)
 
 
 def test_it_speaks_of_the_last_days_and_of_the_newest_jobs_alone(

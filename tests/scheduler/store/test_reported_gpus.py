@@ -20,7 +20,7 @@ def put(database: Database, site_id: int, *reports: NodeReport) -> None:
     database.run(lambda transaction: nodes.put(transaction, site_id, reports))
 
 
-def told(database: Database, from_ms: int = 0) -> list[tuple[int, str, int, int]]:
+def told(database: Database, from_ms: int = 0) -> list[tuple[int, str, int, int, int]]:
     with database.read() as connection:
         return sorted(tuple(each) for each in reported_gpus.since(connection, from_ms))
 
@@ -38,18 +38,18 @@ def test_every_change_of_a_site_s_sum_is_a_step_and_nothing_else_is(database: Da
     clock.advance(1)
     put(database, one, node("n1"))
     assert told(database) == [
-        (one, "a100", begin_ms + 1_000, 8),
-        (one, "h100", begin_ms, 16),
-        (one, "h100", begin_ms + 1_000, 8),
-        (one, "h100", begin_ms + 2_000, 0),
-        (one, "h100", begin_ms + 3_000, 8),
-        (two, "h100", begin_ms, 4),
+        (one, "a100", begin_ms + 1_000, 8, 8),
+        (one, "h100", begin_ms, 16, 8),
+        (one, "h100", begin_ms + 1_000, 8, 8),
+        (one, "h100", begin_ms + 2_000, 0, 0),
+        (one, "h100", begin_ms + 3_000, 8, 8),
+        (two, "h100", begin_ms, 4, 4),
     ]
     assert told(database, begin_ms + 2_500) == [
-        (one, "a100", begin_ms + 1_000, 8),
-        (one, "h100", begin_ms + 2_000, 0),
-        (one, "h100", begin_ms + 3_000, 8),
-        (two, "h100", begin_ms, 4),
+        (one, "a100", begin_ms + 1_000, 8, 8),
+        (one, "h100", begin_ms + 2_000, 0, 0),
+        (one, "h100", begin_ms + 3_000, 8, 8),
+        (two, "h100", begin_ms, 4, 4),
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_server_whose_clock_is_behind_writes_nothing_into_the_past(database: D
     put(database, site, node("n1"))
     clock.jump(-60)
     put(database, site, node("n2"))
-    assert told(database) == [(site, "h100", begin_ms, 16)]
+    assert told(database) == [(site, "h100", begin_ms, 16, 8)]
 
 
 def test_of_the_time_before_steps_were_written_the_most_is_taken_and_the_present_is_noted(
@@ -72,7 +72,7 @@ def test_of_the_time_before_steps_were_written_the_most_is_taken_and_the_present
         config.attributes["connection"] = transaction.connection
         command.downgrade(config, "0013")
     database.migrate()
-    assert told(database) == [(site, "h100", 0, 16)]
+    assert told(database) == [(site, "h100", 0, 16, 8)]
     for _ in range(2):
         database.run(reported_gpus.note)
-        assert told(database) == [(site, "h100", 0, 16), (site, "h100", clock.now_ms(), 8)]
+        assert told(database) == [(site, "h100", 0, 16, 8), (site, "h100", clock.now_ms(), 8, 8)]

@@ -19,12 +19,13 @@ def upgrade() -> None:
         sa.Column("gpu_class", sa.String(31), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("gpus", sa.Integer(), nullable=False),
+        sa.Column("node_gpus", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["site_id"], ["sites.id"], name="fk_reported_gpus_site_id_sites"),
         sa.PrimaryKeyConstraint("site_id", "gpu_class", "at_ms", name="pk_reported_gpus"),
     )
     op.execute(
-        "INSERT INTO reported_gpus (site_id, gpu_class, at_ms, gpus) "
-        "SELECT site_id, gpu_class, 0, sum(gpus) FROM nodes GROUP BY site_id, gpu_class"
+        "INSERT INTO reported_gpus (site_id, gpu_class, at_ms, gpus, node_gpus) "
+        "SELECT site_id, gpu_class, 0, sum(gpus), max(gpus) FROM nodes GROUP BY site_id, gpu_class"
     )
     op.create_table(
         "certificates",
