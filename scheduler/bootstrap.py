@@ -68,12 +68,17 @@ class Wiring:
 
 def settings_from_environment(settings: Settings) -> Settings:
     """``settings`` with what the environment says: ``DURE_RATE_PER_SECOND``, ``DURE_RATE_BURST``,
-    ``DURE_MINIMUM_RUN_SECONDS`` and ``DURE_SECURE_COOKIES``.
+    ``DURE_MINIMUM_RUN_SECONDS``, ``DURE_CERTIFICATE_SECONDS`` and ``DURE_SECURE_COOKIES``.
 
     Raises ConfigurationError for what they cannot be.
     """
     numbers: dict[str, int] = {}
-    for name, least in (("DURE_RATE_PER_SECOND", 1), ("DURE_RATE_BURST", 1), ("DURE_MINIMUM_RUN_SECONDS", 0)):
+    for name, least in (
+        ("DURE_RATE_PER_SECOND", 1),
+        ("DURE_RATE_BURST", 1),
+        ("DURE_MINIMUM_RUN_SECONDS", 0),
+        ("DURE_CERTIFICATE_SECONDS", 1),
+    ):
         text = os.environ.get(name)
         if text is None:
             continue
@@ -95,6 +100,7 @@ def settings_from_environment(settings: Settings) -> Settings:
         rate_per_second=numbers.get("DURE_RATE_PER_SECOND", settings.rate_per_second),
         rate_burst=numbers.get("DURE_RATE_BURST", settings.rate_burst),
         minimum_run_seconds=numbers.get("DURE_MINIMUM_RUN_SECONDS", settings.minimum_run_seconds),
+        certificate_seconds=numbers.get("DURE_CERTIFICATE_SECONDS", settings.certificate_seconds),
         secure_cookies=secure == "1" or settings.secure_cookies,
     )
 

@@ -14,6 +14,7 @@ from scheduler.api.problem import MEDIA_TYPE, install_handlers
 from scheduler.api.routes import (
     agent,
     arrays,
+    certificate,
     content,
     events,
     gpu_classes,
@@ -48,7 +49,7 @@ _ROUTERS: tuple[APIRouter, ...] = tuple(
     module.router
     for module in (
         session, submit, stream, logs, jobs, arrays, content, gpus, groups, members, quotas, usage, tokens,
-        gpu_classes, events, offers, recalls, reservations, nodes, sites, agent,
+        gpu_classes, certificate, events, offers, recalls, reservations, nodes, sites, agent,
     )
 )  # fmt: skip
 

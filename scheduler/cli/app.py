@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli import groups, jobs, nodes, offers, pull, recalls, reservations, resources, session, sites, usage
+from scheduler.cli import (
+    certificate,
+    groups,
+    jobs,
+    nodes,
+    offers,
+    pull,
+    recalls,
+    reservations,
+    resources,
+    session,
+    sites,
+    usage,
+)
 from scheduler.cli.bilingual import BilingualGroup
 from scheduler.cli.options import CommandAfterDashes
 
@@ -45,6 +58,7 @@ app.command("requeue")(jobs.requeue)
 app.command("pull")(pull.pull)
 app.command("gpus")(resources.gpus)
 app.command("usage")(usage.usage)
+app.command("certificate")(certificate.certificate)
 app.command("events")(resources.events)
 app.add_typer(resources.quota_app, name="quota")
 app.add_typer(groups.group_app, name="group")

@@ -92,6 +92,9 @@ KOREAN: Mapping[str, str] = {
     "Have the nodes take work again. Who was told to go goes.": (
         "노드가 다시 작업을 받습니다. 이미 중단 신호를 받은 실행은 비킵니다."
     ),
+    "How near to the best possible the mean completion of jobs was, and what one more GPU would be worth, by class and site.": (
+        "평균 완료 시간이 가능한 최선에 얼마나 가까웠는지, GPU가 하나 더 있다면 얼마나 도움이 될지를 종류와 사이트별로 봅니다."
+    ),
     "How past use decays, which orders groups that are equal otherwise. It ends no running job.": (
         "과거 사용이 줄어드는 방식. 다른 것이 같은 그룹의 순서를 정합니다. 실행 중인 작업은 끝나지 않습니다."
     ),

@@ -144,6 +144,11 @@ class ReasonCode(StrEnum):
     ETA_TOO_MANY_WAITING = "EtaTooManyWaiting"
     ETA_NOT_LOOKED_AT = "EtaNotLookedAt"  #: no round looks at it now, or it came after the forecast
     LATE_FOR_DEADLINE = "LateForDeadline"  #: a warning beside the estimate
+    # how near to the best possible the federation was, or why that is not known
+    CERTIFICATE_STANDS = "CertificateStands"
+    CERTIFICATE_NOT_MADE = "CertificateNotMade"  #: no scheduler has led for long enough
+    CERTIFICATE_WITHOUT_JOBS = "CertificateWithoutJobs"  #: none succeeded of which anything can be said
+    PRICES_TOO_MANY_WAITING = "PricesTooManyWaiting"
     # why nothing starts on a node
     NODE_SET_ASIDE = "NodeSetAside"  #: by the bad-node memory
     NODE_SET_ASIDE_BY = "NodeSetAsideBy"  #: by a person

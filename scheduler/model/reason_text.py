@@ -10,6 +10,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.model.certificate_text import CERTIFICATE_TEXTS
 from scheduler.model.dependency_text import DEPENDENCY_TEXTS
 from scheduler.model.eta_text import ETA_TEXTS
 from scheduler.model.lending_text import LENDING_TEXTS
@@ -387,6 +388,7 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     _C.CANCELLED_BY: (_K.ENDED, "{person} 님이 취소했습니다.", "Cancelled by {person}."),
     **DEPENDENCY_TEXTS,
     **ETA_TEXTS,
+    **CERTIFICATE_TEXTS,
     **LENDING_TEXTS,
     **RETRY_TEXTS,
     **NODE_TEXTS,

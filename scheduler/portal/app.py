@@ -11,11 +11,13 @@ from fastapi.staticfiles import StaticFiles
 from scheduler.api.dependencies import RuntimeHere
 from scheduler.api.problem import answered
 from scheduler.cycle.use import ClassUse
+from scheduler.model.reason_text import sentence
 from scheduler.portal import job_live, jobs, sign_in
 from scheduler.portal.frame import SignedIn, frame_of, page_of
 from scheduler.portal.pages import GroupSection, GroupsPage, PoolLine, QuotaLine, SitesPage
-from scheduler.portal.render import language_of, render
+from scheduler.portal.render import language_of, moment, render
 from scheduler.portal.session import SignInNeeded
+from scheduler.service.certificate import prices_by_pool, show_certificate
 from scheduler.service.gpus import list_free_gpus
 from scheduler.service.quotas import PAST_USE_MIN, QuotaView, show_quotas
 from scheduler.service.sites import list_sites
@@ -28,6 +30,9 @@ STATIC = Path(__file__).resolve().parent / "static"
 @router.get("/sites")
 def sites_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Response:
     """Sites, and what is free on them; those that have reported no node, too."""
+    told, language = show_certificate(runtime), language_of(request)
+    certified = told.certified
+    prices = {} if certified is None else prices_by_pool(certified.prices)
     pools = [
         PoolLine(
             site=each.site,
@@ -36,15 +41,36 @@ def sites_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Respons
             total=each.free.total,
             free=each.free.free,
             free_for_me=each.free.free_for_me,
+            hours_saved=_price(prices.get((each.site, each.free.gpu_class))),
         )
         for each in answered(list_free_gpus(runtime, who[0], None))
     ]
-    told = {pool.site for pool in pools}
+    shown = {pool.site for pool in pools}
     for site in list_sites(runtime, who[0]):
-        if site.row.name not in told:
+        if site.row.name not in shown:
             state = site.row.state if site.reachable else "unreachable"
-            pools.append(PoolLine(site=site.row.name, state=state, gpu_class=None, total=0, free=0, free_for_me=0))
-    return render("sites.html", SitesPage(frame=frame_of(request, who), pools=pools), language_of(request))
+            empty = PoolLine(
+                site=site.row.name,
+                state=state,
+                gpu_class=None,
+                total=0,
+                free=0,
+                free_for_me=0,
+                hours_saved=_price(None),
+            )
+            pools.append(empty)
+    page = SitesPage(
+        frame=frame_of(request, who),
+        pools=pools,
+        report=sentence(told.report.code, told.report.numbers, language),
+        made=moment(None if certified is None else certified.made_ms),
+        no_prices="" if told.no_prices is None else sentence(told.no_prices.code, told.no_prices.numbers, language),
+    )
+    return render("sites.html", page, language)
+
+
+def _price(hours_saved: float | None) -> str:
+    return "–" if hours_saved is None else f"{hours_saved:.1f}"
 
 
 @router.get("/groups")

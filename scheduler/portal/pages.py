@@ -194,7 +194,8 @@ class LiveEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLine:
-    """GPUs of one class at one site; a site without nodes has one line without a class."""
+    """GPUs of one class at one site; a site without nodes has one line without a class. ``hours_saved`` is its shadow price,
+    ``–`` where there is none."""
 
     site: str
     state: str
@@ -202,14 +203,19 @@ class PoolLine:
     total: int
     free: int
     free_for_me: int
+    hours_saved: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SitesPage:
-    """``sites.html``."""
+    """``sites.html``. ``report`` is the certificate's sentence, ``made`` when it was made, and ``no_prices`` why there are no
+    shadow prices, where there are none."""
 
     frame: Frame
     pools: Sequence[PoolLine]
+    report: str
+    made: Moment | None
+    no_prices: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.warm_up import warm_up
 from scheduler.model.errors import InvariantBroken, LeadershipLost, StoreUnavailable
+from scheduler.service.certificate_keeper import CertificateKeeper
 from scheduler.service.deadlines import cancel_late, late
 from scheduler.service.dependencies import WAITERS_A_TRANSACTION, settle
 from scheduler.service.earmark_commit import clearings_of, commit_clearings, withdraw_earmarks
@@ -31,6 +32,8 @@ from scheduler.store.fence import Fence
 LEADERSHIP = "scheduler"
 PAUSE_SECONDS = 0.5
 FORGET_SECONDS = 3600.0
+#: A certificate that is being made is given so long when the loop ends.
+END_SECONDS = 2.0
 
 ROUND_SECONDS = Histogram(
     "dure_round_seconds",
@@ -54,6 +57,7 @@ class SchedulerLoop:
         self._forgot_seconds = float("-inf")
         self._renewed_seconds = runtime.clock.monotonic_seconds()
         self._silent: set[int] = set()
+        self._certificates = CertificateKeeper(runtime)
 
     def stop(self) -> None:
         """Have ``run`` return soon."""
@@ -83,6 +87,7 @@ class SchedulerLoop:
                 self._stopping.wait(PAUSE_SECONDS)
             finally:
                 LEADS.set(0)
+        self._certificates.wait(END_SECONDS)
 
     def _duration_ms(self) -> int:
         return round(self._runtime.settings.leadership_seconds * 1000)
@@ -106,7 +111,9 @@ class SchedulerLoop:
         with runtime.bus.subscribe("scheduler") as news:
             while not self._stopping.is_set():
                 self._renew_when_due(fence)
-                if not self.turn(follower, fence):
+                done = self.turn(follower, fence)
+                self._certificates.refresh_when_due(follower.federation.snapshot, fence)
+                if not done:
                     news.wait(runtime.settings.round_interval_seconds)
         leadership.release(runtime.database, fence)
 

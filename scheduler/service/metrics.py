@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from scheduler.cycle.use import used_by_group
 from scheduler.model.ids import GroupId
+from scheduler.service.certificate import show_certificate
 from scheduler.service.runtime import Runtime
 from scheduler.store import jobs, nodes, quotas, sites
 
@@ -20,7 +21,8 @@ OTHER = "other"
 
 
 class FederationMetrics(Collector):
-    """Jobs by state, waiting jobs by reason, quotas and their use, sites' silence and bad nodes, the writer's queue."""
+    """Jobs by state, waiting jobs by reason, quotas and their use, sites' silence and bad nodes, the certificate, the writer's
+    queue."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -30,6 +32,7 @@ class FederationMetrics(Collector):
         yield from self._jobs()
         yield from self._quotas()
         yield from self._sites()
+        yield from self._certificate()
         waiting = GaugeMetricFamily("dure_writer_waiting_rows", "Rows that wait for the next commit.")
         waiting.add_metric([], self._runtime.writer.waiting_weight())
         yield waiting
@@ -84,3 +87,29 @@ class FederationMetrics(Collector):
         for row in rows:
             set_aside.add_metric([row.name], aside.get(row.id, 0))
         yield set_aside
+
+    def _certificate(self) -> Iterator[Metric]:
+        """Nothing of what is not known."""
+        certified = show_certificate(self._runtime).certified
+        if certified is None:
+            return
+        age = GaugeMetricFamily("dure_certificate_age_seconds", "Time since the certificate was made.")
+        age.add_metric([], max(0, self._runtime.clock.now_ms() - certified.made_ms) / 1000)
+        yield age
+        if certified.record is not None:
+            told = (
+                ("dure_mean_completion_seconds", certified.record.mean_completion_seconds),
+                ("dure_mean_completion_lower_bound_seconds", certified.record.mean_completion_lower_bound_seconds),
+            )
+            for name, seconds in told:
+                mean = GaugeMetricFamily(
+                    name, "Of jobs that succeeded lately: as it was, and at the least in any schedule."
+                )
+                mean.add_metric([], seconds)
+                yield mean
+        price = GaugeMetricFamily(
+            "dure_shadow_price_hours", "Waiting that one more GPU-hour now would save.", labels=["site", "gpu_class"]
+        )
+        for each in certified.prices or ():
+            price.add_metric([each.site, each.gpu_class], each.hours_saved)
+        yield price

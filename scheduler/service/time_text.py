@@ -1,4 +1,4 @@
-"""Times as text: RFC 3339, UTC, to the millisecond."""
+"""Times as text: RFC 3339, UTC, to the millisecond; and how long something takes."""
 
 from __future__ import annotations
 
@@ -18,3 +18,12 @@ def time_ms(text: str) -> int | None:
     except ValueError:
         return None
     return None if moment.tzinfo is None else round(moment.timestamp() * 1000)
+
+
+def length_text(seconds: float) -> str:
+    """Write a length of time as ``2d03h``, ``3h04m``, ``5m06s`` or ``7.5s``."""
+    whole = round(seconds)
+    for unit, part, name, part_name in ((86_400, 3600, "d", "h"), (3600, 60, "h", "m"), (60, 1, "m", "s")):
+        if whole >= unit:
+            return f"{whole // unit}{name}{whole % unit // part:02}{part_name}"
+    return f"{seconds:.1f}s"

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from scheduler.model.wire import NodeReport
+from scheduler.store import reported_gpus
 from scheduler.store.dialect import upsert
 from scheduler.store.rows import all_of, chunks, first_of
 from scheduler.store.tables import nodes
@@ -132,6 +133,8 @@ def put(transaction: WriteTransaction, site_id: int, reports: Sequence[NodeRepor
         for node in reports
     ]
     upsert(transaction.connection, nodes, rows, keys=["site_id", "name"], update=_REPORTED)
+    if rows:
+        reported_gpus.note(transaction, site_id)
 
 
 def remove(transaction: WriteTransaction, site_id: int, names: Sequence[str]) -> None:
@@ -142,3 +145,4 @@ def remove(transaction: WriteTransaction, site_id: int, names: Sequence[str]) ->
             .where(nodes.c.site_id == site_id, nodes.c.name.in_(part), nodes.c.removed.is_(False))
             .values(removed=True, change=transaction.change)
         )
+    reported_gpus.note(transaction, site_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import scheduler.store.certificate_tables
 import scheduler.store.content_tables
 import scheduler.store.past_use_tables  # noqa: F401 - their tables belong to the metadata
 from scheduler.store.tables import metadata

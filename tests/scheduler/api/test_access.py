@@ -39,6 +39,7 @@ ALLOWED: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/jobs/{job}/requeue"): OWN_MANAGERS,
     ("POST", "/arrays/{array}/{action}"): OWN_MANAGERS,
     ("GET", "/gpus"): EVERYBODY,
+    ("GET", "/certificate"): EVERYBODY,
     ("GET", "/groups"): EVERYBODY,
     ("GET", "/groups/{group}"): OWN_VIEWERS,
     ("POST", "/groups"): OWN_MANAGERS,

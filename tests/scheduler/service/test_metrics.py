@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from runtime import Stage, ended, runs_now
 
 from scheduler.service import metrics
+from scheduler.service.certificate_keeper import keep_certificate
 from scheduler.service.metrics import FederationMetrics
 from scheduler.store import groups, quotas
 from scheduler.store.groups import NewGroup
@@ -106,3 +107,20 @@ def test_the_time_from_submission_to_the_first_lease_is_counted_once_a_job(stage
     stage.turn()
     assert len(stage.runs(job)) == 2
     assert waits() == (count, total)
+
+
+def test_the_certificate_is_told_once_there_is_one(stage: Stage) -> None:
+    agent, names = stage.agent(), ("dure_mean_completion_seconds", "dure_mean_completion_lower_bound_seconds")
+    assert told(stage, "dure_certificate_age_seconds") is None
+    (job,) = stage.submit(stage.group(), gpus_per_worker=8)
+    stage.turn()
+    began_ms = stage.clock.now_ms()
+    agent.sync(runs_now(stage.run(job), began_ms))
+    stage.clock.advance(60)
+    agent.sync(ended(stage.run(job), began_ms, stage.clock.now_ms()))
+    stage.follower.catch_up()
+    keep_certificate(stage.runtime, stage.follower.federation.snapshot(), stage.fence)
+    stage.clock.advance(5)
+    assert told(stage, "dure_certificate_age_seconds") == 5
+    assert [told(stage, name) for name in names] == pytest.approx([60.0, 60.0])
+    assert told(stage, "dure_shadow_price_hours", site="site-1", gpu_class="h100") == 0.0
