@@ -12,11 +12,12 @@ from scheduler.api.dependencies import RuntimeHere
 from scheduler.api.problem import answered
 from scheduler.cycle.use import ClassUse
 from scheduler.model.reason_text import sentence
-from scheduler.portal import job_live, jobs, sign_in
+from scheduler.portal import job_live, jobs, sign_in, site
 from scheduler.portal.frame import SignedIn, frame_of, page_of
 from scheduler.portal.pages import GroupSection, GroupsPage, PoolLine, QuotaLine, SitesPage
 from scheduler.portal.render import language_of, moment, render
 from scheduler.portal.session import SignInNeeded
+from scheduler.service.access import inspects
 from scheduler.service.certificate import prices_by_pool, show_certificate
 from scheduler.service.gpus import list_free_gpus
 from scheduler.service.quotas import PAST_USE_MIN, QuotaView, show_quotas
@@ -33,9 +34,12 @@ def sites_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Respons
     told, language = show_certificate(runtime), language_of(request)
     certified = told.certified
     prices = {} if certified is None else prices_by_pool(certified.prices)
+    sites = list_sites(runtime, who[0])
+    mine = {each.row.name for each in sites if inspects(who[0], each.row.id)}
     pools = [
         PoolLine(
             site=each.site,
+            has_page=each.site in mine,
             state=each.state,
             gpu_class=each.free.gpu_class,
             total=each.free.total,
@@ -46,11 +50,12 @@ def sites_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Respons
         for each in answered(list_free_gpus(runtime, who[0], None))
     ]
     shown = {pool.site for pool in pools}
-    for site in list_sites(runtime, who[0]):
-        if site.row.name not in shown:
-            state = site.row.state if site.reachable else "unreachable"
+    for one in sites:
+        if one.row.name not in shown:
+            state = one.row.state if one.reachable else "unreachable"
             empty = PoolLine(
-                site=site.row.name,
+                site=one.row.name,
+                has_page=one.row.name in mine,
                 state=state,
                 gpu_class=None,
                 total=0,
@@ -119,6 +124,6 @@ def install_portal(app: FastAPI) -> None:
     app.add_exception_handler(SignInNeeded, sign_in_needed)
     app.state.page_of = page_of
     # A stream's address is more particular than a job's action.
-    for each in (sign_in.router, job_live.router, jobs.router, router):
+    for each in (sign_in.router, job_live.router, jobs.router, site.router, router):
         app.include_router(each)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

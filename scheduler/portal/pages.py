@@ -195,9 +195,10 @@ class LiveEnd:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLine:
     """GPUs of one class at one site; a site without nodes has one line without a class. ``hours_saved`` is its shadow price,
-    ``–`` where there is none."""
+    ``–`` where there is none; ``has_page`` says that the reader may see more of the site."""
 
     site: str
+    has_page: bool
     state: str
     gpu_class: str | None
     total: int
@@ -216,6 +217,72 @@ class SitesPage:
     report: str
     made: Moment | None
     no_prices: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferLine:
+    """What a site lends. ``hours`` is empty for always, ``serves`` for everybody."""
+
+    id: int
+    gpu_class: str
+    nodes: int
+    is_open: bool
+    changes: Moment | None
+    closes: Moment | None
+    notice: str
+    rate: str
+    hours: str
+    serves: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenLine:
+    """Nodes under a ``recall``, set aside for ``maintenance``, or kept for a group by a ``reservation``."""
+
+    kind: str
+    id: int
+    nodes: str
+    begins: Moment | None
+    ends: Moment | None
+    group: str | None
+    why: str
+    runs_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteRunLine:
+    """What runs at a site: size, group and times, and nothing of what it is."""
+
+    group: str
+    gpus: str
+    nodes: str
+    phase: str
+    started: Moment | None
+    elapsed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedLine:
+    """What a site's owner is owed for one GPU class."""
+
+    gpu_class: str
+    gpu_hours: str
+    credits: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePage:
+    """``site.html``."""
+
+    frame: Frame
+    name: str
+    state: str
+    offers: Sequence[OfferLine]
+    taken: Sequence[TakenLine]
+    runs: Sequence[SiteRunLine]
+    has_more_runs: bool
+    owed: Sequence[OwedLine]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,8 +63,8 @@ def test_a_site_that_has_reported_no_node_is_shown(stage: Stage, reader: PageRea
     stage.agent("with-nodes")
     stage.agent("without-nodes", nodes=0)
     page = reader.get("/sites").text
-    assert page.count("with-nodes</td>") == 1
-    assert page.count("without-nodes</td>") == 1
+    assert page.count("with-nodes</a></td>") == 1
+    assert page.count("without-nodes</a></td>") == 1
 
 
 def test_the_page_of_sites_says_how_near_to_the_best_possible_and_what_one_more_gpu_is_worth(
