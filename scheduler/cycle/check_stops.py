@@ -95,14 +95,14 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
 def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     """Recalled are the runs whose nodes are taken back when their grace is over, or before, and no others."""
     going = {stop.run for stop in plan.stops if _gives_back(stop)}
-    back: dict[NodeId, int] = {}
-    for pool in snapshot.pools.values():
-        if pool.pool.until_ms is not None:
-            back.update(zip(pool.node_ids, pool.pool.until_ms.tolist(), strict=True))
-    if not back and not going:
+    if not going and all(pool.pool.until_ms is None for pool in snapshot.pools.values()):
         return
     for run in snapshot.runs.values():
-        until = [back[node] for node, _ in run.gang if node in back and snapshot.nodes[node].healthy]
+        pool = snapshot.pools.get((run.site, run.gpu_class))
+        there = [
+            node for node, _ in run.gang if pool is not None and node in pool.index and snapshot.nodes[node].healthy
+        ]
+        until = [snapshot.left_until_ms(pool, pool.index[node], run.group) for node in there if pool is not None]
         over = run.expected_end_ms
         taken = any(
             at_ms < NEVER_MS and at_ms - run.grace_ms <= snapshot.lent_at_ms and (over is None or over > min(until))

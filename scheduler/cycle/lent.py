@@ -9,8 +9,8 @@ save their state, as long as these do), the one that ends first of these, else t
 So the number of nodes lent is ``capacity.effective_capacity``'s, and no offer lends more than it says.
 
 A node is left to its borrowers until its offer's window ends, its recall is due or its reservation begins, whichever is first;
-what another offer opens then does not count. A site without offers lends all it has, as its owner's default. Who runs on a node
-that is reserved for another group leaves it, and the offer keeps it meanwhile.
+what another offer opens then does not count. A site without offers lends all it has, as its owner's default. A node that
+is reserved for a group is lent to it alone from then on; whoever else runs there leaves.
 """
 
 from __future__ import annotations
@@ -86,10 +86,7 @@ def lend(
 ) -> LentNodes:
     """What one site lends of ``nodes``. All offers, recalls and reservations are the site's own, closed offers included."""
     changes = _Changes(now_ms)
-    taken = {
-        node: changes.take_back(node, guests.get(node, ()), recalls, reservations)
-        for node in {each.id for each in nodes}
-    }
+    taken = {node: changes.take_back(node, recalls, reservations) for node in {each.id for each in nodes}}
     found: dict[NodeId, Lent] = {}
     for gpu_class in sorted({each.gpu_class for each in nodes}):
         mine = sorted((each for each in nodes if each.gpu_class == gpu_class), key=lambda each: (each.name, each.id))
@@ -98,7 +95,7 @@ def lend(
         kept = [each for each in mine if each.healthy and not taken[each.id].reserved]
         if not offers:
             free = [each for each in kept if not taken[each.id].recalled]
-            found |= {each.id: taken[each.id].lent(PLAIN) for each in free if not taken[each.id].empties}
+            found |= {each.id: taken[each.id].lent(PLAIN) for each in free}
             continue
         slots = [
             each for each in map(changes.open_now, offers) if each is not None and each.offer.gpu_class == gpu_class
@@ -111,8 +108,8 @@ def lend(
 class _Taken:
     """What recalls and reservations make of one node: taken already, or to be taken at ``until_ms``.
 
-    ``recalls`` are from when and until when it is or will be recalled. It is kept for the ``holder`` now, to whom it is not
-    given before it ``empties``: while runs of others are on it.
+    ``recalls`` are from when and until when it is or will be recalled. It is kept for the ``holder`` now; what takes it at
+    ``until_ms`` may keep it for the ``heir``, who loses it at ``heir_until_ms``.
     """
 
     recalled: bool
@@ -120,11 +117,16 @@ class _Taken:
     until_ms: int
     recalls: tuple[tuple[int, int], ...]
     holder: GroupId | None
-    empties: bool
+    heir: GroupId | None
+    heir_until_ms: int
 
     def lent(self, terms: Terms, until_ms: int = NEVER_MS) -> Lent:
         """The node on the terms of an offer that lasts until a moment."""
-        return Lent(terms=replace(terms, holder=self.holder), until_ms=min(until_ms, self.until_ms))
+        if self.heir is None or self.until_ms >= until_ms:
+            return Lent(terms=replace(terms, holder=self.holder), until_ms=min(until_ms, self.until_ms))
+        left_ms = min(until_ms, self.heir_until_ms)
+        kept = replace(terms, holder=self.holder, heir=self.heir, heir_until_ms=left_ms)
+        return Lent(terms=kept, until_ms=self.until_ms)
 
 
 class _Changes:
@@ -147,25 +149,23 @@ class _Changes:
         terms = Terms.of(offer, endless=end_ms is None)
         return _Slots(offer, terms, NEVER_MS if end_ms is None else end_ms, offer.nodes)
 
-    def take_back(
-        self, node: NodeId, guests: Sequence[Guest], recalls: Iterable[Recall], reservations: Iterable[Reservation]
-    ) -> _Taken:
-        """What is known to take a node from its ``guests``, or to keep it for a group."""
+    def take_back(self, node: NodeId, recalls: Iterable[Recall], reservations: Iterable[Reservation]) -> _Taken:
+        """What is known to take a node, or to keep it for a group."""
         mine = [each for each in reservations if node in each.node_ids]
         recalled = self._spans((each.by_ms, each.until_ms) for each in recalls if node in each.node_ids)
         reserved = self._spans((each.from_ms, each.to_ms) for each in mine if each.group is None)
         kept = [(from_ms, group) for group in _holders(mine) for from_ms, _ in self._spans(_spells(mine, group))]
-        holder = min(((from_ms, group) for from_ms, group in kept if from_ms <= self._now_ms), default=(0, None))[1]
-        # Runs of the group stay when its time begins; an idle node is left to nobody beyond that, since it would not be idle.
-        others = [from_ms for from_ms, group in kept if not guests or any(group not in each.groups for each in guests)]
-        starts = [from_ms for from_ms, _ in (*recalled, *reserved)] + others
+        takes = [(from_ms, None) for from_ms, _ in (*recalled, *reserved)] + kept
+        to_come = sorted((each for each in takes if each[0] > self._now_ms), key=lambda each: (each[0], each[1] or 0))
+        until_ms, heir = to_come[0] if to_come else (NEVER_MS, None)
         return _Taken(
             recalled=any(from_ms <= self._now_ms for from_ms, _ in recalled),
             reserved=any(from_ms <= self._now_ms for from_ms, _ in reserved),
-            until_ms=min((from_ms for from_ms in starts if from_ms > self._now_ms), default=NEVER_MS),
+            until_ms=until_ms,
             recalls=recalled,
-            holder=holder,
-            empties=holder is not None and any(holder not in each.groups for each in guests),
+            holder=min((each for each in kept if each[0] <= self._now_ms), default=(0, None))[1],
+            heir=heir,
+            heir_until_ms=min((from_ms for from_ms, group in to_come if group != heir), default=NEVER_MS),
         )
 
     def _spans(self, spans: Iterable[tuple[int, int | None]]) -> tuple[tuple[int, int], ...]:
@@ -216,8 +216,7 @@ def _given(
             lasting = [each for each in among if each.until_ms >= end_ms]
             chosen = lasting[-1] if lasting else among[0]
             chosen.left -= 1
-            if not taken[node.id].empties:
-                found[node.id] = taken[node.id].lent(chosen.terms, chosen.until_ms)
+            found[node.id] = taken[node.id].lent(chosen.terms, chosen.until_ms)
 
     for _, _, minus_end_ms, at in sorted(held):
         left = [each for each in slots if each.left]

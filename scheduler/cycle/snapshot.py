@@ -9,7 +9,7 @@ from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.past_use import NOTHING_USED, PastUse
 from scheduler.cycle.shape_table import ShapeTable
-from scheduler.cycle.stay import PLAIN, Terms, may_stay
+from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms, may_stay
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
@@ -119,6 +119,15 @@ class Snapshot:
             now_ms=self.lent_at_ms,
             minimum_run_ms=self.preemption.minimum_run_ms,
         )
+
+    def left_until_ms(self, pool: SitePool, at: int, group: GroupId) -> int:
+        """Until when a node of a pool, by index, is left to a run of a group; 0 where it should not be there."""
+        if pool.pool.terms is None or pool.pool.until_ms is None:
+            return NEVER_MS
+        terms, until_ms = self.terms[int(pool.pool.terms[at])], int(pool.pool.until_ms[at])
+        if terms.holder is not None and terms.holder not in self.path(group):
+            return 0
+        return terms.heir_until_ms if terms.heir is not None and terms.heir in self.path(group) else until_ms
 
     def rule_against(self, clearance: Clearance, site: Site) -> str | None:
         """The rule by which ``site`` may not serve ``clearance``; None where it may."""

@@ -59,7 +59,8 @@ ANY_STAY = Stay()
 class Terms:
     """On which terms a node is lent. Empty sets let everybody in; ``priority_floor`` is the least priority served.
 
-    With a ``holder`` the node is reserved for that group and those below it. ``rate`` is what its lender is owed for a GPU-hour,
+    With a ``holder`` the node is reserved for that group and those below it; with an ``heir`` it is taken back to be reserved for
+    that one, whose runs may stay until ``heir_until_ms``. ``rate`` is what its lender is owed for a GPU-hour,
     in credits; None: what the exchange table says.
     """
 
@@ -69,6 +70,8 @@ class Terms:
     hold_ms: int = 0
     firm: bool = True
     holder: GroupId | None = None
+    heir: GroupId | None = None
+    heir_until_ms: int = NEVER_MS
     rate: Fraction | None = None
 
     @staticmethod

@@ -21,7 +21,7 @@ from scheduler.cycle.plan import Stop, StopCause
 from scheduler.cycle.round import Round
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
-from scheduler.model.recall import Recall
+from scheduler.model.recall import Recall, Reservation
 
 GRACE_MS = 30_000
 
@@ -147,6 +147,38 @@ def test_a_young_run_that_is_recalled_shrinks_like_any_other() -> None:
     assert [stop.cause for stop in told(partly_recalled(2, started_ms=NOW_MS + HOUR_MS - GRACE_MS))] == [
         StopCause.SHRUNK
     ]
+
+
+def kept_for(group: int, *, from_ms: int, at_ms: int) -> Federation:
+    """Two nodes that each carry a run of group 4; the first is reserved for a group."""
+    shape = plain_shape(8)
+    runs = tuple(
+        replace(
+            run_of(number, JobId(number), GroupId(4), shape, SiteId(1), "h100", ((NodeId(number), 1),)),
+            grace_ms=GRACE_MS,
+        )
+        for number in (1, 2)
+    )
+    federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 8), node_of(2, 8)), {}, (), runs))
+    reservation = Reservation(
+        site=SiteId(1), from_ms=from_ms, to_ms=None, reason="", node_ids=frozenset({NodeId(1)}), group=GroupId(group)
+    )
+    federation.set_lending([], [], [reservation])
+    federation.lend(at_ms)
+    return federation
+
+
+@pytest.mark.parametrize("at_ms", [NOW_MS, NOW_MS + HOUR_MS - GRACE_MS, NOW_MS + HOUR_MS])
+@pytest.mark.parametrize(("group", "stays"), [(2, True), (4, True), (5, False)])
+def test_where_nodes_come_to_be_reserved_for_a_group_its_runs_stay_and_others_go_in_time(
+    at_ms: int, group: int, stays: bool
+) -> None:
+    federation = kept_for(group, from_ms=NOW_MS + HOUR_MS, at_ms=at_ms)
+    snapshot = federation.snapshot()
+    plan = decide(snapshot, at_ms, 0)
+    assert check_plan(snapshot, plan) == ()
+    is_time = at_ms >= NOW_MS + HOUR_MS - GRACE_MS
+    assert [stop.run for stop in plan.stops] == ([] if stays or not is_time else [1])
 
 
 @given(lending_federations(), st.integers(0, 6 * 12))

@@ -215,26 +215,30 @@ def test_a_node_that_is_kept_for_a_group_lets_that_group_in_and_nobody_else() ->
 
 def test_before_its_time_the_node_is_left_to_others_until_then_and_to_runs_of_the_group_for_longer() -> None:
     later = replace(KEPT, from_ms=NOW_MS + HOUR_MS, to_ms=None)
-    for guests, until_ms in (
-        ({}, later.from_ms),
-        ({NodeId(2): [GUEST]}, later.from_ms),
-        ({NodeId(2): [MEMBER]}, NEVER_MS),
-    ):
+    for guests in ({}, {NodeId(2): [GUEST]}, {NodeId(2): [MEMBER]}):
         found = lent(NODES[:3], guests, [], [], [later])
-        assert (found.nodes[NodeId(2)].until_ms, found.nodes[NodeId(2)].terms.holder) == (until_ms, None)
+        node = found.nodes[NodeId(2)]
+        assert (node.until_ms, node.terms.holder) == (later.from_ms, None)
+        assert (node.terms.heir, node.terms.heir_until_ms) == (GroupId(4), NEVER_MS)
         assert found.changes_ms == later.from_ms
 
 
-def test_runs_of_others_leave_it_before_the_group_gets_it() -> None:
-    stays, goes = ({NodeId(2): [MEMBER]}, {NodeId(2): [MEMBER, GUEST]})
-    assert lent(NODES[:3], stays, [], [], [KEPT]).nodes[NodeId(2)].terms.holder == GroupId(4)
-    assert NodeId(2) not in lent(NODES[:3], goes, [], [], [KEPT]).nodes
+def test_runs_of_the_group_are_left_alone_until_something_else_takes_the_node() -> None:
+    later = replace(KEPT, from_ms=NOW_MS + HOUR_MS, to_ms=None)
+    cables = Reservation(
+        site=SiteId(1), from_ms=NOW_MS + 2 * HOUR_MS, to_ms=None, reason="cables", node_ids=frozenset({NodeId(2)})
+    )
+    terms = lent(NODES[:3], {}, [], [], [later, cables]).nodes[NodeId(2)].terms
+    assert (terms.heir, terms.heir_until_ms) == (GroupId(4), cables.from_ms)
+    ends = [offer_of(1, calendar=CALENDARS[1])]  # at 14:00 in Seoul, in two hours
+    before = lent(NODES[:3], {}, ends, [], [later]).nodes[NodeId(2)]
+    assert (before.until_ms, before.terms.heir_until_ms) == (later.from_ms, NOW_MS + 2 * HOUR_MS)
+    after = lent(NODES[:3], {}, ends, [], [replace(later, from_ms=NOW_MS + 3 * HOUR_MS)]).nodes[NodeId(2)]
+    assert (after.until_ms, after.terms.heir) == (NOW_MS + 2 * HOUR_MS, None)
 
 
-def test_an_offer_lends_the_kept_node_before_other_idle_ones_and_lends_no_other_while_it_empties() -> None:
-    one = [offer_of(1, nodes=1)]
-    assert list(lent(NODES[:3], {}, one, [], [KEPT]).nodes) == [NodeId(2)]
-    assert lent(NODES[:3], {NodeId(2): [GUEST]}, one, [], [KEPT]).nodes == {}
+def test_an_offer_lends_the_kept_node_before_other_idle_ones() -> None:
+    assert list(lent(NODES[:3], {}, [offer_of(1, nodes=1)], [], [KEPT]).nodes) == [NodeId(2)]
 
 
 def test_of_two_groups_the_one_whose_time_began_first_has_the_node() -> None:
