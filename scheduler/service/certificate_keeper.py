@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from prometheus_client import Gauge
@@ -17,7 +18,7 @@ from scheduler.store.fence import Fence
 from scheduler.store.transaction import WriteTransaction
 
 #: The next is begun only after so many times what the last one took, so that it stays a small part of a processor.
-PAUSED_FOR_ITS_COST = 20
+PAUSED_FOR_ITS_COST = 100
 
 MAKING_SECONDS = Gauge("dure_certificate_making_seconds", "How long the last certificate took to work out.")
 
@@ -70,7 +71,10 @@ class CertificateKeeper:
 
 def keep_certificate(runtime: Runtime, snapshot: Snapshot, fence: Fence) -> Certified:
     """Make a certificate now, and have it be the newest. Raises LeadershipLost, StoreUnavailable."""
-    runtime.database.run(reported_gpus.note, fence)
+    with runtime.database.read() as connection:
+        not_noted = reported_gpus.not_noted(connection)
+    for site_id in not_noted:
+        runtime.database.run(partial(reported_gpus.note, site_id=site_id), fence)
     certified = make_certificate(runtime.database, snapshot, runtime.clock.now_ms())
 
     def put(transaction: WriteTransaction) -> None:

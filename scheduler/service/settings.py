@@ -29,8 +29,8 @@ class Settings:
     #: the leading scheduler's lease, and how often it looks even when nobody wakes it
     leadership_seconds: float = 10.0
     round_interval_seconds: float = 1.0
-    #: how often the leading scheduler works out the certificate
-    certificate_seconds: int = 600
+    #: how often the leading scheduler works out the certificate, at most
+    certificate_seconds: int = 60
     #: a run is not ended for another job before it has run for so long
     minimum_run_seconds: int = 600
     #: a waiting agent's request is answered after this at the latest

@@ -133,7 +133,8 @@ def put(transaction: WriteTransaction, site_id: int, reports: Sequence[NodeRepor
         for node in reports
     ]
     upsert(transaction.connection, nodes, rows, keys=["site_id", "name"], update=_REPORTED)
-    reported_gpus.note(transaction, site_id)
+    if rows:
+        reported_gpus.note(transaction, site_id)
 
 
 def remove(transaction: WriteTransaction, site_id: int, names: Sequence[str]) -> None:

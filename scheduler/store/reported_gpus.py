@@ -3,6 +3,7 @@ largest of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select
@@ -18,27 +19,36 @@ _KEYS = ("site_id", "gpu_class", "at_ms")
 _AMOUNTS = ("gpus", "node_gpus")
 
 
-def note(transaction: WriteTransaction, site_id: int | None = None) -> None:
-    """Write how many GPUs the nodes of a site come to now, of every site without one, where that differs from the last row."""
+def note(transaction: WriteTransaction, site_id: int) -> None:
+    """Write how many GPUs the nodes of a site come to now, where that differs from the last row."""
     _ = transaction.change  # nobody else changes nodes until the commit
-    connection = transaction.connection
+    rows = [
+        # A server whose clock is behind writes no row before the last one.
+        {**row, "at_ms": max(transaction.now_ms, last_ms)}
+        for row, last_ms in _differing(transaction.connection, site_id)
+    ]
+    upsert(transaction.connection, reported_gpus, rows, keys=_KEYS, update=_AMOUNTS)
+
+
+def not_noted(connection: Connection) -> list[int]:
+    """Return the sites whose last rows do not say what their nodes come to: after a migration, and then no more."""
+    return sorted({row["site_id"] for row, _ in _differing(connection)})
+
+
+def _differing(connection: Connection, site_id: int | None = None) -> Iterator[tuple[dict[str, Any], int]]:
+    """What a row of now would say that differs from the last one, and when that one was written."""
     kind = (nodes.c.site_id, nodes.c.gpu_class)
-    present = (
-        select(*kind, func.sum(nodes.c.gpus), func.max(nodes.c.gpus)).where(nodes.c.removed.is_(False)).group_by(*kind)
-    )
+    present = select(*kind, func.sum(nodes.c.gpus), func.max(nodes.c.gpus)).where(nodes.c.removed.is_(False))
     last = _latest()
     if site_id is not None:
         present, last = present.where(nodes.c.site_id == site_id), last.where(reported_gpus.c.site_id == site_id)
-    now = {(site, name): (int(gpus), node_gpus) for site, name, gpus, node_gpus in connection.execute(present)}
+    now = {tuple(key): (int(sum_), most) for *key, sum_, most in connection.execute(present.group_by(*kind))}
     before = {(each.site, each.gpu_class): each for each in _steps(connection, last)}
-    rows = list[dict[str, Any]]()
     for key in sorted(now.keys() | before.keys()):
-        known, (gpus, node_gpus) = before.get(key), now.get(key, (0, 0))
-        if known is None or (known.gpus, known.node_gpus) != (gpus, node_gpus):
-            # A server whose clock is behind writes no row before the last one.
-            at_ms = transaction.now_ms if known is None else max(transaction.now_ms, known.at_ms)
-            rows.append(dict(zip((*_KEYS, *_AMOUNTS), (*key, at_ms, gpus, node_gpus), strict=True)))
-    upsert(connection, reported_gpus, rows, keys=_KEYS, update=_AMOUNTS)
+        known, amounts = before.get(key), now.get(key, (0, 0))
+        if known is None or (known.gpus, known.node_gpus) != amounts:
+            row = dict(zip(("site_id", "gpu_class", *_AMOUNTS), (*key, *amounts), strict=True))
+            yield row, 0 if known is None else known.at_ms
 
 
 def since(connection: Connection, from_ms: int) -> list[ReportedGpus]:

@@ -74,9 +74,9 @@ def test_the_environment_sets_rates_and_cookies(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_environment_says_how_often_the_certificate_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings_from_environment(Settings()).certificate_seconds == 600
-    monkeypatch.setenv("DURE_CERTIFICATE_SECONDS", "60")
     assert settings_from_environment(Settings()).certificate_seconds == 60
+    monkeypatch.setenv("DURE_CERTIFICATE_SECONDS", "900")
+    assert settings_from_environment(Settings()).certificate_seconds == 900
 
 
 def test_the_environment_says_how_long_a_run_may_count_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from clearings import commit, plan_of, stop_of
 from runtime import ScriptedAgent, Stage, ended, node, runs_now
+from sqlalchemy import update
 
+from scheduler.cycle.certificate_record import ReportedGpus
 from scheduler.cycle.plan import StopCause
 from scheduler.model.errors import LeadershipLost
+from scheduler.model.ids import SiteId
 from scheduler.model.job_state import EndCause
 from scheduler.model.offer import OfferSpec
 from scheduler.model.reason import ReasonCode
@@ -18,7 +21,8 @@ from scheduler.service.certificate import Certified, SitePrice, show_certificate
 from scheduler.service.certificate_keeper import keep_certificate
 from scheduler.service.lending import terms_text
 from scheduler.service.runtime import Runtime
-from scheduler.store import offers
+from scheduler.store import offers, reported_gpus
+from scheduler.store.certificate_tables import reported_gpus as table
 
 SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "60s"}
 
@@ -114,6 +118,18 @@ def test_nodes_that_a_site_did_not_lend_are_not_counted(stage: Stage) -> None:
     assert record is not None
     assert record.mean_completion_seconds == 150.0
     assert record.mean_completion_lower_bound_seconds == pytest.approx(150.0)
+
+
+def test_what_sites_have_after_a_migration_is_noted(stage: Stage, agent: ScriptedAgent) -> None:
+    """Until then a node that has gone counts as if it were there."""
+    before = ReportedGpus(SiteId(agent.site_id), "h100", 0, 16, 8)
+    stage.runtime.database.run(lambda each: each.connection.execute(update(table).values(at_ms=0, gpus=16)))
+    with stage.runtime.database.read() as connection:
+        assert reported_gpus.since(connection, 0) == [before]
+    made(stage)
+    now_ms = stage.clock.now_ms()
+    with stage.runtime.database.read() as connection:
+        assert reported_gpus.since(connection, 0) == [before, before._replace(at_ms=now_ms, gpus=8)]
 
 
 def test_it_speaks_of_the_last_days_and_of_the_newest_jobs_alone(

@@ -53,6 +53,14 @@ def test_every_change_of_a_site_s_sum_is_a_step_and_nothing_else_is(database: Da
     ]
 
 
+def test_nodes_of_other_sizes_are_a_step_too(database: Database, clock: ManualClock) -> None:
+    site, begin_ms = add_site(database).id, clock.now_ms()
+    put(database, site, node("n1", 8), node("n2", 4))
+    clock.advance(1)
+    put(database, site, node("n1", 6), node("n2", 6))
+    assert told(database) == [(site, "h100", begin_ms, 12, 8), (site, "h100", begin_ms + 1_000, 12, 6)]
+
+
 def test_a_server_whose_clock_is_behind_writes_nothing_into_the_past(database: Database, clock: ManualClock) -> None:
     site, begin_ms = add_site(database).id, clock.now_ms()
     put(database, site, node("n1"))
@@ -73,6 +81,10 @@ def test_of_the_time_before_steps_were_written_the_most_is_taken_and_the_present
         command.downgrade(config, "0013")
     database.migrate()
     assert told(database) == [(site, "h100", 0, 16, 8)]
+    with database.read() as connection:
+        assert reported_gpus.not_noted(connection) == [site]
     for _ in range(2):
-        database.run(reported_gpus.note)
+        database.run(lambda transaction: reported_gpus.note(transaction, site))
         assert told(database) == [(site, "h100", 0, 16, 8), (site, "h100", clock.now_ms(), 8, 8)]
+    with database.read() as connection:
+        assert reported_gpus.not_noted(connection) == []
