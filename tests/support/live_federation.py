@@ -28,7 +28,13 @@ from scheduler.bootstrap import Wiring, build_app, first_administrator, open_run
 from scheduler.service.runtime import Runtime
 from scheduler.service.settings import Settings
 
-SETTINGS = Settings(rate_per_second=100_000, rate_burst=100_000, staleness_seconds_max=0.0, round_interval_seconds=0.2)
+SETTINGS = Settings(
+    rate_per_second=100_000,
+    rate_burst=100_000,
+    staleness_seconds_max=0.0,
+    round_interval_seconds=0.2,
+    certificate_seconds=3600,
+)
 
 
 #: Nobody here speaks TLS. Without it each client would read all certificate authorities of the machine anew, for 20 ms.

@@ -21,7 +21,7 @@ TOTAL = {
 def test_everybody_reads_what_the_scheduler_made_and_what_is_not_known_says_why(cast: Cast) -> None:
     somebody, database = cast.people["viewer"], cast.federation.runtime.database
     eventually(lambda: somebody.get("certificate")["made_at"], 20, "the first, which the scheduler makes by itself")
-    # Its next is a minute away.
+    # Its next is an hour away.
     classes = (
         ClassRecord(gpu_class="h100", jobs=4, mean_completion_seconds=100.0, mean_completion_lower_bound_seconds=80.0),
     )
