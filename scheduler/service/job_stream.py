@@ -86,6 +86,9 @@ async def follow(
             if row.change > position.change or look.waits != told:
                 position, told = replace(position, change=row.change), look.waits
                 yield JobMoment(kind="state", position=position, detail=detail)
+            is_over = JobState(row.state) in TERMINAL_STATES
+            # Asked before the log is read: what came in between would be lost, were it asked after.
+            log_ended = log_ended or (is_over and await asyncio.to_thread(_has_ended, runtime, listened_run, rank))
             more = True
             while with_log and more:
                 piece = await asyncio.to_thread(_piece, runtime, caller, job_id, rank, position)
@@ -98,9 +101,9 @@ async def follow(
                 position = replace(position, run_id=piece.run_id, offset=piece.offset + whole_bytes)
                 if text:
                     yield JobMoment(kind="log", position=position, text=text)
-            if JobState(row.state) in TERMINAL_STATES:
+            if is_over:
                 now_seconds = runtime.clock.monotonic_seconds()
-                if log_ended or await asyncio.to_thread(_has_ended, runtime, listened_run, rank):
+                if log_ended:
                     settle_until = now_seconds
                 elif settle_until is None:
                     settle_until = now_seconds + _settle_seconds(detail, runtime, with_log=with_log)

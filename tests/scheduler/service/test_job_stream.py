@@ -12,6 +12,7 @@ from scheduler.model.reason import ReasonCode
 from scheduler.service import job_stream
 from scheduler.service.caller import Caller, Role
 from scheduler.service.job_stream import JobMoment, Position, follow
+from scheduler.service.runtime import Runtime
 from scheduler.store import logs, memberships, tokens
 
 WORDS = "손실 0.25 · 정확도 0.97\n"
@@ -93,6 +94,25 @@ def test_who_reads_a_log_that_has_come_in_whole_is_not_kept_waiting_for_more(
     # The clock stands still: whoever waited for the rest of the log would wait for ever.
     heard = tell(stage, administrator, job_id, Position(), moments=3)
     assert [moment.kind for moment in heard] == ["state", "log", "end"]
+
+
+def test_what_comes_of_a_log_with_the_word_that_it_is_whole_is_told(
+    stage: Stage, administrator: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last bytes arrive just before the record is asked whether the log is whole."""
+    agent, job_id = running_job(stage)
+    run = stage.run(job_id)
+    agent.sync(ended(run, stage.clock.now_ms(), stage.clock.now_ms() + 1000))
+    has_ended = job_stream._has_ended
+
+    def arrives(runtime: Runtime, run_id: int, rank: int) -> bool:
+        append(stage, run.id, 0, b"done\n")
+        stage.runtime.database.run(lambda transaction: logs.mark_ended(transaction, run.id, 0))
+        return has_ended(runtime, run_id, rank)
+
+    monkeypatch.setattr(job_stream, "_has_ended", arrives)
+    heard = tell(stage, administrator, job_id, Position())
+    assert [(moment.kind, moment.text) for moment in heard] == [("state", ""), ("log", "done\n"), ("end", "")]
 
 
 def follow_while(
