@@ -55,6 +55,7 @@ WAITING = {
     "quota.settlement",
     "quota.standing",
     "quota.topology",
+    "scheduler.cycle.cell_topology",
     "scheduler.placement.fragmentation",
     "scheduler.placement.gaps",
 }
