@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from federations import OPEN_SITE, Facts, build, facts, node_of
@@ -11,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lendings import CALENDARS, HOUR_MS, NOW_MS, offer_of
 
-from quota.cells import Granted, grant
+from quota.cells import Bound, Granted, bind, grant
 from quota.packing import CellKind
 from quota.refusal import Refusal
+from quota.settlement import settle
 from quota.topology import Level, Topology
 from scheduler.cycle.cell_topology import cell_topology, domain_name, node_name
-from scheduler.cycle.snapshot import takes_work
+from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import GroupId, NodeId, SiteId
 from scheduler.model.offer import Offer, Sector
 from scheduler.model.recall import Reservation
@@ -123,26 +126,104 @@ def test_what_is_granted_has_whole_places_apart_from_each_other(
     for group, kind, cells in asked:
         answer = grant(granted, group, {kind: cells}, topology)
         granted = granted if isinstance(answer, Refusal) else answer
+    assert_held_at_once(granted, snapshot)
+    assert granted.worth == granted.rights
 
+
+#: Six leaves of one or two nodes in three spines, the last of these at another site.
+MANY = tuple(
+    replace(node_of(number, 8, site=1 + number // 6), domain=("hall", f"spine-{number // 3}", f"leaf-{number // 2}"))
+    for number in range(1, 9)
+)
+TWO_SITES = (OPEN_SITE, replace(OPEN_SITE, id=SiteId(2), name="site-2"))
+_number = st.integers(1, 8)
+_wanted = st.sampled_from(
+    (CellKind("h100", Level.LEAF, 1), LEAF_OF_TWO, CellKind("h100", Level.NODE, 1), CellKind("h100", Level.SPINE, 2))
+)
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("node"), _number, st.booleans()),
+        st.tuples(st.just("node goes"), _number, st.none()),
+        st.tuples(st.just("site"), st.integers(1, 2), st.sampled_from((SiteState.ACTIVE, SiteState.CORDONED))),
+        st.tuples(st.just("ask"), st.integers(1, 3), _wanted),
+        st.tuples(st.just("bind"), st.integers(1, 3), st.none()),
+    ),
+    min_size=4,
+    max_size=16,
+)
+
+
+@given(_steps)
+def test_whatever_happens_to_nodes_every_cell_is_held_at_once_or_told_as_missing(
+    steps: list[tuple[str, int, Any]],
+) -> None:
+    federation, granted = build(Facts({}, TWO_SITES, MANY, {}, ())), Granted()
+    for what, number, value in steps:
+        match what:
+            case "node":
+                federation.put_node(replace(MANY[number - 1], healthy=value))
+            case "node goes":
+                federation.remove_node(NodeId(number))
+            case "site":
+                federation.put_site(replace(TWO_SITES[number - 1], state=value))
+        snapshot = federation.snapshot()
+        topology = cell_topology(snapshot)
+        settled = settle(granted, topology)
+        granted = settled.granted
+        short = {each.right: each.granted - each.worth for each in settled.shortfalls}
+        missing = {right: count - granted.worth.get(right, 0) for right, count in granted.rights.items()}
+        assert short == {right: count for right, count in missing.items() if count}
+        if what == "ask":
+            answer = grant(granted, number, {value: 1}, topology)
+            granted = granted if isinstance(answer, Refusal) else answer
+        elif what == "bind":
+            granted = _with_all_bound(granted, number, topology)
+        assert_held_at_once(granted, snapshot)
+
+
+def test_a_bound_cell_that_breaks_is_told_and_bound_anew_where_there_is_a_place() -> None:
+    asked = grant(Granted(), 1, {LEAF_OF_TWO: 1}, seen())
+    assert isinstance(asked, Granted)
+    bound = _with_all_bound(asked, 1, seen())
+    (place,) = bound.bound
+    broken = tuple(replace(node, healthy=_lies_in(Level.LEAF)(node) != place) for node in NODES)
+    settled = settle(bound, seen(broken))
+    assert [loosed.domain for loosed in settled.broken] == [place] and not settled.shortfalls
+    assert list(_with_all_bound(settled.granted, 1, seen(broken)).bound) != [place]
+    nothing = settle(settled.granted, seen(tuple(replace(node, healthy=False) for node in NODES)))
+    assert [(each.granted, each.worth) for each in nothing.shortfalls] == [(1, 0)]
+
+
+def _with_all_bound(granted: Granted, group: int, topology: Topology) -> Granted:
+    """The group binds every cell that its rights are worth, which is never refused."""
+    for right, worth in granted.worth.items():
+        unbound = worth - len(granted.bound_of(right))
+        if right.group == group and unbound:
+            bound = bind(granted, group, right.kind, topology, cells=unbound)
+            assert isinstance(bound, Bound)
+            granted = bound.granted
+    return granted
+
+
+def assert_held_at_once(granted: Granted, snapshot: Snapshot) -> None:
+    """Each cell that is worth something has a place of its own, with as many nodes of its class as it declares."""
+    places = [(kind, place) for kind, places in granted.reserved.items() for place in places]
+    places += [(right.kind, place) for place, right in granted.bound.items()]
     taken: set[NodeId] = set()
-    for kind, places in granted.reserved.items():
-        for place in places:
-            inside = {
-                node.id
-                for node in given_facts.nodes
-                if node.gpu_class == kind.gpu_class and _lies_in(kind.level)(node) == place
-            }
-            ready = [
-                node
-                for node in given_facts.nodes
-                if node.id in inside and node.healthy and node.gpus and takes_work(snapshot.sites[node.site_id])
-            ]
-            assert len(ready) >= kind.nodes
-            assert not taken & inside
-            taken |= inside
-    counts = {kind: len(places) for kind, places in granted.reserved.items() if places}
-    rights = {kind: sum(n for right, n in granted.rights.items() if right.kind == kind) for kind in counts}
-    assert counts == rights
+    for kind, place in places:
+        inside = [
+            node
+            for node in snapshot.nodes.values()
+            if node.gpu_class == kind.gpu_class and _lies_in(kind.level)(node) == place
+        ]
+        ready = [node for node in inside if node.healthy and node.gpus and takes_work(snapshot.sites[node.site_id])]
+        assert len(ready) >= kind.nodes
+        assert taken.isdisjoint(node.id for node in inside)
+        taken |= {node.id for node in inside}
+    worth: Counter[CellKind] = Counter()
+    for right, count in granted.worth.items():
+        worth[right.kind] += count
+    assert Counter(kind for kind, _ in places) == worth
 
 
 def _lies_in(level: Level) -> Callable[[Node], str | None]:
