@@ -56,6 +56,7 @@ WAITING = {
     "quota.settlement",
     "quota.standing",
     "quota.topology",
+    "scheduler.cycle.cell_topology",
     "scheduler.placement.fragmentation",
     "scheduler.placement.gaps",
 }
