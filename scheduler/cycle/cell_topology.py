@@ -8,11 +8,13 @@ Runs do not matter: what holds a node today is no part of where it stands.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from quota.topology import Domain, Level, Node, Topology
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
-from scheduler.cycle.stay import NEVER_MS, Terms
+from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms
 from scheduler.model.ids import NodeId, SiteId
 from scheduler.model.site import Node as SiteNode
 
@@ -64,7 +66,7 @@ def _stays(pool: SitePool, terms: tuple[Terms, ...]) -> list[bool]:
     if pool.pool.terms is None or pool.pool.until_ms is None:
         return [True] * len(pool.node_ids)
     open_to_all = np.array(
-        [each.firm and not each.sectors and not each.data_classes and each.priority_floor is None for each in terms]
+        [each.firm and each == replace(PLAIN, hold_ms=each.hold_ms, rate=each.rate) for each in terms]
     )
     stays: list[bool] = (open_to_all[pool.pool.terms] & (pool.pool.until_ms >= NEVER_MS)).tolist()
     return stays

@@ -103,11 +103,13 @@ def test_cells_are_granted_only_on_nodes_that_are_lent_for_good_and_to_everybody
     assert granted_leaves(seen(offers=(offer,))) == leaves
 
 
-def test_a_node_that_is_reserved_for_maintenance_is_not_granted() -> None:
-    maintenance = Reservation(
-        site=SiteId(1), from_ms=NOW_MS + HOUR_MS, to_ms=None, reason="pump", node_ids=frozenset({NodeId(3)})
-    )
-    assert granted_leaves(seen(reservations=(maintenance,))) == 1
+@pytest.mark.parametrize("group", [None, GroupId(4)], ids=["maintenance", "for a group"])
+def test_a_node_that_is_reserved_is_not_granted(group: GroupId | None) -> None:
+    for from_ms in (NOW_MS, NOW_MS + HOUR_MS):
+        kept = Reservation(
+            site=SiteId(1), from_ms=from_ms, to_ms=None, reason="", node_ids=frozenset({NodeId(3)}), group=group
+        )
+        assert granted_leaves(seen(reservations=(kept,))) == 1
 
 
 def test_a_node_whose_path_ends_early_is_in_no_leaf() -> None:
