@@ -364,6 +364,7 @@ run_times = Table(
     Column("scope", String(8), primary_key=True),
     Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
     Column("gpus", Integer, primary_key=True, autoincrement=False),
+    Column("gpu_class", String(31), primary_key=True),  # empty: whatever class it was
     Column("last_ms", BigInteger, nullable=False),
     Column("before_ms", BigInteger, nullable=True),
     Column("change", BigInteger, nullable=False, index=True),
