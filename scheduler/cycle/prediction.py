@@ -4,8 +4,9 @@ Tsafrir, Etsion and Feitelson, "Backfilling using system-generated predictions r
 (2007): the last two say more than people's estimates do, and are kept apart from the walltime, which alone ends runs.
 Where the person has no such job, the group's last two; else the last two of that many GPUs.
 
-Where the GPU class is known on which a job runs, the times are those of the kind on that class. Where it has none there, all its
-times count as they stand: those of a wider kind on the class are other people's jobs, which differ by more than classes do.
+Where the GPU class is known on which a job runs, the times are those of the kind on that class. Where it has none there, those on
+another class count, scaled by the speeds that the job's file declares for the two; else all its times as they stand. Those of a
+wider kind on the class are other people's jobs, which differ by more than classes do.
 
 A job that has run for longer than predicted is thought to run as long again: in the heavy tails of run times what has
 lasted is what lasts.
@@ -13,14 +14,17 @@ lasted is what lasts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 #: So many run times of a kind are remembered.
 REMEMBERED = 2
 #: In place of a GPU class: whatever class it was.
 ANY_CLASS = ""
+#: Of a job that declares none.
+NO_SPEEDS: Mapping[str, float] = MappingProxyType({})
 
 
 class Scope(StrEnum):
@@ -82,14 +86,18 @@ class RunTimes:
             self.put(like, (*self.last_ms(like), run_ms))
 
     def of(
-        self, likes: Sequence[Like], walltime_ms: int | None = None, gpu_class: str = ANY_CLASS
+        self,
+        likes: Sequence[Like],
+        walltime_ms: int | None = None,
+        gpu_class: str = ANY_CLASS,
+        speeds: Mapping[str, float] = NO_SPEEDS,
     ) -> Prediction | None:
         """How long a job of these kinds will run in all on ``gpu_class``, never above its walltime; None while none has
-        succeeded."""
+        succeeded. ``speeds``, above 0, are those that it declares, by class."""
         for like in likes:
             mean = self._mean_ms(like)
             if mean is not None:
-                on_class = self._mean_ms(like.on(gpu_class))
+                on_class = self._on_class_ms(like, gpu_class, speeds)
                 whole = mean if on_class is None else on_class
                 return Prediction(whole if walltime_ms is None else min(whole, walltime_ms), like.scope)
         return None
@@ -97,6 +105,16 @@ class RunTimes:
     def _mean_ms(self, like: Like) -> int | None:
         last = self._last.get(like)
         return sum(last) // len(last) if last else None
+
+    def _on_class_ms(self, like: Like, gpu_class: str, speeds: Mapping[str, float]) -> int | None:
+        """What jobs of a kind take on a class: as they did there, else as on the first class of ``speeds`` where they ran."""
+        measured_ms = self._mean_ms(like.on(gpu_class))
+        if measured_ms is None and gpu_class in speeds:
+            for other, speed in speeds.items():
+                elsewhere_ms = self._mean_ms(like.on(other))
+                if elsewhere_ms is not None:
+                    return round(elsewhere_ms * (speed / speeds[gpu_class]))
+        return measured_ms
 
 
 def has_outrun(whole_ms: int, had_ms: int) -> bool:

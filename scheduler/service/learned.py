@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from quota.ledger import RunInterval
-from scheduler.cycle.prediction import ANY_CLASS, Like, Prediction, RunTimes, likes_of, likes_on
+from scheduler.cycle.prediction import ANY_CLASS, NO_SPEEDS, Like, Prediction, RunTimes, likes_of, likes_on
+from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import YIELDED_CAUSES, EndCause, JobState
 from scheduler.store import jobs, run_times
 from scheduler.store.database import Database
@@ -28,6 +29,12 @@ def likes(job: JobRow) -> tuple[Like, ...]:
     return likes_of(job.person_id, job.group_id, job.gpus)
 
 
+def speeds_of(job: JobRow) -> Mapping[str, float]:
+    """How fast its file says that it runs on each class."""
+    # Few jobs say it, and reading a whole job file to see that costs more than all else of a lease.
+    return JobSpec.model_validate_json(job.spec).speeds if '"speeds"' in job.spec else NO_SPEEDS
+
+
 def columns_of(prediction: Prediction | None) -> tuple[int | None, str | None]:
     """A prediction as ``predicted_ms`` and ``predicted_from``."""
     return (None, None) if prediction is None else (prediction.run_ms, prediction.scope.value)
@@ -37,7 +44,7 @@ def predict(connection: Connection, starting: Iterable[tuple[JobRow, str]]) -> d
     """What the record tells by now of jobs, each on the GPU class on which it starts, by id."""
     rows = list(starting)
     known = run_times.of(connection, (like for row, _ in rows for like in likes(row)))
-    return {row.id: known.of(likes(row), row.walltime_ms, gpu_class) for row, gpu_class in rows}
+    return {row.id: known.of(likes(row), row.walltime_ms, gpu_class, speeds_of(row)) for row, gpu_class in rows}
 
 
 class Lessons:
@@ -77,7 +84,7 @@ class Lessons:
         taught = (like for job, _, gpu_class in self._succeeded for like in likes_on(likes(job), gpu_class))
         run_times.put(transaction, known, taught)
         rows: list[tuple[Any, ...]] = [
-            (job.id, served_ms, *columns_of(known.of(likes(job), job.walltime_ms, gpu_class)))
+            (job.id, served_ms, *columns_of(known.of(likes(job), job.walltime_ms, gpu_class, speeds_of(job))))
             for job, served_ms, gpu_class in self._waiting
         ]
         jobs.change_many(transaction, _COLUMNS, rows)

@@ -73,7 +73,9 @@ ENDED_ON = st.tuples(
 )
 
 
-def plainly_on(history: list[tuple[int, int, int, int, str]], likes: tuple[Like, ...], gpu_class: str) -> int | None:
+def plainly_on(
+    history: list[tuple[int, int, int, int, str]], likes: tuple[Like, ...], gpu_class: str, speeds: dict[str, float]
+) -> int | None:
     """Go through the whole history for each kind and class; a kind with nothing is asked of the next wider one."""
 
     def took(like: Like, on: str | None) -> int | None:
@@ -91,6 +93,10 @@ def plainly_on(history: list[tuple[int, int, int, int, str]], likes: tuple[Like,
     if closest is None:
         return None
     on_class = took(closest, gpu_class)
+    elsewhere = [(took(closest, other), speed) for other, speed in speeds.items() if gpu_class in speeds]
+    scaled = [round(took_ms * (speed / speeds[gpu_class])) for took_ms, speed in elsewhere if took_ms is not None]
+    if on_class is None and scaled:
+        return scaled[0]
     return took(closest, None) if on_class is None else on_class
 
 
@@ -100,9 +106,15 @@ def plainly_on(history: list[tuple[int, int, int, int, str]], likes: tuple[Like,
     st.integers(1, 3),
     st.sampled_from((1, 8)),
     st.sampled_from("abc"),
+    st.dictionaries(st.sampled_from("abc"), st.sampled_from((0.3, 1.0, 2.5))),
 )
 def test_a_prediction_on_a_class_is_what_a_walk_through_all_that_has_ended_on_each_says(
-    history: list[tuple[int, int, int, int, str]], person: int, group: int, gpus: int, gpu_class: str
+    history: list[tuple[int, int, int, int, str]],
+    person: int,
+    group: int,
+    gpus: int,
+    gpu_class: str,
+    speeds: dict[str, float],
 ) -> None:
     known, anew = RunTimes(), RunTimes()
     for ended in history:
@@ -111,9 +123,9 @@ def test_a_prediction_on_a_class_is_what_a_walk_through_all_that_has_ended_on_ea
         for like in likes_on(likes, ended[4]):
             anew.put(like, known.last_ms(like))
     likes = likes_of(person, group, gpus)
-    found = known.of(likes, gpu_class=gpu_class)
-    assert (None if found is None else found.run_ms) == plainly_on(history, likes, gpu_class)
-    assert anew.of(likes, gpu_class=gpu_class) == found, "what is written down is all that is needed"
+    found = known.of(likes, gpu_class=gpu_class, speeds=speeds)
+    assert (None if found is None else found.run_ms) == plainly_on(history, likes, gpu_class, speeds)
+    assert anew.of(likes, gpu_class=gpu_class, speeds=speeds) == found, "what is written down is all that is needed"
 
 
 def test_who_never_ran_on_a_class_is_predicted_by_what_their_jobs_took_elsewhere() -> None:
@@ -122,8 +134,10 @@ def test_who_never_ran_on_a_class_is_predicted_by_what_their_jobs_took_elsewhere
     known.saw(likes_of(2, 1, 8), 5_000, "a100")
     mine = likes_of(1, 1, 8)
     assert known.of(mine, gpu_class="a100") == (100, Scope.PERSON), "5,000 is somebody else's jobs"
+    declared = {"h100": 1.0, "a100": 0.4}
+    assert known.of(mine, gpu_class="a100", speeds=declared) == (250, Scope.PERSON)
     known.saw(mine, 200, "a100")
-    assert known.of(mine, gpu_class="a100") == (200, Scope.PERSON)
+    assert known.of(mine, gpu_class="a100", speeds=declared) == (200, Scope.PERSON), "measured"
     assert known.of(mine, gpu_class="h100") == (100, Scope.PERSON)
     assert known.of(mine) == (150, Scope.PERSON), "on whatever it is"
     assert known.of(mine, 120, "a100") == (120, Scope.PERSON), "never above the walltime"

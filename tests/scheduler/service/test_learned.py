@@ -119,6 +119,18 @@ def test_a_run_is_predicted_by_what_like_jobs_took_on_its_own_class(stage: Stage
     assert (stage.job(job).state, stage.job(job).predicted_ms) == ("queued", 20_000), "as it would go on there"
 
 
+def test_where_nothing_like_it_ran_a_job_is_predicted_by_the_speeds_of_its_file(
+    stage: Stage, agent: ScriptedAgent
+) -> None:
+    agent.report_nodes(node("fast"), node("slow", gpu_class="a100"))
+    group = stage.group()
+    run_for(stage, agent, group, 30, gpu_classes=["h100"])
+    (job,) = stage.submit(group, gpus_per_worker=8, gpu_classes=["a100", "h100"], speeds={"h100": 1, "a100": 0.4})
+    start(stage, agent, job)
+    assert stage.run(job).gpu_class == "a100"
+    assert stage.run(job).predicted_ms == stage.job(job).predicted_ms == 75_000
+
+
 def test_what_ran_on_two_classes_teaches_nothing_of_either(stage: Stage, agent: ScriptedAgent) -> None:
     (job,) = stage.submit(stage.group(), gpus_per_worker=8, checkpoint=SAVES)
     stage.change_job(job, served_ms=5_000)
