@@ -48,7 +48,8 @@ def test_jobs_do_their_work_at_the_speed_of_their_class_and_no_schedule_beats_th
         replace(each, gpu_types=classes, duration_ms=(each.duration_ms or 0) + 1_000)
         for each, classes in zip(drawn, named, strict=False)
     ]
-    outcome, cluster = simulate(jobs, two_classes(), Policy(speeds=speeds)), two_classes()
+    policy, cluster = Policy(speeds=speeds, minimum_run_seconds=0, preemption_cost_seconds=2), two_classes()
+    outcome = simulate(jobs, cluster, policy)
     history, done_ms = outcome.history, defaultdict[int, Fraction](Fraction)
     for each in history.segments:
         classes = outcome.workload.shapes[each.job.shape].gpu_classes
@@ -61,6 +62,21 @@ def test_jobs_do_their_work_at_the_speed_of_their_class_and_no_schedule_beats_th
     ends = [history.ends_ms[job.id - 1] - job.submit_ms for job in history.jobs]
     bound = lower_bound_mean_jct_seconds(outcome)
     assert bound is not None and bound <= sum(ends) / len(ends) / 1000 + 1e-6
+
+
+def test_a_run_that_is_stopped_on_a_slow_class_has_done_what_it_could_there() -> None:
+    jobs = [row("low", 0, 100, 8, gpu_types=("h100", "a100")), row("high", 20, 40, 8, gpu_types=("a100",), qos="high")]
+    jobs.insert(0, row("firm", 0, 1_000, 8, gpu_types=("h100",), qos="high"))
+    policy = Policy(speeds={"a100": 0.5}, minimum_run_seconds=0, preemption_cost_seconds=10)
+    outcome = simulate(jobs, two_classes(), policy)
+    # 20 s there are 10 s of its time, of which the restart costs 5.
+    assert [
+        (each.job.name, each.start_ms, each.end_ms) for each in outcome.history.segments if each.job.name != "firm"
+    ] == [
+        ("low", 0, 20_000),
+        ("high", 20_000, 60_000),
+        ("low", 60_000, 250_000),
+    ]
 
 
 def test_speeds_are_refused_where_they_would_not_be_heeded() -> None:

@@ -180,9 +180,10 @@ def test_run_times_from_before_classes_were_kept_stay_known_of_all_classes_toget
     like = Like(Scope.SIZE, 0, 8)
     known = RunTimes()
     known.saw([like], 40, "h100")
+    known.saw([like], 60, "a100")
     with database.write() as transaction:
         _ = transaction.change
-        run_times.put(transaction, known, (like, like.on("h100")))
+        run_times.put(transaction, known, (like, like.on("h100"), like.on("a100")))
     with database.write() as transaction:
         config = configuration()
         config.attributes["connection"] = transaction.connection
@@ -190,4 +191,4 @@ def test_run_times_from_before_classes_were_kept_stay_known_of_all_classes_toget
     database.migrate()
     with database.read() as connection:
         found = run_times.of(connection, [like])
-    assert (found.last_ms(like), found.last_ms(like.on("h100"))) == ((40,), ())
+    assert (found.last_ms(like), found.last_ms(like.on("h100"))) == ((40, 60), ())
