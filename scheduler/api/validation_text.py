@@ -47,6 +47,7 @@ _TEXTS: Mapping[str, str] = {
     "memory": "512MiB, 64GiB, 1TiB처럼 쓰십시오",
     "choice": "다음 중 하나를 고르십시오: {known}",
     "repeated": "GPU 종류는 한 번씩만 쓰십시오",
+    "speed_elsewhere": "speeds: {name}은(는) gpu_classes에 없습니다. 거기에도 쓰거나 속도를 빼십시오",
     "variable_name": "{name}은(는) 변수 이름이 될 수 없습니다. 영문자, 숫자, _만 쓰십시오",
     "variable_reserved": "DURE_로 시작하는 이름은 연합이 정합니다. 다른 이름을 쓰십시오",
     "variable_value": "{name} 값이 65,536자를 넘거나 0 바이트가 있습니다. 파일에 넣으십시오",

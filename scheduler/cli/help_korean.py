@@ -36,7 +36,7 @@ KOREAN: Mapping[str, str] = {
     "Answer for a silent site that is not supervised: none of its runs is alive any more.": (
         "감독되지 않는 사이트가 응답하지 않을 때, 살아 있는 실행이 없음을 책임지고 선언합니다."
     ),
-    "Any of these, in this order.": "이 가운데 하나. 앞의 것부터 봅니다.",
+    "CLASS or CLASS=SPEED, in order.": "이 가운데 하나. 앞의 것부터 보며, 종류나 종류=속도로 씁니다.",
     "As seen by this group.": "이 그룹이 볼 때.",
     "Ask for lent nodes back: those whose runs lose the least work. Shows which run is told to go when.": (
         "빌려준 노드를 돌려 달라고 합니다. 잃는 작업이 가장 적은 노드를 고르고, 어느 실행이 언제 중단 신호를 받는지 보여 줍니다."

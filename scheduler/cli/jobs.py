@@ -29,7 +29,7 @@ def submit(
     workers: Annotated[
         str | None, typer.Option("--workers", help="Workers of the gang: 4, or 2:8 for an elastic one.")
     ] = None,
-    gpu_class: Annotated[list[str] | None, typer.Option("--gpu-class", help="Any of these, in this order.")] = None,
+    gpu_class: Annotated[list[str] | None, typer.Option("--gpu-class", help="CLASS or CLASS=SPEED, in order.")] = None,
     cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="CPUs a worker.")] = None,
     memory: Annotated[str | None, typer.Option("--memory", help="Memory a worker, e.g. 64GiB.")] = None,
     walltime: Annotated[str | None, typer.Option("--walltime", help="e.g. 1h30m; the job is ended then.")] = None,
@@ -66,10 +66,10 @@ def submit(
     from scheduler.cli.failure import usage_failure
     from scheduler.cli.job_file import default_name, read_job_file, with_directory
     from scheduler.cli.language import say
+    from scheduler.cli.options import gpu_class_fields
     from scheduler.cli.output import write_note
 
-    words = words_after_dashes(context)
-    base = Path.cwd()
+    words, base = words_after_dashes(context), Path.cwd()
     if file is None and not words:
         raise usage_failure(
             "Name a job file, or put the command after --: dure submit --group G --gpus 1 -- python train.py",
@@ -84,7 +84,7 @@ def submit(
         {
             "name": name,
             "group": group,
-            "gpu_classes": gpu_class or None,
+            **gpu_class_fields(gpu_class),
             "cpus_per_worker": cpus,
             "memory_per_worker": memory,
             "walltime": walltime,

@@ -123,6 +123,24 @@ def parse_assignments(values: list[str], option: str) -> dict[str, str]:
     return found
 
 
+def gpu_class_fields(values: list[str] | None) -> dict[str, Any]:
+    """Fields of a job file from options like ``h100`` and ``a100=0.45``, instead of all that a file says of classes."""
+    from scheduler.cli.failure import usage_failure
+
+    if not values:
+        return {}
+    speeds: dict[str, float] = {}
+    for name, equals, text in (value.partition("=") for value in values):
+        try:
+            speeds |= {name: float(text)} if equals else {}
+        except ValueError:
+            raise usage_failure(
+                f"--gpu-class takes CLASS or CLASS=SPEED, as a100=0.45: {text!r} is no number.",
+                f"--gpu-class에는 종류나 종류=속도를 a100=0.45처럼 쓰십시오. {text!r}은(는) 수가 아닙니다.",
+            ) from None
+    return {"gpu_classes": [value.partition("=")[0] for value in values], "speeds": speeds}
+
+
 def strip_none(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out what was not given, so that the server's defaults hold."""
     return {name: value for name, value in document.items() if value is not None}

@@ -164,6 +164,11 @@ class JobSpec(Part):
     gpu_classes: tuple[GpuClassName, ...] = Field(
         default=(), max_length=16, description="Any of these, the preferred first, e.g. [h100, a100]; none: any class."
     )
+    speeds: dict[GpuClassName, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="How fast it runs on each class, relative to one another, where nothing like it ran: {h100: 1, a100: 0.45}.",
+    )
     cpus_per_worker: int = Field(default=1, ge=1, le=4096, description="CPU cores of each worker.")
     memory_per_worker: MemoryMib = Field(
         default=1024, description="Memory of each worker: MiB, or a text like 512MiB, 64GiB or 1TiB."
@@ -325,6 +330,17 @@ class JobSpec(Part):
                     {"path": repr(pattern[:60])},
                 )
         return value
+
+    @model_validator(mode="after")
+    def _speeds_of_its_classes(self) -> JobSpec:
+        for name in self.speeds:
+            if self.gpu_classes and name not in self.gpu_classes:
+                raise PydanticCustomError(
+                    "speed_elsewhere",
+                    "speeds: {name} is not one of gpu_classes: name it there too, or leave its speed out",
+                    {"name": name},
+                )
+        return self
 
     @model_validator(mode="after")
     def _gang_size(self) -> JobSpec:

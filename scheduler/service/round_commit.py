@@ -80,7 +80,7 @@ def commit_starts(
         and (_is_held_for(job, start) if redeemed else job.earmark is None)
     ]
     ids = transaction.next_ids("run", len(valid))
-    predictions = predict(transaction.connection, (known[start.job] for start in valid))
+    predictions = predict(transaction.connection, ((known[start.job], start.gpu_class) for start in valid))
     new: list[NewRun] = []
     rows: list[tuple[object, ...]] = []
     waited_ms: list[int] = []

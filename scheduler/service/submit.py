@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.cycle.feasible import why_never
 from scheduler.cycle.handicap import handicap_ms
-from scheduler.cycle.prediction import RunTimes, likes_of
+from scheduler.cycle.prediction import ANY_CLASS, RunTimes, likes_of
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import is_less_protected
 from scheduler.model.dependency import Dependency
@@ -168,13 +168,15 @@ class _Predicted:
     def __init__(self, caller: Caller, run_times: RunTimes) -> None:
         self._person = caller.person_id
         self._run_times = run_times
-        self._known: dict[tuple[int, int, int | None], tuple[int | None, str | None]] = {}
+        self._known: dict[tuple[int, int, int | None, str], tuple[int | None, str | None]] = {}
 
     def of(self, job: Admissible) -> tuple[int | None, str | None]:
-        """As ``predicted_ms`` and ``predicted_from``."""
-        group, gpus, walltime_ms = like = job.group.id, job.shape.gpus, _walltime_ms(job.spec)
+        """As ``predicted_ms`` and ``predicted_from``: on its GPU class where it names one alone, else on whatever it is."""
+        classes = job.shape.gpu_classes
+        gpu_class = classes[0] if len(classes) == 1 else ANY_CLASS
+        group, gpus, walltime_ms, _ = like = job.group.id, job.shape.gpus, _walltime_ms(job.spec), gpu_class
         if like not in self._known:
-            prediction = self._run_times.of(likes_of(self._person, group, gpus), walltime_ms)
+            prediction = self._run_times.of(likes_of(self._person, group, gpus), walltime_ms, gpu_class)
             self._known[like] = columns_of(prediction)
         return self._known[like]
 

@@ -339,13 +339,13 @@ class Driver:
         self._federation.drop_waiting(job.id)
         self._waiting.discard(job.id)
         shape, workers_of = self._workload.shapes[start.shape], [(node, workers) for node, _, _, workers in start.gang]
-        pool = start.site, start.gpu_class
+        pool, speed = (start.site, start.gpu_class), self._policy.speed_of(start.gpu_class, shape.gpu_classes)
         self._federation.put_run(
-            self._facts.of(run, job, shape, pool, tuple(workers_of), now_ms, self._waiting_fact(job))
+            self._facts.of(run, job, shape, pool, tuple(workers_of), now_ms, self._waiting_fact(job), speed)
         )
         gang = tuple([(node - 1, workers * shape.gpus_per_worker) for node, workers in workers_of])
         self._nodes.take(gang)
-        live = Live.begin(run, job, start.site, now_ms, gang)
+        live = Live.begin(run, job, start.site, now_ms, gang, speed)
         self._live[run] = live
         self._run_of[job.id] = run
         heapq.heappush(self._ends, (live.end_ms, run))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -115,6 +117,23 @@ class Policy(Part):
     round_interval_seconds: float = Field(default=0.0, ge=0, le=86_400)  #: rounds are no closer than this
     drain: bool = True  #: go on after the last arrival until all has ended
     baseline: Baseline = Baseline.NONE
+    #: How fast each GPU class is, 1 where it is not named. A trace's run times are on the class that a job names first, or at
+    #: speed 1 where it names none.
+    speeds: dict[str, Annotated[float, Field(ge=0.001, le=1000)]] = Field(default_factory=dict)
+
+    def speed_of(self, gpu_class: str, named: Sequence[str]) -> Fraction:
+        """How fast a job that names classes runs on one, against the times of its trace."""
+        speeds = self.speeds
+        if not speeds:
+            return Fraction(1)
+        logged = speeds.get(named[0], 1.0) if named else 1.0
+        return Fraction(str(speeds.get(gpu_class, 1.0))) / Fraction(str(logged))
+
+    @model_validator(mode="after")
+    def _speeds_of_the_round(self) -> Policy:
+        if self.speeds and (self.lends or self.baseline is not Baseline.NONE):
+            raise ValueError("speeds go with neither a baseline nor nodes that are taken back: leave one out")
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Policy:

@@ -49,6 +49,9 @@ _RULES: Mapping[str, str] = {
     "by_seconds has to be no earlier than at_seconds": "by_seconds는 at_seconds보다 앞설 수 없습니다",
     "until_seconds has to be after by_seconds": "until_seconds는 by_seconds보다 뒤여야 합니다",
     "until_seconds has to be after at_seconds": "until_seconds는 at_seconds보다 뒤여야 합니다",
+    "speeds go with neither a baseline nor nodes that are taken back: leave one out": (
+        "speeds는 baseline이나 돌려받는 노드와 함께 쓸 수 없습니다. 한쪽을 빼십시오"
+    ),
     "groups: a path is given twice": "groups: 같은 경로가 두 번 있습니다. 하나만 남기십시오",
 }
 

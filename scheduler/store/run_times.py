@@ -7,22 +7,23 @@ from typing import Any
 
 from sqlalchemy import Connection, select, tuple_
 
-from scheduler.cycle.prediction import Like, RunTimes, Scope
+from scheduler.cycle.prediction import ANY_CLASS, Like, RunTimes, Scope
 from scheduler.store.dialect import upsert
 from scheduler.store.rows import chunks
 from scheduler.store.tables import run_times
 from scheduler.store.transaction import WriteTransaction
 
-_KEYS = ("scope", "owner_id", "gpus")
+_KEYS = ("scope", "owner_id", "gpus", "gpu_class")
 _KINDS_A_STATEMENT = 150
 
 
 def of(connection: Connection, likes: Iterable[Like]) -> RunTimes:
-    """Return what is known of these kinds."""
+    """Return what is known of these kinds, on every GPU class."""
     found = RunTimes()
     columns = run_times.c
-    for part in chunks(sorted(set(likes)), _KINDS_A_STATEMENT):
-        wanted = tuple_(columns.scope, columns.owner_id, columns.gpus).in_([_key(each) for each in part])
+    kinds = {like.on(ANY_CLASS) for like in likes}
+    for part in chunks(sorted(kinds), _KINDS_A_STATEMENT):
+        wanted = tuple_(columns.scope, columns.owner_id, columns.gpus).in_([_key(each)[:3] for each in part])
         for row in connection.execute(select(run_times).where(wanted)):
             take(found, row)
     return found
@@ -31,7 +32,7 @@ def of(connection: Connection, likes: Iterable[Like]) -> RunTimes:
 def take(known: RunTimes, row: Any) -> None:
     """Have ``known`` hold what a row says."""
     last = (row.last_ms,) if row.before_ms is None else (row.before_ms, row.last_ms)
-    known.put(Like(Scope(row.scope), row.owner_id, row.gpus), last)
+    known.put(Like(Scope(row.scope), row.owner_id, row.gpus, row.gpu_class), last)
 
 
 def put(transaction: WriteTransaction, known: RunTimes, likes: Iterable[Like]) -> None:
@@ -50,5 +51,5 @@ def put(transaction: WriteTransaction, known: RunTimes, likes: Iterable[Like]) -
     upsert(transaction.connection, run_times, rows, keys=_KEYS, update=("last_ms", "before_ms", "change"))
 
 
-def _key(like: Like) -> tuple[str, int | str, int]:
-    return like.scope.value, like.owner, like.gpus
+def _key(like: Like) -> tuple[str, int | str, int, str]:
+    return like.scope.value, like.owner, like.gpus, like.gpu_class

@@ -339,9 +339,7 @@ runs = Table(
     Column("charged_lost_from_ms", BigInteger, nullable=True),  # from then on charged to lost work
     Column("preemptible", Boolean, nullable=False, server_default=true()),
     Column("priority", Integer, nullable=False, server_default=text("0")),
-    Column(
-        "grace_ms", BigInteger, nullable=False, server_default=text("0")
-    ),  # wanted between a stop's signal and its end
+    Column("grace_ms", BigInteger, nullable=False, server_default=text("0")),  # between a stop's signal and its end
     Column("checkpoints", Boolean, nullable=False, server_default=false()),  # writes a checkpoint on the signal
     Column("stop_preemptor", BigInteger, nullable=True),  # the job that it makes room for
     # What its job is when it waits again, and when the run is over at the latest.
@@ -368,6 +366,7 @@ run_times = Table(
     Column("scope", String(8), primary_key=True),
     Column("owner_id", BigInteger, primary_key=True, autoincrement=False),
     Column("gpus", Integer, primary_key=True, autoincrement=False),
+    Column("gpu_class", String(31), primary_key=True),  # empty: whatever class it was
     Column("last_ms", BigInteger, nullable=False),
     Column("before_ms", BigInteger, nullable=True),
     Column("change", BigInteger, nullable=False, index=True),

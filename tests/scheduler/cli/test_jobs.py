@@ -69,6 +69,16 @@ def job_file(folder: Path, text: str) -> str:
     return str(folder / "job.yaml")
 
 
+def test_classes_given_as_options_replace_those_of_the_file_and_their_speeds(
+    dure: Callable[..., Any], tmp_path: Path
+) -> None:
+    server = Server({"POST jobs/dry-run": STARTS})
+    path = job_file(tmp_path, "gpu_classes: [b200]\nspeeds: {b200: 2}")
+    done = dure(server, "submit", path, "--gpu-class", "h100=1", "--gpu-class", "a100", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert (server.bodies[-1]["gpu_classes"], server.bodies[-1]["speeds"]) == (["h100", "a100"], {"h100": 1.0})
+
+
 def test_a_dry_run_sends_no_folder(dure: Callable[..., Any], tmp_path: Path) -> None:
     server = Server({"POST jobs/dry-run": STARTS})
     done = dure(server, "submit", job_file(tmp_path, "working_directory: ."), "--dry-run")

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scheduler.cli.failure import EXIT_REFUSED, EXIT_USAGE, CommandFailure
-from scheduler.cli.options import command, parse_assignments
+from scheduler.cli.options import command, gpu_class_fields, parse_assignments
 
 WRITES = """
 import sys
@@ -99,3 +99,13 @@ def test_a_full_disk_is_told_once() -> None:
         done = subprocess.run([sys.executable, "-c", WRITES], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == EXIT_USAGE
     assert b"No space left" in done.stderr and b"Traceback" not in done.stderr and b"ignored" not in done.stderr
+
+
+def test_gpu_classes_are_named_with_their_speeds_and_say_what_is_no_number() -> None:
+    assert gpu_class_fields(None) == {}
+    assert gpu_class_fields(["h100=1", "v100", "a100=0.45"]) == {
+        "gpu_classes": ["h100", "v100", "a100"],
+        "speeds": {"h100": 1.0, "a100": 0.45},
+    }
+    with pytest.raises(CommandFailure, match="is no number"):
+        gpu_class_fields(["a100=fast"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.cycle.facts import LiveRun
-from scheduler.cycle.prediction import Like, Prediction, RunTimes, Scope, left_ms, likes_of
+from scheduler.cycle.prediction import Like, Prediction, RunTimes, Scope, left_ms, likes_of, likes_on
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
 
 #: (person, group, GPUs, run time)
@@ -61,6 +61,86 @@ def test_what_is_written_down_of_each_kind_is_all_that_is_needed(history: list[E
     for person, group, gpus, _ in history:
         likes = likes_of(person, group, gpus)
         assert anew.of(likes) == followed.of(likes)
+
+
+#: (person, group, GPUs, run time, GPU class)
+ENDED_ON = st.tuples(
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.sampled_from((1, 8)),
+    st.integers(0, 100),
+    st.sampled_from(("a", "b", "c", "")),
+)
+
+
+def plainly_on(
+    history: list[tuple[int, int, int, int, str]], likes: tuple[Like, ...], gpu_class: str, speeds: dict[str, float]
+) -> int | None:
+    """Go through the whole history for each kind and class; a kind with nothing is asked of the next wider one."""
+
+    def took(like: Like, on: str | None) -> int | None:
+        owner = {Scope.PERSON: 0, Scope.GROUP: 1}
+        times = [
+            each[3]
+            for each in history
+            if each[2] == like.gpus
+            and (like.scope is Scope.SIZE or each[owner[like.scope]] == like.owner)
+            and (on is None or each[4] == on)
+        ][-2:]
+        return sum(times) // len(times) if times else None
+
+    closest = next((like for like in likes if took(like, None) is not None), None)
+    if closest is None:
+        return None
+    on_class = took(closest, gpu_class)
+    elsewhere = [(took(closest, other), speed) for other, speed in speeds.items() if gpu_class in speeds]
+    scaled = [round(took_ms * (speed / speeds[gpu_class])) for took_ms, speed in elsewhere if took_ms is not None]
+    if on_class is None and scaled:
+        return scaled[0]
+    return took(closest, None) if on_class is None else on_class
+
+
+@given(
+    st.lists(ENDED_ON, max_size=16),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.sampled_from((1, 8)),
+    st.sampled_from("abc"),
+    st.dictionaries(st.sampled_from("abc"), st.sampled_from((0.3, 1.0, 2.5))),
+)
+def test_a_prediction_on_a_class_is_what_a_walk_through_all_that_has_ended_on_each_says(
+    history: list[tuple[int, int, int, int, str]],
+    person: int,
+    group: int,
+    gpus: int,
+    gpu_class: str,
+    speeds: dict[str, float],
+) -> None:
+    known, anew = RunTimes(), RunTimes()
+    for ended in history:
+        likes = likes_of(*ended[:3])
+        known.saw(likes, ended[3], ended[4])
+        for like in likes_on(likes, ended[4]):
+            anew.put(like, known.last_ms(like))
+    likes = likes_of(person, group, gpus)
+    found = known.of(likes, gpu_class=gpu_class, speeds=speeds)
+    assert (None if found is None else found.run_ms) == plainly_on(history, likes, gpu_class, speeds)
+    assert anew.of(likes, gpu_class=gpu_class, speeds=speeds) == found, "what is written down is all that is needed"
+
+
+def test_who_never_ran_on_a_class_is_predicted_by_what_their_jobs_took_elsewhere() -> None:
+    known = RunTimes()
+    known.saw(likes_of(1, 1, 8), 100, "h100")
+    known.saw(likes_of(2, 1, 8), 5_000, "a100")
+    mine = likes_of(1, 1, 8)
+    assert known.of(mine, gpu_class="a100") == (100, Scope.PERSON), "5,000 is somebody else's jobs"
+    declared = {"h100": 1.0, "a100": 0.4}
+    assert known.of(mine, gpu_class="a100", speeds=declared) == (250, Scope.PERSON)
+    known.saw(mine, 200, "a100")
+    assert known.of(mine, gpu_class="a100", speeds=declared) == (200, Scope.PERSON), "measured"
+    assert known.of(mine, gpu_class="h100") == (100, Scope.PERSON)
+    assert known.of(mine) == (150, Scope.PERSON), "on whatever it is"
+    assert known.of(mine, 120, "a100") == (120, Scope.PERSON), "never above the walltime"
 
 
 def test_who_has_no_name_is_like_nobody_of_their_own() -> None:

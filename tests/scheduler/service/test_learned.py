@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from clearings import commit, plan_of, stop_of
-from runtime import ScriptedAgent, Stage, administrator_of, ended, runs_now
+from runtime import ScriptedAgent, Stage, administrator_of, ended, node, runs_now
 
 from scheduler.cycle.plan import StopCause
-from scheduler.cycle.prediction import Scope, likes_of
+from scheduler.cycle.prediction import Scope, likes_of, likes_on
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause
@@ -100,6 +100,49 @@ def test_a_job_that_starts_has_the_prediction_of_that_moment_and_its_run_too(
     assert run.predicted_ms == live.predicted_ms == 30_000
     assert live.expected_end_ms is None, "no walltime ends it"
     assert live.likely_end_ms(stage.clock.now_ms()) == stage.clock.now_ms() + 30_000
+
+
+def test_a_run_is_predicted_by_what_like_jobs_took_on_its_own_class(stage: Stage, agent: ScriptedAgent) -> None:
+    agent.report_nodes(node("fast"), node("slow", gpu_class="a100"))
+    group, slow, fast = stage.group(), {"gpu_classes": ["a100"]}, {"gpu_classes": ["h100"]}
+    for seconds, spec in ((20, fast), (60, slow)):
+        run_for(stage, agent, group, seconds, **spec)
+    for spec, seconds in ((slow, 60), (fast, 20)):
+        (job,) = stage.submit(group, gpus_per_worker=8, **spec)
+        start(stage, agent, job)
+        assert run_time_of(stage.job(job)) == (seconds * 1000, RunTimeBasis.PERSON)
+        assert stage.run(job).predicted_ms == seconds * 1000
+    run = stage.run(job)
+    commit(stage, plan_of(stop_of(run, None, StopCause.RECLAIMED)))
+    stage.clock.advance(5)
+    agent.sync(ended(run, run.started_ms, stage.clock.now_ms(), cause=EndCause.RECLAIMED))
+    assert (stage.job(job).state, stage.job(job).predicted_ms) == ("queued", 20_000), "as it would go on there"
+
+
+def test_where_nothing_like_it_ran_a_job_is_predicted_by_the_speeds_of_its_file(
+    stage: Stage, agent: ScriptedAgent
+) -> None:
+    agent.report_nodes(node("fast"), node("slow", gpu_class="a100"))
+    group = stage.group()
+    run_for(stage, agent, group, 30, gpu_classes=["h100"])
+    (job,) = stage.submit(group, gpus_per_worker=8, gpu_classes=["a100", "h100"], speeds={"h100": 1, "a100": 0.4})
+    start(stage, agent, job)
+    assert stage.run(job).gpu_class == "a100"
+    assert stage.run(job).predicted_ms == stage.job(job).predicted_ms == 75_000
+
+
+def test_what_ran_on_two_classes_teaches_nothing_of_either(stage: Stage, agent: ScriptedAgent) -> None:
+    (job,) = stage.submit(stage.group(), gpus_per_worker=8, checkpoint=SAVES)
+    stage.change_job(job, served_ms=5_000)
+    start(stage, agent, job)
+    stage.clock.advance(10)
+    end(stage, agent, job)
+    row = stage.job(job)
+    likes = likes_of(row.person_id, row.group_id, row.gpus)
+    with stage.runtime.database.read() as connection:
+        known = run_times.of(connection, likes)
+    assert [known.last_ms(like) for like in likes] == [(15_000,)] * 3
+    assert [known.last_ms(like.on("h100")) for like in likes] == [()] * 3
 
 
 def test_a_prediction_is_never_above_the_job_s_walltime_and_without_one_that_is_told(
@@ -194,7 +237,7 @@ def test_a_server_started_anew_knows_what_one_that_followed_does(stage: Stage, a
     followed, likes = Learned(stage.runtime.database), set()
     for number, seconds in enumerate((10, 20, 35, 80, 5, 60)):
         job = stage.job(run_for(stage, agent, groups[number % 2], seconds))
-        likes |= set(likes_of(job.person_id, job.group_id, job.gpus))
+        likes |= set(likes_on(likes_of(job.person_id, job.group_id, job.gpus), "h100"))
         followed.catch_up()
     anew = Learned(stage.runtime.database)
     anew.catch_up()

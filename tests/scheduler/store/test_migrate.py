@@ -14,8 +14,9 @@ from sqlalchemy import select
 from store_rows import add_jobs, add_person, add_run, add_site, shape, shape_id
 
 from scheduler.clock import ManualClock
+from scheduler.cycle.prediction import Like, RunTimes, Scope
 from scheduler.model.job_spec import CheckpointSpec
-from scheduler.store import dependencies, groups, jobs, runs
+from scheduler.store import dependencies, groups, jobs, run_times, runs
 from scheduler.store.database import Database
 from scheduler.store.migrate import configuration
 from scheduler.store.tables import counters, metadata
@@ -173,3 +174,21 @@ def test_jobs_that_were_there_before_dependencies_came_wait_for_no_other(databas
         row = jobs.by_ids(connection, [job])[job]
         assert dependencies.every(connection) == {}
     assert (row.awaits, row.array_id, row.array_task, row.array_tasks, row.array_running_max) == (False, *[None] * 4)
+
+
+def test_run_times_from_before_classes_were_kept_stay_known_of_all_classes_together(database: Database) -> None:
+    like = Like(Scope.SIZE, 0, 8)
+    known = RunTimes()
+    known.saw([like], 40, "h100")
+    known.saw([like], 60, "a100")
+    with database.write() as transaction:
+        _ = transaction.change
+        run_times.put(transaction, known, (like, like.on("h100"), like.on("a100")))
+    with database.write() as transaction:
+        config = configuration()
+        config.attributes["connection"] = transaction.connection
+        command.downgrade(config, "0013")
+    database.migrate()
+    with database.read() as connection:
+        found = run_times.of(connection, [like])
+    assert (found.last_ms(like), found.last_ms(like.on("h100"))) == ((40, 60), ())
