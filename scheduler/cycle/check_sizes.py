@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from scheduler.cycle.check_restarts import wrong_restart
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.plan import Earmark, Plan, Stop, StopCause
-from scheduler.cycle.snapshot import Snapshot, takes_work
+from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId, NodeId, SiteId
 
 SIZING_CAUSES = frozenset({StopCause.SHRUNK, StopCause.GROWN})
@@ -29,8 +30,7 @@ def wrong_sizes(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
         if stop is None or run is None:
             yield f"job {each.job} has no run that is stopped"
             continue
-        yield from _wrong_run(each, run)
-        yield from _wrong_place(snapshot, each, run)
+        yield from wrong_restart(snapshot, each, run)
         yield from _wrong_number(each, stop, run)
         before = dict(run.gang)
         for node, _, _, workers in each.gang if stop.cause is StopCause.GROWN else ():
@@ -62,16 +62,6 @@ def _reserved(plan: Plan) -> set[tuple[SiteId, NodeId]]:
     return {(each.site, part[0]) for each in plan.reservations if each.job not in taken for part in each.gang}
 
 
-def _wrong_run(size: Earmark, run: LiveRun) -> Iterator[str]:
-    again = run.returns_as
-    if not run.checkpoints or again is None:
-        yield f"run {run.id} could not go on"
-    elif (again.id, again.group, again.shape) != (size.job, size.group, size.shape):
-        yield f"run {run.id} goes on as another job"
-    elif again.bound_site not in (None, size.site) or size.site in again.refused_by:
-        yield f"run {run.id} may not go on at site {size.site}"
-
-
 def _wrong_number(size: Earmark, stop: Stop, run: LiveRun) -> Iterator[str]:
     """Fewer of the nodes and workers that it has, or more, but between what its job takes."""
     before, after = dict(run.gang), {node: workers for node, _, _, workers in size.gang}
@@ -85,27 +75,6 @@ def _wrong_number(size: Earmark, stop: Stop, run: LiveRun) -> Iterator[str]:
         yield f"run {run.id} is {stop.cause.value} from {before} to {after}"
     if stop.cause is StopCause.GROWN and stop.preemptor is not None:
         yield f"run {run.id} grows for job {stop.preemptor}"
-
-
-def _wrong_place(snapshot: Snapshot, size: Earmark, run: LiveRun) -> Iterator[str]:
-    shape, pool = snapshot.shapes[size.shape], snapshot.pools.get((size.site, size.gpu_class))
-    if (size.site, size.gpu_class) != (run.site, run.gpu_class) or pool is None:
-        yield f"run {run.id} goes on in another pool"
-        return
-    site, again = snapshot.sites[size.site], run.returns_as
-    if not takes_work(site) or snapshot.rule_against(snapshot.clearance(size.group, shape), site) is not None:
-        yield f"run {run.id} goes on at a site that does not serve it"
-    workers = [part[3] for part in size.gang]
-    ranks = [sum(workers[:at]) for at in range(len(workers))]
-    wrong_part = min(workers, default=0) < 1 or len({part[0] for part in size.gang}) < len(size.gang)
-    if wrong_part or [part[2] for part in size.gang] != ranks or any(part[0] not in pool.index for part in size.gang):
-        yield f"run {run.id} goes on at {size.gang}"
-        return
-    if len({snapshot.nodes[part[0]].domain_at(shape.required) for part in size.gang}) > 1:
-        yield f"run {run.id} goes on in several domains"
-    for node, *_ in size.gang if again is not None else ():
-        if again is not None and not snapshot.may_use(pool, pool.index[node], again.key, again.priority):
-            yield f"run {run.id} goes on at node {node}, which is not lent to it for long enough"
 
 
 def _wrong_starts(snapshot: Snapshot, plan: Plan) -> Iterator[str]:

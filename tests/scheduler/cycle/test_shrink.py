@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from elastic import elastic
 from elastic_scenes import (
     LEAFY,
     ONE,
@@ -20,7 +19,6 @@ from elastic_scenes import (
     waits,
     workers_by_node,
 )
-from hypothesis import given
 from pressed import GPU_CLASS, NOW_MS, Applied, Pressed, federation_of
 from scattered import NODE_GPUS, moving, node_at, shape_of
 
@@ -28,30 +26,8 @@ from quota.tree import Quota
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.plan import StopCause
-from scheduler.cycle.round import Round
 from scheduler.model.ids import GroupId, NodeId, ShapeId
 from scheduler.model.shape import Topology
-
-
-@given(elastic())
-def test_another_group_gets_only_what_shares_give_it_of_what_runs_do_not_need(drawn: Pressed) -> None:
-    federation = federation_of(drawn)
-    federation.lend(NOW_MS)
-    snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
-    round_ = Round(snapshot)
-    usage, shares = round_.usages[GPU_CLASS], round_.shares(GPU_CLASS)
-    for start in plan.starts:
-        usage.charge(start.group, snapshot.shapes[start.shape].gpus)
-    owner = {earmark.job: earmark.group for earmark in plan.earmarks}
-    for stop in plan.stops:
-        run = snapshot.runs[stop.run]
-        if stop.cause is not StopCause.SHRUNK or stop.preemptor is None or owner[stop.preemptor] == run.group:
-            continue
-        taker, giver = usage.tree.position(owner[stop.preemptor]), usage.tree.position(run.group)
-        got = sum(snapshot.shapes[each.shape].gpus for each in plan.earmarks if each.group == owner[stop.preemptor])
-        assert usage.own[taker] + got <= shares.own[taker]
-        assert usage.own[giver] > shares.own[giver]
 
 
 def test_a_run_gives_its_own_group_what_it_does_not_need() -> None:

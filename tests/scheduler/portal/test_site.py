@@ -6,27 +6,15 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from offered import offer
 from page_reader import PageReader
-from runtime import ScriptedAgent, Stage, ended, runs_now
+from runtime import Stage, ended, runs_now
 
-from scheduler.model.offer import OfferSpec
 from scheduler.service.caller import Role
-from scheduler.service.lending import terms_text
-from scheduler.store import memberships, offers, people, recalls, reservations
+from scheduler.store import memberships, people, recalls, reservations
 from scheduler.store.transaction import WriteTransaction
 
 HOUR_MS = 3_600_000
-
-
-def lends(stage: Stage, agent: ScriptedAgent, **terms: object) -> None:
-    """The site lends four nodes, for ever and with an hour's notice, unless told otherwise."""
-    given = {"site": "site-1", "gpu_class": "h100", "nodes": 4, "notice": "1h"} | terms
-    text = terms_text(OfferSpec.model_validate(given))
-
-    def add(transaction: WriteTransaction) -> None:
-        offers.add(transaction, site_id=agent.site_id, group_id=None, terms=text, created_by="minseo")
-
-    stage.runtime.database.run(add)
 
 
 def sections(page: str) -> dict[str, str]:
@@ -49,8 +37,8 @@ def test_a_site_with_nothing_to_tell_says_so(stage: Stage, reader: PageReader) -
 def test_what_a_site_lends_and_on_which_terms(stage: Stage, reader: PageReader) -> None:
     agent = stage.agent(nodes=4)
     window = {"time_zone": "Asia/Seoul", "windows": [{"days": ["sat", "sun"], "from": "08:00", "to": "20:00"}]}
-    lends(stage, agent, rate="5/4", sectors=["research"])
-    lends(stage, agent, nodes=2, notice="none", calendar=window)
+    offer(stage, agent, nodes=4, rate="5/4", sectors=["research"])
+    offer(stage, agent, nodes=2, notice="none", calendar=window)
     told = sections(reader.get("/sites/site-1").text)["Offers"]
     assert "1 h100 4 open – always 1h00m 5/4 research" in told
     assert "sat,sun 08:00–20:00 (Asia/Seoul) – – everybody" in told

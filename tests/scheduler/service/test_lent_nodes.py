@@ -5,32 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from offered import offer
 from runtime import ScriptedAgent, Stage, ended, runs_now
 
 from scheduler.cycle.decide import decide
 from scheduler.model.job_state import EndCause
-from scheduler.model.offer import OfferSpec
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.service.caller import Caller
 from scheduler.service.jobs import why_job
-from scheduler.service.lending import terms_text
 from scheduler.service.round_commit import commit_starts
 from scheduler.service.usage import show_owed
-from scheduler.store import offers, recalls, reservations
+from scheduler.store import recalls, reservations
 from scheduler.store.transaction import WriteTransaction
 
 HOUR = 3600
-
-
-def offer(stage: Stage, agent: ScriptedAgent, **terms: object) -> None:
-    """The site lends two nodes, for ever and with an hour's notice, unless told otherwise."""
-    given = {"site": "site-1", "gpu_class": "h100", "nodes": 2, "notice": "1h"} | terms
-    text = terms_text(OfferSpec.model_validate(given))
-
-    def add(transaction: WriteTransaction) -> None:
-        offers.add(transaction, site_id=agent.site_id, group_id=None, terms=text, created_by="minseo")
-
-    stage.runtime.database.run(add)
 
 
 def opens_for(stage: Stage, hours: int) -> dict[str, object]:
