@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from federations import OPEN_SITE, build, facts, group_facts, node_of, plain_shape, run_of
@@ -14,7 +15,7 @@ from lendings import HOUR_MS, offer_of
 from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.shadow_prices import ShadowPrices, shadow_prices
 from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
-from scheduler.model.offer import Sector
+from scheduler.model.offer import Offer, Sector
 from scheduler.model.shape import DataClass
 from scheduler.model.site import Csap, SecurityGrade, Site, SiteState
 from scheduler.model.site_refusal import SiteRefusal
@@ -52,7 +53,7 @@ def prices(
     earmark: Earmarked | None = None,
     data_class: DataClass = DataClass.OPEN,
     there: str = "h100",
-    **lending: object,
+    offer: Offer | None = None,
 ) -> ShadowPrices:
     """Two sites of one node, the first of ``gpus``, the second of one GPU."""
     shape = replace(plain_shape(1), data_class=data_class)
@@ -60,10 +61,10 @@ def prices(
     federation = build(Given({}, sites, nodes, {ShapeId(1): shape, ShapeId(2): plain_shape(2)}, tuple(jobs), runs))
     if earmark is not None:
         federation.put_earmark(earmark)
-    if lending:
+    if offer is not None:
         groups = [replace(each, sector=Sector.RESEARCH) for each in group_facts()]
         federation.set_groups(groups, {})
-        federation.set_lending([lending["offer"]], [], [])  # type: ignore[list-item]
+        federation.set_lending([offer], [], [])
     federation.lend(NOW_MS)
     return shadow_prices(federation.snapshot(), NOW_MS, waiting_max=100)
 
@@ -107,11 +108,10 @@ def test_two_sites_that_serve_the_same_jobs_are_worth_the_same() -> None:
     ids=["checkpoint", "refusal", "size", "GPU class", "data class", "sector"],
 )
 def test_a_site_that_may_not_serve_those_who_wait_is_worth_nothing(
-    values: dict[str, object], setting: dict[str, object]
+    values: dict[str, Any], setting: dict[str, Any]
 ) -> None:
-    found = prices([waiting(each, **values) for each in range(8)], **setting).by_pool  # type: ignore[arg-type]
-    assert found is not None
-    assert found.pop(HERE) > 1.0  # type: ignore[attr-defined]
+    found = dict(prices([waiting(each, **values) for each in range(8)], **setting).by_pool or {})
+    assert found.pop(HERE) > 1.0
     assert list(found.values()) == [0.0]
 
 

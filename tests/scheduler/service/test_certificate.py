@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from clearings import commit, plan_of, stop_of
-from runtime import ScriptedAgent, Stage, ended, node, runs_now
+from runtime import ScriptedAgent, Stage, node
 from sqlalchemy import update
+from told_runs import end, start
 
 from scheduler.cycle.certificate_record import ReportedGpus
 from scheduler.cycle.plan import StopCause
@@ -31,18 +32,6 @@ SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "60s"}
 def runtime(on_both: Runtime) -> Runtime:
     """Each of them on both databases."""
     return on_both
-
-
-def start(stage: Stage, agent: ScriptedAgent, job: int) -> None:
-    """A round leases the job, and its run begins."""
-    stage.turn()
-    agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
-
-
-def end(stage: Stage, agent: ScriptedAgent, job: int, **how: Any) -> None:
-    """The agent says that the run is over now."""
-    run = stage.run(job)
-    agent.sync(ended(run, run.started_ms, stage.clock.now_ms(), **how))
 
 
 def made(stage: Stage) -> Certified:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from clearings import commit, plan_of, stop_of
-from runtime import ScriptedAgent, Stage, administrator_of, ended, node, runs_now
+from runtime import ScriptedAgent, Stage, administrator_of, ended, node
+from told_runs import end, start
 
 from scheduler.cycle.plan import StopCause
 from scheduler.cycle.prediction import Scope, likes_of, likes_on
@@ -31,18 +32,6 @@ SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "60s"}
 def runtime(on_both: Runtime) -> Runtime:
     """Each of them on both databases."""
     return on_both
-
-
-def start(stage: Stage, agent: ScriptedAgent, job: int) -> None:
-    """A round leases the job, and its run begins."""
-    stage.turn()
-    agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
-
-
-def end(stage: Stage, agent: ScriptedAgent, job: int, **how: Any) -> None:
-    """The agent says that the run is over now."""
-    run = stage.run(job)
-    agent.sync(ended(run, run.started_ms, stage.clock.now_ms(), **how))
 
 
 def run_for(stage: Stage, agent: ScriptedAgent, group: int, seconds: int, **spec: Any) -> int:
