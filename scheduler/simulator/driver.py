@@ -270,7 +270,7 @@ class Driver:
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
 
     def _timed_round(self, now_ms: int) -> tuple[Snapshot, Plan, float]:
-        """A round, and the seconds that it is charged. The clock of the processor can be slow: it is read only where it counts."""
+        """A round and the seconds charged for it. The processor's clock can be slow: it is read only where it counts."""
         cost = self._policy.round_cost
         worked = process_time() if cost is RoundCost.PROCESSOR else 0.0
         done = self._round(now_ms)
