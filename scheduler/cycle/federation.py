@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from quota.decay import Decay, DecayedUse
 from quota.tree import Group, Quota, QuotaTree
@@ -16,6 +16,7 @@ from scheduler.cycle.facts import (
     PreemptionRules,
     WaitingJob,
 )
+from scheduler.cycle.group_use import GroupUses
 from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.past_use import PastUses
@@ -56,11 +57,7 @@ class Federation:
         self._elastic: dict[RunId, LiveRun] = {}
         self._node_use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._node_leaving: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
-        self._own_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
-        self._leaving_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
-        self._displaceable_use: defaultdict[str, defaultdict[tuple[GroupId, int], int]] = defaultdict(
-            lambda: defaultdict(int)
-        )
+        self._uses = GroupUses()
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
         self._lending = Lending()
         self._holders: frozenset[GroupId] = frozenset()
@@ -77,11 +74,7 @@ class Federation:
         twin._elastic = self._elastic.copy()
         for mine, its in ((self._node_use, twin._node_use), (self._node_leaving, twin._node_leaving)):
             its.update({node: amounts.copy() for node, amounts in mine.items()})
-        for mine_by_class, its_by_class in ((self._own_use, twin._own_use), (self._leaving_use, twin._leaving_use)):
-            for gpu_class, use in mine_by_class.items():
-                its_by_class[gpu_class].update(use)
-        for gpu_class, use_by_priority in self._displaceable_use.items():
-            twin._displaceable_use[gpu_class].update(use_by_priority)
+        twin._uses = self._uses.copy()
         twin._site_use.update(self._site_use)
         twin._lending, twin._past = self._lending.copy(), self._past.copy()
         twin._holders = self._holders
@@ -94,6 +87,7 @@ class Federation:
         self._groups = {each.id: each for each in groups}
         self._queues.forget_venues()
         self._lending.forget()
+        self._uses.forget()
 
     def put_site(self, site: Site) -> None:
         """Know a site, or its new state."""
@@ -235,9 +229,7 @@ class Federation:
                 for key in sorted(self._pools)
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
-            own_use={name: dict(use) for name, use in self._own_use.items()},
-            leaving_use=self._shown_leaving_use(),
-            displaceable_use={name: dict(use) for name, use in self._displaceable_use.items()},
+            uses=self._uses.show(self._tree, self._going_on()),
             site_use=dict(self._site_use),
             runs=self._runs.copy(),
             runs_on=self._runs_on.copy(),
@@ -251,13 +243,11 @@ class Federation:
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
         )
 
-    def _shown_leaving_use(self) -> dict[str, dict[GroupId, int]]:
-        """Without what the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks."""
-        shown = {name: dict(use) for name, use in self._leaving_use.items()}
+    def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:
+        """What the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks already."""
         for job in self._earmarks.keys() & self._leaving.keys():
             run = self._leaving[job]
-            shown[run.gpu_class][run.group] -= min(run.gpus, self._gpus_held(self._earmarks[job]))
-        return shown
+            yield run.group, run.gpu_class, min(run.gpus, self._gpus_held(self._earmarks[job]))
 
     def _venue_of(self, key: ClassKey) -> Venue:
         group = self._groups[key.group]
@@ -282,10 +272,7 @@ class Federation:
             self._elastic[run.id] = run
         elif run.workers_min is not None:
             self._elastic.pop(run.id, None)
-        use = self._leaving_use if run.leaving else self._own_use
-        use[run.gpu_class][run.group] += sign * run.gpus
-        if run.preemptible and not run.leaving:
-            self._displaceable_use[run.gpu_class][run.group, run.priority] += sign * run.gpus
+        self._uses.hold(run, sign)
         self._site_use[run.site, run.gpu_class] += sign * run.gpus
 
     def _drop_earmark(self, job_id: JobId) -> None:
@@ -297,7 +284,7 @@ class Federation:
         shape = self._shapes[earmark.job.shape]
         each = (sign * shape.gpus_per_worker, sign * shape.cpus_per_worker, sign * shape.memory_mib_per_worker)
         self._hold_nodes((earmark.site, earmark.gpu_class), earmark.gang, each)
-        self._own_use[earmark.gpu_class][earmark.job.group] += sign * self._gpus_held(earmark)
+        self._uses.hold_earmark(earmark.job.group, earmark.gpu_class, sign * self._gpus_held(earmark))
 
     def _gpus_held(self, earmark: Earmarked) -> int:
         return earmark.workers * self._shapes[earmark.job.shape].gpus_per_worker

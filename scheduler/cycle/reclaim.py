@@ -8,6 +8,7 @@ beyond their least workers is given back first (``shrink``); it counts for nothi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +47,7 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     if not (round_.classes.next < round_.classes.stop).any():
         return Reclaimed((), ())
     decided = _Decided([], [], [], [])
-    leaving = [
-        (round_.usages[gpu_class], group, gpus)
-        for gpu_class, use in round_.snapshot.leaving_use.items()
-        if gpu_class in round_.usages  # its last node may be gone
-        for group, gpus in use.items()
-        if gpus
-    ]
+    leaving = [each for gpu_class, usage in round_.usages.items() for each in _leaving(round_, gpu_class, usage)]
     # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
@@ -71,6 +66,12 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
 
 
+def _leaving(round_: Round, gpu_class: str, usage: Usage) -> Iterator[tuple[Usage, GroupId, int]]:
+    leaving = round_.snapshot.use(gpu_class).leaving
+    for position in np.flatnonzero(leaving).tolist():
+        yield usage, GroupId(int(usage.tree.group_ids[position])), int(leaving[position])
+
+
 @dataclass(frozen=True, slots=True)
 class _Decided:
     """What grows. ``released`` is what stops have made usages forget, (usage, group, GPUs)."""
@@ -87,14 +88,11 @@ def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
     position, asked = classes.position[rows], (classes.workers * classes.gpus)[rows]
     shares = round_.shares(gpu_class).own
     below = asked <= (shares - usage.own)[position]
+    owner, priority, gpus = round_.snapshot.use(gpu_class).displaceable
+    there = gpus > 0
     lowest = np.full(len(usage.tree), np.iinfo(np.int64).max)
-    takes_above_share = False
-    for (group, priority), gpus in round_.snapshot.displaceable_use.get(gpu_class, {}).items():
-        if gpus:
-            at = usage.tree.position(group)
-            lowest[at] = min(int(lowest[at]), priority)
-            takes_above_share |= bool(usage.own[at] > shares[at])
-    below &= takes_above_share
+    np.minimum.at(lowest, owner[there], priority[there])
+    below &= bool((usage.own > shares)[owner[there]].any())
     could: BoolArray = below | (lowest[position] < -classes.minus_priority[classes.next[rows]])
     return could
 

@@ -75,12 +75,12 @@ class Round:
     @cached_property
     def classes(self) -> Classes:
         """The waiting classes' columns, by the table's row."""
-        table, shapes = self.snapshot.table, self.snapshot.shapes
+        snapshot, table, shapes = self.snapshot, self.snapshot.table, self.snapshot.shapes
         index = shapes.indices(table.shape)
         columns = shapes.columns[:, index]
         end, least = self._stays
         return Classes(
-            position=self._positions(table.group),
+            position=snapshot.tree.positions_of(table.group),
             next=table.start.copy(),
             stop=table.stop,
             shape=index,
@@ -277,13 +277,6 @@ class Round:
     def _workers_max(self) -> int:
         return int(self.classes.workers.max(initial=0))
 
-    def _positions(self, groups: IntArray) -> IntArray:
-        positions = self.snapshot.tree.positions
-        numbers = np.zeros(max(positions, default=0) + 1, np.int64)
-        numbers[list(positions)] = list(positions.values())
-        found: IntArray = numbers[groups]
-        return found
-
     def _count(self) -> None:
         """Step 1, effective capacity, with what is used and asked for of every GPU class."""
         snapshot, table = self.snapshot, self.snapshot.table
@@ -294,9 +287,7 @@ class Round:
         for number, gpu_class in enumerate(self.gpu_classes):
             tree = snapshot.tree.of_class(gpu_class)
             capacity = snapshot.capacity(gpu_class)
-            own = tree.array({group: used for group, used in snapshot.own_use.get(gpu_class, {}).items() if used})
-            # What is leaving is used until it is gone, and asks again then: shares that forgot it meanwhile would swing.
-            own += tree.array({group: used for group, used in snapshot.leaving_use.get(gpu_class, {}).items() if used})
+            own = snapshot.use(gpu_class).counted  # shares that forgot what is leaving meanwhile would swing
             asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
             self.usages[gpu_class] = Usage(tree, capacity, own)
             self._demands[gpu_class] = own + asked.astype(np.int64)
