@@ -124,6 +124,7 @@ class _Columns:
         self.is_lost = False
 
     def add(self, group: GroupId, gpus: int, *, leaving: bool = False) -> None:
+        """A group holds so much more, or less."""
         position = self._positions.get(group)
         if position is None:
             self.is_lost = True
@@ -131,6 +132,7 @@ class _Columns:
         (self._leaving if leaving else self._own)[position] += gpus
 
     def add_displaceable(self, group: GroupId, priority: int, gpus: int) -> None:
+        """So much more, or less, of what it holds may be preempted by jobs of a higher priority."""
         position = self._positions.get(group)
         if position is None:
             self.is_lost = True
@@ -142,5 +144,6 @@ class _Columns:
         self._displaceable[2, kind] += gpus
 
     def show(self, ending: int) -> GroupUse:
+        """The count as it is now."""
         displaceable = self._displaceable[:, : len(self._kinds)].copy()
         return GroupUse(self._own.copy(), self._leaving.copy(), displaceable, ending)
