@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
+from immutables import Map
+
 from quota.decay import Decay, DecayedUse
 from quota.tree import Group, Quota, QuotaTree
 from scheduler.cycle.facts import (
@@ -45,13 +47,13 @@ class Federation:
         self._tree = QuotaTree.build([Group(0, "federation", None)], {})
         self._groups: dict[GroupId, GroupFacts] = {}
         self._sites: dict[SiteId, Site] = {}
-        self._nodes: dict[NodeId, Node] = {}
+        self._nodes: Map[NodeId, Node] = Map()
         self._pools: dict[PoolKey, NodePool] = {}
         self._shapes = ShapeTable()
         self._queues = Queues()
         self._rules: dict[tuple[Clearance, SecurityGrade], str | None] = {}
-        self._runs: dict[RunId, LiveRun] = {}
-        self._runs_on: dict[NodeId, tuple[RunId, ...]] = {}
+        self._runs: Map[RunId, LiveRun] = Map()
+        self._runs_on: Map[NodeId, tuple[RunId, ...]] = Map()
         self._earmarks: dict[JobId, Earmarked] = {}
         self._leaving: dict[JobId, LiveRun] = {}
         self._elastic: dict[RunId, LiveRun] = {}
@@ -67,10 +69,10 @@ class Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
         twin = Federation(self._policy, self._preemption)
         twin._tree, twin._groups, twin._shapes, twin._rules = self._tree, self._groups, self._shapes, self._rules
-        twin._sites, twin._nodes, twin._runs = self._sites.copy(), self._nodes.copy(), self._runs.copy()
+        twin._sites, twin._nodes, twin._runs = self._sites.copy(), self._nodes, self._runs
         twin._pools = {key: pool.copy() for key, pool in self._pools.items()}
         twin._queues, twin._earmarks = self._queues.copy(), self._earmarks.copy()
-        twin._leaving, twin._runs_on = self._leaving.copy(), self._runs_on.copy()
+        twin._leaving, twin._runs_on = self._leaving.copy(), self._runs_on
         twin._elastic = self._elastic.copy()
         for mine, its in ((self._node_use, twin._node_use), (self._node_leaving, twin._node_leaving)):
             its.update({node: amounts.copy() for node, amounts in mine.items()})
@@ -96,7 +98,7 @@ class Federation:
     def put_node(self, node: Node) -> None:
         """Know a node, or what has changed of it."""
         self.remove_node(node.id)
-        self._nodes[node.id] = node
+        self._nodes = self._nodes.set(node.id, node)
         self._pool(node.site_id, node.gpu_class).put(node)
         self._lending.touch(node.site_id)
 
@@ -106,8 +108,9 @@ class Federation:
 
     def remove_node(self, node_id: NodeId) -> None:
         """Forget a node. Runs on it go on holding what they hold."""
-        node = self._nodes.pop(node_id, None)
+        node = self._nodes.get(node_id)
         if node is not None:
+            self._nodes = self._nodes.delete(node_id)
             self._pool(node.site_id, node.gpu_class).remove(node_id)
             self._lending.touch(node.site_id)
 
@@ -143,22 +146,27 @@ class Federation:
     def put_run(self, run: LiveRun) -> None:
         """A run holds its nodes."""
         self.drop_run(run.id)
-        self._runs[run.id] = run
-        for node, _ in run.gang:
-            self._runs_on[node] = (*self._runs_on.get(node, ()), run.id)
+        self._runs = self._runs.set(run.id, run)
+        with self._runs_on.mutate() as runs_on:
+            for node, _ in run.gang:
+                runs_on[node] = (*runs_on.get(node, ()), run.id)
+            self._runs_on = runs_on.finish()
         self._hold(run, 1)
         self._lending.put_run(run)
 
     def drop_run(self, run_id: RunId) -> None:
         """A run holds nothing any more."""
-        run = self._runs.pop(run_id, None)
+        run = self._runs.get(run_id)
         if run is not None:
-            for node, _ in run.gang:
-                left = tuple([each for each in self._runs_on[node] if each != run_id])
-                if left:
-                    self._runs_on[node] = left
-                else:
-                    self._runs_on.pop(node)
+            self._runs = self._runs.delete(run_id)
+            with self._runs_on.mutate() as runs_on:
+                for node, _ in run.gang:
+                    left = tuple([each for each in runs_on[node] if each != run_id])
+                    if left:
+                        runs_on[node] = left
+                    else:
+                        del runs_on[node]
+                self._runs_on = runs_on.finish()
             self._hold(run, -1)
             self._lending.drop_run(run)
 
@@ -222,7 +230,7 @@ class Federation:
             groups=self._groups,
             policy=self._policy,
             sites=dict(self._sites),
-            nodes=self._nodes.copy(),
+            nodes=self._nodes,
             shapes=self._shapes,
             pools={
                 key: self._pools[key].show(self._node_use, self._node_leaving)
@@ -231,8 +239,8 @@ class Federation:
             },
             uses=self._uses.show(self._tree, self._going_on()),
             site_use=dict(self._site_use),
-            runs=self._runs.copy(),
-            runs_on=self._runs_on.copy(),
+            runs=self._runs,
+            runs_on=self._runs_on,
             elastic=self._elastic.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
