@@ -85,11 +85,13 @@ class _Decided:
 def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
     """Rows whose group is below its share by so much, or runs something of lower priority than their head."""
     classes, usage = round_.classes, round_.usages[gpu_class]
+    owner, priority, gpus = round_.snapshot.use(gpu_class).displaceable
+    there = gpus > 0
+    if not there.any():
+        return np.zeros(len(rows), np.bool_)
     position, asked = classes.position[rows], (classes.workers * classes.gpus)[rows]
     shares = round_.shares(gpu_class).own
     below = asked <= (shares - usage.own)[position]
-    owner, priority, gpus = round_.snapshot.use(gpu_class).displaceable
-    there = gpus > 0
     lowest = np.full(len(usage.tree), np.iinfo(np.int64).max)
     np.minimum.at(lowest, owner[there], priority[there])
     below &= bool((usage.own > shares)[owner[there]].any())
