@@ -23,6 +23,8 @@ from scheduler.placement.victims import lost_work
 
 BoolArray = NDArray[np.bool_]
 
+_NOBODY = np.zeros(0, np.int64)
+
 
 class InTheWay:
     """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first."""
@@ -67,6 +69,9 @@ class InTheWay:
         self._priority = np.array([run.priority for run in runs], np.int64)
         self._inside = np.array([run.id in inside for run in runs], np.bool_)
         self._stays = np.ones(len(runs), np.bool_)
+        self._lowest = int(self._priority.min(initial=np.iinfo(np.int64).max))
+        #: by (group above the preemptor, top) while nothing is charged or released: who might be ended for siblings there
+        self._above: dict[tuple[int, int], IntArray] = {}
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -79,15 +84,30 @@ class InTheWay:
         """A run has been told to go."""
         self._stays[self._number_of[run.id]] = False
 
+    def forget_shares(self) -> None:
+        """Something has been charged or released: who is above a share has to be asked anew."""
+        self._above = {}
+
     def might_go(self, shares: FairShares, kept: FairShares, position: int, gpus: int, priority: int) -> IntArray:
         """Numbers of the runs that might be ended for ``gpus`` more at a group, as shares stand now; victims keep ``kept``."""
-        mask = self._stays & (self._position == position) & (self._priority < priority)
-        top = reaches_up_to(self._usage, shares, position, gpus)
+        others, top = _NOBODY, reaches_up_to(self._usage, shares, position, gpus)
         if top is not None:
+            others = self._above_their_shares(kept, position, top)
+        if priority <= self._lowest:
+            return others
+        own = np.flatnonzero(self._stays & (self._position == position) & (self._priority < priority))
+        return np.union1d(others, own) if len(own) else others
+
+    def _above_their_shares(self, kept: FairShares, position: int, top: int) -> IntArray:
+        tree = self._usage.tree
+        key = int(tree.parent[position]), top
+        if key not in self._above or tree.inner[position]:
             above = above_their_shares(self._usage, kept, position, top)
-            mask |= self._stays & ~self._inside & above[self._position]
-        found: IntArray = np.flatnonzero(mask)
-        return found
+            found: IntArray = np.flatnonzero(self._stays & ~self._inside & above[self._position])
+            if tree.inner[position]:
+                return found
+            self._above[key] = found
+        return self._above[key]
 
     def gpus_by_pool(self, numbers: IntArray, pools: int) -> IntArray:
         """GPUs that these runs hold in every pool."""

@@ -199,6 +199,7 @@ class _Claims:
         assert placement is not None, "what leaves makes room for the gang"
         gang = self._soon.take(pool, head.request, placement)
         self._usage.charge(head.group, head.request.gpus_in_all)
+        self._way.forget_shares()
         site = self._round.site_pools[pool].site
         self._decided.earmarks.append(Earmark(head.job, head.group, head.key.shape, site, self._gpu_class, gang))
         self._round.classes.next[head.row] += 1

@@ -107,7 +107,7 @@ class Spares:
 
     def find(self, head: Head) -> Shrinking | None:
         """How to make room for a head at the least lost work; None where that cannot be. It may need nobody to shrink."""
-        runs = self._giving(head)
+        runs = self._giving(head) if self._runs else []
         if not runs:
             return None
         first, pools = self._round.venue_pools[self._gpu_class]
