@@ -60,7 +60,8 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
                 rows = rows[_could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)]
             if len(rows):
                 claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], decided)
-                Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
+                if claims.are_any:
+                    Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
     for usage, group, gpus in (*leaving, *decided.released):
         usage.charge(group, gpus)
     return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
@@ -116,6 +117,11 @@ class _Claims:
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
         self._spares, self._decided = spares, decided
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is a run that may be ended or shrunk for anybody."""
+        return len(self._way) > 0 or self._spares.are_any
 
     def claim(self, head: Head) -> bool:
         """Find whom to shrink or to end for a head, and hold for it what they leave."""

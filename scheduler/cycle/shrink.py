@@ -71,6 +71,11 @@ class Spares:
             if restarts.may(run, site_pool) and restarts.may_stay(run, pool, site_pool):
                 self._runs[run.id], self._pool_of[run.id] = run, pool
 
+    @property
+    def are_any(self) -> bool:
+        """Whether a run may be made smaller."""
+        return bool(self._runs)
+
     def might_serve(self, rows: IntArray) -> BoolArray:
         """Rows of heads to which something might be given: a look at all of them at once."""
         classes, usage = self._round.classes, self._usage
