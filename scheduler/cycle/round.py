@@ -14,7 +14,7 @@ from quota.fair_share import FairShares, fair_share
 from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, LOOSEST, MEMORY, WORKERS
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
-from scheduler.cycle.stay import NEVER_MS
+from scheduler.cycle.stay import NEVER_MS, stay_columns
 from scheduler.cycle.waiting import Venue
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import Shape
@@ -268,10 +268,9 @@ class Round:
     def _stays(self) -> tuple[IntArray, IntArray]:
         """By number of the stay: when such a gang is over, and for how long it has to be left where it can save its state."""
         snapshot = self.snapshot
-        stays, run_ms = snapshot.table.stays, snapshot.preemption.minimum_run_ms
-        end = [NEVER_MS if each.walltime_ms is None else snapshot.lent_at_ms + each.walltime_ms for each in stays]
-        least = [-1 if each.save_ms is None else each.save_ms + run_ms for each in stays]
-        return np.array(end, np.int64), np.array(least, np.int64)
+        walltimes, saves = stay_columns(snapshot.table.stays)
+        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.lent_at_ms + walltimes)
+        return end, np.where(saves < 0, -1, saves + snapshot.preemption.minimum_run_ms)
 
     @cached_property
     def _workers_max(self) -> int:
