@@ -53,9 +53,7 @@ def test_the_count_follows_runs_earmarks_and_the_tree(facts: Pressed, ends: list
     applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
     assert_counted(federation.snapshot())
     if is_moved:  # positions are by name
-        renamed = [
-            replace(each, path=each.path + "z" * (each.id % 3)) for each in federation.snapshot().groups.values()
-        ]
+        renamed = [replace(each, path=f"renamed-{99 - each.id}") for each in federation.snapshot().groups.values()]
         federation.set_groups(renamed, facts.quotas)
     for end in ends:
         if federation.live_runs:
@@ -99,4 +97,5 @@ def one_run() -> LiveRun:
         cpus_per_worker=1,
         memory_mib_per_worker=1,
         gang=((1, 1),),
+        preemptible=False,
     )
