@@ -1,6 +1,7 @@
 """One round of the scheduler, state in memory: ``python -m benchmarks.round --nodes N --jobs J --groups G``.
 
-``--shapes`` is how many different shapes the jobs have; ``--full`` fills the cluster first, so that nothing can start;
+``--shapes`` is how many different shapes the jobs have, ``--cores`` what each worker asks for of a node's 128;
+``--full`` fills the cluster first, so that nothing can start;
 ``--contested`` fills it with runs of one group that may be preempted, so that the others reclaim all that one round may;
 ``--backfill`` fills nineteen of twenty nodes with runs that end within a day, so that nodes are reserved for gangs and jobs
 with walltimes go in front; ``--scattered`` leaves half of every node free, beside small runs that may be moved, and has only jobs
@@ -86,8 +87,9 @@ def put_groups(federation: Federation, groups: int, gpus: int) -> list[GroupId]:
     return projects
 
 
-def put_shapes(federation: Federation, shapes: int) -> list[ShapeId]:
-    """Different shapes: gangs of up to eight whole nodes and parts of one, as real job logs mix them."""
+def put_shapes(federation: Federation, shapes: int, cores: int = 8) -> list[ShapeId]:
+    """Different shapes: gangs of up to eight whole nodes and parts of one, as real job logs mix them; each worker asks for so
+    many cores."""
     dice = random.Random(1)
     ids = [ShapeId(number + 1) for number in range(shapes)]
     for number, each in enumerate(ids):
@@ -97,7 +99,7 @@ def put_shapes(federation: Federation, shapes: int) -> list[ShapeId]:
             Shape(
                 workers=gang,
                 gpus_per_worker=GPUS_A_NODE if gang > 1 else dice.choice((1, 2, 4, 8, 8)),
-                cpus_per_worker=8,
+                cpus_per_worker=cores,
                 memory_mib_per_worker=1_000 + number,
                 gpu_classes=(GPU_CLASS,),
                 topology=dice.choice((Topology.ANY, Topology.ANY, Topology.LEAF)),
@@ -207,6 +209,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--shapes", type=int, default=1_000)
+    parser.add_argument("--cores", type=int, default=8, help="of each worker; a node has 128")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--contested", action="store_true")
     parser.add_argument("--backfill", action="store_true")
@@ -216,7 +219,7 @@ def main() -> None:
     federation = Federation()
     put_sites(federation, options.nodes)
     groups = put_groups(federation, options.groups, options.nodes * GPUS_A_NODE)
-    shapes = put_shapes(federation, options.shapes)
+    shapes = put_shapes(federation, options.shapes, options.cores)
     if options.scattered:
         scatter(federation, options.nodes, groups, ShapeId(len(shapes) + 1))
         shapes = [shape for shape in shapes if federation.shape(shape).gpus_per_worker == GPUS_A_NODE]

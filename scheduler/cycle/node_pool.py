@@ -24,7 +24,7 @@ class NodePool:
         self._nodes: dict[NodeId, Node] = {}
         self._index: dict[NodeId, int] | None = None  # None while nodes have changed
         self._ids: tuple[NodeId, ...] = ()
-        self._layout = PoolLayout.of((), ())
+        self._layout = PoolLayout.of((), (), ())
         self._totals = np.zeros((3, 0), np.int64)
         self._used = np.zeros((3, 0), np.int64)
         self._leaving = np.zeros((3, 0), np.int64)
@@ -92,7 +92,11 @@ class NodePool:
         nodes = sorted(self._nodes.values(), key=lambda node: (node.name, node.id))
         self._ids = tuple(node.id for node in nodes)
         self._index = index = {node.id: at for at, node in enumerate(nodes)}
-        self._layout = PoolLayout.of([node.name for node in nodes], [node.domain for node in nodes])
+        self._layout = PoolLayout.of(
+            [node.name for node in nodes],
+            [node.domain for node in nodes],
+            [(node.gpus, node.cpus, node.memory_mib) for node in nodes],
+        )
         # Nothing is free on a node that is sick or not lent; the others count as capacity.
         lent = [node.healthy and (self._lent is None or node.id in self._lent) for node in nodes]
         totals = [

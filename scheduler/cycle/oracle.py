@@ -22,6 +22,7 @@ from scheduler.model.shape import Shape, Topology
 from scheduler.model.site import Node
 from scheduler.placement import oracle
 from scheduler.placement.oracle import FreeNode
+from scheduler.placement.pool import share_of
 from scheduler.placement.request import Placement, Request
 
 
@@ -234,7 +235,8 @@ def _free(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> dict[SiteI
             cpus -= workers * shape.cpus_per_worker
             memory_mib -= workers * shape.memory_mib_per_worker
         members = found.setdefault(node.site_id, [])
-        free = FreeNode(len(members), node.domain, max(gpus, 0), max(cpus, 0), max(memory_mib, 0))
+        share = share_of(node.gpus, node.cpus, node.memory_mib)
+        free = FreeNode(len(members), node.domain, max(gpus, 0), max(cpus, 0), max(memory_mib, 0), share=share)
         members.append((free, node))
     return found
 

@@ -125,7 +125,7 @@ class SlowReservations:
                 if each_node == node.id and end <= moment:
                     amounts = _minus(amounts, _times(-workers, each))
             usable = _may_start(snapshot, node, key, priority, moment)
-            found.append(FreeNode(free.index, free.domain, *amounts, usable=usable))
+            found.append(FreeNode(free.index, free.domain, *amounts, usable=usable, share=free.share))
         return found
 
     def _hold(
@@ -135,7 +135,7 @@ class SlowReservations:
         cut = []
         for each in then:
             gpus, cpus, memory_mib = (max(a, 0) * each.usable for a in (each.gpus, each.cpus, each.memory_mib))
-            cut.append(FreeNode(each.index, each.domain, gpus, cpus, memory_mib))
+            cut.append(FreeNode(each.index, each.domain, gpus, cpus, memory_mib, share=each.share))
         placements = (oracle.place(cut, request, level) for level in request.levels())
         parts: list[GangPart] = []
         for index, workers in next(each for each in placements if each is not None):

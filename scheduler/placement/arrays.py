@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 NODE, LEAF, SPINE, HALL, SITE = range(5)  #: levels, the tightest first
 DOMAIN_LEVELS = 3  #: leaf, spine, hall
 
+FREE_GPU_COST = 250  #: of each GPU that is left free on a node where work begins, in thousandths of a GPU
+
 
 class Nodes(NamedTuple):
     """Free GPUs, CPUs and memory (MiB) by node, and where nodes lie. Changed by ``take`` alone. All int64.
 
     ``first`` (pool + 1) is where a pool's nodes begin. ``count`` and ``hint`` are (pool, free GPUs). ``domain`` is
     (level, node): numbers that run over levels, pools, and a pool's domains by name; ``domains_of`` (level, pool + 1) is
-    where a pool's begin, ``members`` holds each domain's nodes from ``member_first`` (domain + 1) on. ``terms`` numbers
-    the terms on which a node is lent, ``until`` (ms) is when it is taken back; in a ``plain`` pool everybody has all for ever.
-    In a ``held`` pool some nodes are reserved from ``held_from`` (ms) on: whoever is still there then takes of ``spare``
-    (GPUs, CPUs, memory; node). Reservations write these three, and ``take_spare``.
+    where a pool's begin, ``members`` holds each domain's nodes from ``member_first`` (domain + 1) on. ``share`` (2, node) is
+    ``PoolLayout.share``. ``terms`` numbers the terms on which a node is lent, ``until`` (ms) is when it is taken back; in a
+    ``plain`` pool everybody has all for ever. In a ``held`` pool some nodes are reserved from ``held_from`` (ms) on: whoever
+    is still there then takes of ``spare`` (GPUs, CPUs, memory; node). Reservations write these three, and ``take_spare``.
     """
 
     first: Any
@@ -34,6 +36,7 @@ class Nodes(NamedTuple):
     terms: Any
     until: Any
     plain: Any
+    share: Any
     held: Any
     held_from: Any
     spare: Any

@@ -3,9 +3,17 @@
 The published rule (``oracle.place`` is the same as a loop):
 
 1. The gang goes into one domain of the preferred level; of the domains that hold it, the one with the fewest free GPUs,
-   ties by name. Where none does, the next looser level is tried, up to the whole site.
-2. Inside, it takes as few nodes as it can: nodes with room for most workers first; ties go to fewer free GPUs, then the
+   ties by name. Where none does, the next looser level is tried, up to the whole site. A node is chosen as in 2.
+2. Where one node holds the gang, there are as many candidates as there are numbers of free GPUs: the first such node by name
+   that holds it. It goes where it costs least: what it adds to the node's crowding, and a quarter of each GPU that it leaves
+   free there; ties go to fewer free GPUs.
+3. Any other gang takes as few nodes as it can: nodes with room for most workers first; ties go to fewer free GPUs, then the
    name. What remains for the last node goes to the node with the fewest free GPUs that holds it.
+
+Crowding looks after cores and memory. A node's ``g`` free GPUs stand beside cores, and memory, that would do for ``h`` GPUs with
+an equal share of all that the node has; where ``h < g`` they crowd it by ``g * (g / h - 1)`` GPUs, by cores or by memory,
+whichever is more. So who asks for many cores goes where GPUs have them to spare, who asks for few goes where they have not,
+and where nobody is short it is best fit. docs/decisions/0024-crowding.md has why.
 """
 
 from __future__ import annotations
@@ -138,6 +146,7 @@ class _Plan(NamedTuple):
     domains_of: IntArray
     member_first: IntArray
     members: IntArray
+    share: IntArray
 
 
 @lru_cache(maxsize=8)
@@ -153,7 +162,8 @@ def _plan_of(layouts: tuple[PoolLayout, ...]) -> _Plan:
     domain = _joined([layout.domains for layout in layouts], (DOMAIN_LEVELS, 0)) + domains_of[:, pool_of]
     members = np.concatenate([np.argsort(numbers, kind="stable") for numbers in domain])
     sizes = np.bincount(domain.ravel(), minlength=int(starts[-1]))
-    plan = _Plan(first, pool_of, domain, domains_of, _firsts(sizes.tolist()), members)
+    share = _joined([layout.share for layout in layouts], (2, 0))
+    plan = _Plan(first, pool_of, domain, domains_of, _firsts(sizes.tolist()), members, share)
     for array in plan:
         array.setflags(write=False)
     return plan
@@ -179,6 +189,7 @@ def _nodes_of(pools: Sequence[Pool]) -> Nodes:
         terms=_joined([_given(pool.terms, pool) for pool in pools]),
         until=_joined([_given(pool.until_ms, pool) for pool in pools]),
         plain=np.array([pool.terms is None for pool in pools], np.bool_),
+        share=plan.share,
         held=np.zeros(len(pools), np.bool_),
         held_from=np.full(len(gpus), FREE_FOR_EVER_MS, np.int64),
         spare=np.zeros((3, len(gpus)), np.int64),

@@ -17,6 +17,7 @@ import numpy as np
 from quota.compiled import compiled
 from scheduler.placement.arrays import (
     DOMAIN_LEVELS,
+    FREE_GPU_COST,
     LEAF,
     NODE,
     SITE,
@@ -74,8 +75,31 @@ def suits(nodes: Nodes, pool: int, node: int, gpus: int, cpus: int, memory: int,
 
 
 @compiled
+def crowding(gpus: int, cpus: int, memory: int, share_cpus: int, share_memory: int) -> int:
+    """``oracle.crowding``."""
+    enough, most = 1000 * gpus, 1000 * gpus
+    if gpus * share_cpus > 1000 * cpus:  # most nodes are not crowded: a division would cost more than the rest
+        most = max(most, gpus * gpus * share_cpus // max(cpus, 1))
+    if gpus * share_memory > 1000 * memory:
+        most = max(most, gpus * gpus * share_memory // max(memory, 1))
+    return int(most - enough)
+
+
+@compiled
+def cost_of(
+    free: int, free_cpus: int, free_memory: int, gpus: int, cpus: int, memory: int, share_cpus: int, share_memory: int
+) -> int:
+    """``oracle.cost`` of so much where so much is free. Only numbers go in: a call with ``Nodes`` takes longer than the rest."""
+    before = crowding(free, free_cpus, free_memory, share_cpus, share_memory)
+    after = crowding(free - gpus, free_cpus - cpus, free_memory - memory, share_cpus, share_memory)
+    return int(after - before + FREE_GPU_COST * (free - gpus))
+
+
+@compiled
 def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int, need: Need) -> int:
-    """The node with the fewest free GPUs that holds so much, ties by name; -1 for none."""
+    """Of the first nodes that hold so much, one for each number of free GPUs, that of the least cost; -1 for none."""
+    anyone = not nodes.held[pool] and (nodes.plain[pool] or not need.checks)
+    least, best = 1 << 62, -1
     for free in range(gpus, nodes.count.shape[1]):
         if nodes.count[pool, free] == 0:
             continue
@@ -86,13 +110,39 @@ def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int, need: 
             if not seen:
                 nodes.hint[pool, free] = node
                 seen = True
-            fits = nodes.cpus[node] >= cpus and nodes.memory[node] >= memory
-            if fits and suits(nodes, pool, node, gpus, cpus, memory, need):
-                return node
+            free_cpus, free_memory = nodes.cpus[node], nodes.memory[node]
+            fits = free_cpus >= cpus and free_memory >= memory
+            if fits and (anyone or suits(nodes, pool, node, gpus, cpus, memory, need)):
+                share_cpus, share_memory = nodes.share[0, node], nodes.share[1, node]
+                cost = cost_of(free, free_cpus, free_memory, gpus, cpus, memory, share_cpus, share_memory)
+                if cost < least:
+                    least, best = cost, node
+                break
             left -= 1
             if left == 0:
                 break
-    return -1
+    return best
+
+
+@compiled
+def fill_one(
+    nodes: Nodes, useful: Any, rooms: Any, workers: int, gpus: int, cpus: int, memory: int, starts: Starts
+) -> int:
+    """``best_node`` of ``useful`` (indices, ascending), where one has room for the whole gang: a gang of one part."""
+    gpus, cpus, memory = workers * gpus, workers * cpus, workers * memory
+    known = np.zeros(nodes.count.shape[1], np.bool_)
+    least, best, fewest = 1 << 62, -1, -1
+    for each in range(len(useful)):
+        node, free = useful[each], nodes.gpus[useful[each]]
+        if rooms[each] >= workers and not known[free]:
+            known[free] = True
+            free_cpus, free_memory = nodes.cpus[node], nodes.memory[node]
+            share_cpus, share_memory = nodes.share[0, node], nodes.share[1, node]
+            cost = cost_of(free, free_cpus, free_memory, gpus, cpus, memory, share_cpus, share_memory)
+            if (cost, free) < (least, fewest):
+                least, best, fewest = cost, node, free
+    starts.node[starts.size[1]], starts.workers[starts.size[1]] = best, workers
+    return 1
 
 
 @compiled
@@ -101,7 +151,8 @@ def fill(
 ) -> int:
     """Spread a gang over as few of ``among`` (indices, ascending) as can be; answer the parts, 0 where it does not fit.
 
-    Most room first, ties by fewer free GPUs, then name; the last part goes to the fewest free GPUs that hold it.
+    Where one node holds it, ``fill_one``. Else most room first, ties by fewer free GPUs, then name; the last part goes
+    to the fewest free GPUs that hold it.
     """
     useful = np.empty(len(among), np.int64)
     rooms = np.empty(len(among), np.int64)
@@ -117,6 +168,8 @@ def fill(
             in_all += room
     if in_all < workers:
         return 0
+    if most >= workers:
+        return fill_one(nodes, useful[:found], rooms, workers, gpus, cpus, memory, starts)
     width = nodes.count.shape[1]
     ends = np.zeros((most + 1) * width + 1, np.int64)
     for each in range(found):
@@ -235,7 +288,7 @@ def take(nodes: Nodes, pool: int, node: int, gpus: int, cpus: int, memory: int) 
     nodes.pool_free[pool] -= gpus
     nodes.count[pool, before] -= 1
     nodes.count[pool, left] += 1
-    nodes.hint[pool, left] = min(nodes.hint[pool, left], node)
+    nodes.hint[pool, left] = node if nodes.count[pool, left] == 1 else min(nodes.hint[pool, left], node)
     for level in range(DOMAIN_LEVELS):
         nodes.domain_free[nodes.domain[level, node]] -= gpus
 

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.model.shape import Topology
+from scheduler.placement.arrays import FREE_GPU_COST
 from scheduler.placement.request import LEVELS, Placement, Request
 
 
 @dataclass(slots=True)
 class FreeNode:
     """What is free on a node; ``index`` is its rank by name. One that is not ``usable`` takes no worker, and any no more than
-    its ``spare`` (GPUs, CPUs, memory; None: all that is free)."""
+    its ``spare`` (GPUs, CPUs, memory; None: all that is free). ``share`` is what it has for each of its GPUs (``pool.share_of``).
+    """
 
     index: int
     domain: tuple[str, ...]
@@ -21,6 +23,7 @@ class FreeNode:
     memory_mib: int
     usable: bool = True
     spare: tuple[int, int, int] | None = None
+    share: tuple[int, int] = (0, 0)
 
     def room(self, request: Request) -> int:
         """How many workers fit."""
@@ -47,7 +50,12 @@ def workers_max(nodes: Sequence[FreeNode], request: Request) -> int:
 
 
 def place(nodes: Sequence[FreeNode], request: Request, level: Topology) -> Placement | None:
-    """Place a gang in one domain of ``level``: the domain with the fewest free GPUs that holds it, ties by name."""
+    """Place a gang in one domain of ``level``: the domain with the fewest free GPUs that holds it, ties by name.
+
+    A node is chosen by what the gang costs there.
+    """
+    if level is Topology.NODE:
+        return _on_one(nodes, request)
     domains: dict[tuple[object, ...], list[FreeNode]] = {}
     for node in nodes:
         domains.setdefault(domain_of(node, level), []).append(node)
@@ -61,6 +69,23 @@ def place(nodes: Sequence[FreeNode], request: Request, level: Topology) -> Place
     return _fill(min(holding, key=lambda each: each[:2])[2], request)
 
 
+def crowding(gpus: int, cpus: int, memory_mib: int, share: tuple[int, int]) -> int:
+    """By how many thousandths of a GPU so many free GPUs crowd the cores and memory beside them, 0 where these would do for all.
+
+    With enough for ``h`` of ``g`` GPUs that is ``g * (g / h - 1)``, by cores or by memory, whichever is more.
+    """
+    by_cpus, by_memory = gpus * gpus * share[0] // max(cpus, 1), gpus * gpus * share[1] // max(memory_mib, 1)
+    return max(0, by_cpus - 1000 * gpus, by_memory - 1000 * gpus)
+
+
+def cost(node: FreeNode, request: Request) -> int:
+    """What it costs to put a whole gang on a node: crowding that it adds, and GPUs that it leaves free (thousandths of a GPU)."""
+    gpus, cpus = node.gpus - request.workers * request.gpus, node.cpus - request.workers * request.cpus
+    memory_mib = node.memory_mib - request.workers * request.memory_mib
+    before = crowding(node.gpus, node.cpus, node.memory_mib, node.share)
+    return crowding(gpus, cpus, memory_mib, node.share) - before + FREE_GPU_COST * gpus
+
+
 def domain_of(node: FreeNode, level: Topology) -> tuple[object, ...]:
     """The node's domain of a level; the whole pool is one of the site."""
     if level is Topology.NODE:
@@ -71,6 +96,9 @@ def domain_of(node: FreeNode, level: Topology) -> tuple[object, ...]:
 
 
 def _fill(members: Sequence[FreeNode], request: Request) -> Placement:
+    whole = _on_one(members, request)
+    if whole is not None:
+        return whole
     left, unused = request.workers, list(members)
     placement: list[tuple[int, int]] = []
     while True:
@@ -82,3 +110,15 @@ def _fill(members: Sequence[FreeNode], request: Request) -> Placement:
         placement.append((most.index, most.room(request)))
         unused.remove(most)
         left -= placement[-1][1]
+
+
+def _on_one(nodes: Sequence[FreeNode], request: Request) -> Placement | None:
+    """Of the first nodes that hold the whole gang, one for each number of free GPUs, that of the least cost; None for none."""
+    first: dict[int, FreeNode] = {}
+    for node in nodes:
+        if node.room(request) >= request.workers:
+            first.setdefault(node.gpus, node)
+    if not first:
+        return None
+    best = min(first.values(), key=lambda node: (cost(node, request), node.gpus))
+    return ((best.index, request.workers),)

@@ -18,18 +18,28 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PoolLayout:
-    """Where the nodes of a pool lie. ``domains`` (level, node) numbers each level's domains by name, leaf first."""
+    """Where the nodes of a pool lie. ``domains`` (level, node) numbers each level's domains by name, leaf first.
+
+    ``share`` (2, node) is what each node has for each of its GPUs: thousandths of a core, and of a MiB of memory.
+    """
 
     names: tuple[str, ...]
     domains: IntArray
     domain_counts: tuple[int, ...]
+    share: IntArray
 
     @staticmethod
-    def of(names: Sequence[str], paths: Sequence[tuple[str, ...]]) -> PoolLayout:
-        """``paths`` are (hall, spine, leaf) or any prefix; a shorter path is a domain of its own at the levels below."""
+    def of(
+        names: Sequence[str], paths: Sequence[tuple[str, ...]], amounts: Sequence[tuple[int, int, int]]
+    ) -> PoolLayout:
+        """``paths`` are (hall, spine, leaf) or any prefix; a shorter path is a domain of its own at the levels below.
+
+        ``amounts`` are the GPUs, CPUs and memory (MiB) that each node has, free or not.
+        """
         numbered = [_numbered(paths, depth) for depth in range(DOMAIN_LEVELS, 0, -1)]
         domains = np.array(numbered, dtype=np.int64).reshape(DOMAIN_LEVELS, len(names))
-        return PoolLayout(tuple(names), domains, tuple(len(set(numbers)) for numbers in numbered))
+        share = np.array([share_of(*each) for each in amounts], np.int64).reshape(len(names), 2).T.copy()
+        return PoolLayout(tuple(names), domains, tuple(len(set(numbers)) for numbers in numbered), share)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,6 +73,11 @@ class Pool:
     def free_gpus(self) -> int:
         """Free GPUs of all nodes."""
         return int(self.gpus.sum())
+
+
+def share_of(gpus: int, cpus: int, memory_mib: int) -> tuple[int, int]:
+    """Thousandths of a core and of a MiB for each GPU of a node that has so much; none where it has no GPU."""
+    return (1000 * cpus // gpus, 1000 * memory_mib // gpus) if gpus else (0, 0)
 
 
 def _numbered(paths: Sequence[tuple[str, ...]], depth: int) -> list[int]:

@@ -18,7 +18,7 @@ LINES_MAX = 400
 LONGER = {
     "scheduler/api/schemas.py": 625,
     "scheduler/model/reason_text.py": 430,
-    "scheduler/placement/kernel.py": 490,  # compiled code is told stale by its own file alone
+    "scheduler/placement/kernel.py": 540,  # compiled code is told stale by its own file alone
     "scheduler/store/tables.py": 460,
 }
 #: Run by name, not by import: whatever none of them reaches is no part of the product.

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from scheduler.model.shape import Topology
 from scheduler.placement.oracle import FreeNode
-from scheduler.placement.pool import Pool, PoolLayout
+from scheduler.placement.pool import Pool, PoolLayout, share_of
 from scheduler.placement.request import Request
 
+#: GPUs, CPUs and memory of every node, of which something may be taken.
+WHOLE = (8, 16, 64)
 DOMAINS = st.tuples(st.sampled_from("ab"), st.sampled_from("cd"), st.sampled_from("ef"))
 NODES = st.lists(st.tuples(DOMAINS, st.integers(0, 8), st.integers(0, 16), st.integers(0, 64)), max_size=12)
 REQUESTS = st.builds(
@@ -27,9 +29,9 @@ def pool_of(facts: Facts) -> Pool:
     """A pool of such nodes, named in their order."""
     columns = [np.array([each[index] for each in facts], dtype=np.int64) for index in (1, 2, 3)]
     names = [f"node-{number:02}" for number in range(len(facts))]
-    return Pool(PoolLayout.of(names, [each[0] for each in facts]), *columns)
+    return Pool(PoolLayout.of(names, [each[0] for each in facts], [WHOLE] * len(facts)), *columns)
 
 
 def free_nodes(facts: Facts) -> list[FreeNode]:
     """The same for oracles."""
-    return [FreeNode(index, *each) for index, each in enumerate(facts)]
+    return [FreeNode(index, *each, share=share_of(*WHOLE)) for index, each in enumerate(facts)]

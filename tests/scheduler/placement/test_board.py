@@ -33,6 +33,18 @@ def test_gang_after_gang_goes_where_the_oracle_puts_it(
             assert board.free_gpus(pool) == sum(node.gpus for node in known)
 
 
+def test_of_nodes_with_equally_many_free_gpus_the_first_by_name_is_taken_whichever_came_to_have_so_many_last() -> None:
+    board = Board([pool_of([(("a", "c", "e"), gpus, 16, 64) for gpus in (2, 3)])])
+    placements = []
+    for gpus in (1, 2, 1):
+        request = Request(1, gpus, 0, 0, Topology.ANY)
+        placement = board.place(0, request, Topology.SITE)
+        assert placement is not None
+        board.take(0, request, placement)
+        placements.append(placement)
+    assert placements == [((0, 1),), ((1, 1),), ((0, 1),)]
+
+
 @given(NODES, REQUESTS)
 def test_what_a_board_takes_does_not_reach_the_pool_it_was_made_of(facts: Facts, request: Request) -> None:
     pool = pool_of(facts)
