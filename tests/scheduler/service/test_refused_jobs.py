@@ -232,3 +232,30 @@ def test_a_leader_that_begins_meanwhile_keeps_the_site_unasked_and_wakes_in_time
     assert stage.turn() == 0
     sites.pass_time(60)
     assert sites.place(job) == "site-1"
+
+
+@pytest.mark.parametrize("seconds", [3600, 50, -50], ids=lambda each: f"by {each} s")
+def test_a_clock_that_is_set_otherwise_and_back_has_no_site_forgotten_and_everybody_told_the_same(
+    sites: Sites, job: int, administrator: Caller, seconds: float
+) -> None:
+    for _ in range(2):
+        sites.place(job)
+        sites.refuse(job)
+    sites.stage.clock.jump(seconds)
+    sites.stage.follower.catch_up()
+    sites.stage.clock.jump(-seconds)
+    assert sites.stage.turn() == 0
+    reason = why(sites.stage, administrator, job).job.reason
+    assert reason is not None and (reason.code, reason.numbers["times"]) == (ReasonCode.REFUSED_BY_SITE, 1)
+    sites.pass_time(60)
+    assert sites.place(job) == "site-1"
+
+
+def test_a_clock_that_is_set_back_has_nobody_wait_for_more_than_twice_as_long(sites: Sites, job: int) -> None:
+    for _ in range(2):
+        sites.place(job)
+        sites.refuse(job)
+    sites.stage.clock.jump(-1800)
+    assert sites.place(job) == "site-1", "and not in half an hour"
+    sites.refuse(job)
+    assert [each["times"] for each in sites.stage.job(job).refusals or []] == [2, 1]
