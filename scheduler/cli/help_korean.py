@@ -184,6 +184,7 @@ KOREAN: Mapping[str, str] = {
         "되돌릴 때까지 노드에 새 작업을 두지 않습니다. 실행 중인 것은 계속됩니다."
     ),
     "Only those that are set aside.": "따로 둔 노드만.",
+    "Recalls: a lender asks for lent nodes back.": "회수: 빌려준 노드를 돌려달라고 합니다.",
     "What was done to a site and its nodes, and why; the oldest first.": (
         "사이트와 그 노드에 한 일과 사유. 오래된 것부터."
     ),

@@ -24,8 +24,8 @@ LENDING_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.RECALL_NOT_FOUND: (
         _K.NOT_FOUND,
-        "회수 {recall}이(가) 없거나 볼 수 없습니다. `dure site recalls 사이트`로 확인하십시오.",
-        "There is no recall {recall}, or not for you: see `dure site recalls SITE`.",
+        "회수 {recall}이(가) 없거나 볼 수 없습니다. `dure recall list 사이트`로 확인하십시오.",
+        "There is no recall {recall}, or not for you: see `dure recall list SITE`.",
     ),
     _C.RESERVATION_NOT_FOUND: (
         _K.NOT_FOUND,
