@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from scheduler.model.reason import ReasonCode
+from scheduler.model.reason import ReasonCode, ReasonKind
 from scheduler.model.reason_text import TEXTS, kind_of, sentence
 
 
@@ -19,6 +19,16 @@ def test_every_code_has_a_text_in_both_languages() -> None:
     for _, korean, english in TEXTS.values():
         assert any("가" <= letter <= "힣" for letter in korean)
         assert english.isascii()
+
+
+NOES = [code for code, (kind, _, _) in TEXTS.items() if kind not in (ReasonKind.WAITING, ReasonKind.ENDED)]
+
+
+@pytest.mark.parametrize("code", NOES)
+def test_every_no_says_what_may_be_done_about_it(code: ReasonCode) -> None:
+    _, korean, english = TEXTS[code]
+    assert any(part in english for part in (":", ";", "`")), english
+    assert any(part in korean for part in ("십시오", "`", "{problem_ko}")), korean
 
 
 @pytest.mark.parametrize("code", list(ReasonCode))
