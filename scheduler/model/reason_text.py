@@ -18,6 +18,7 @@ from scheduler.model.node_text import NODE_TEXTS
 from scheduler.model.quota_text import QUOTA_TEXTS
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
 from scheduler.model.retry_text import RETRY_TEXTS
+from scheduler.model.wall_time import in_korea
 from scheduler.model.words import Language, WordKind, word
 
 _C, _K = ReasonCode, ReasonKind
@@ -385,9 +386,11 @@ def sentence(code: ReasonCode, numbers: Mapping[str, Number], language: Language
 
 
 def _in_words(name: str, value: Number, language: Language) -> Number:
-    """A number as people read it: names of states, causes, actions and rules become words."""
+    """A number as people read it: names of states, causes, actions and rules become words, and moments Korean time."""
+    if not isinstance(value, str):
+        return value
     kind = _KINDS.get(name)
-    return value if kind is None or not isinstance(value, str) else word(kind, value, language)
+    return in_korea(value) if kind is None else word(kind, value, language)
 
 
 def kind_of(code: ReasonCode) -> ReasonKind:

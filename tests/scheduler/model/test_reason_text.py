@@ -45,6 +45,20 @@ def test_a_sentence_with_its_numbers_missing_is_still_a_sentence(code: ReasonCod
     assert kind_of(code) is TEXTS[code][0]
 
 
+@pytest.mark.parametrize(
+    ("number", "read"),
+    [
+        ("2026-11-24T18:30:05.000Z", "2026-11-25 03:30:05 KST"),
+        ("2026-11-24T18:30:05.999Z", "2026-11-25 03:30:05 KST"),
+        ("9999-99-99T18:30:05.000Z", "9999-99-99T18:30:05.000Z"),
+        ("tomorrow", "tomorrow"),
+    ],
+)
+def test_moments_stand_in_korean_time_in_the_sentence(number: str, read: str) -> None:
+    for language in ("en", "ko"):
+        assert read in sentence(ReasonCode.TOKEN_EXPIRED, {"expired_at": number}, language)
+
+
 def test_numbers_and_field_stand_in_the_sentence() -> None:
     text = sentence(ReasonCode.INVALID_FIELD, {"problem": "too long {x}"}, "en", field="name")
     assert text == "name cannot be used: too long {x}"

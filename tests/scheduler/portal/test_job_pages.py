@@ -8,6 +8,7 @@ from page_reader import PageReader
 from runtime import ScriptedAgent, Stage, ended, runs_now
 
 from scheduler.model.job_state import EndCause
+from scheduler.model.wall_time import in_korea
 from scheduler.portal.job_pages import EVENTS_SHOWN_MAX
 from scheduler.portal.jobs import LOG_BYTES_SHOWN
 from scheduler.service.jobs import JobAction, act_on_job
@@ -78,7 +79,7 @@ def test_the_page_of_a_job_that_every_site_refused_says_who_in_what_words_until_
     until = time_text(stage.clock.now_ms() + 60_000)
     page = reader.get(f"/jobs/{job}").text
     assert "site-1 has refused it 1 time(s) in a row (class S is not &lt;allowed&gt; here)" in page
-    assert f"is not asked again before {until}" in page and f"`dure requeue {job}`" in page
+    assert f"is not asked again before {in_korea(until)}" in page and f"`dure requeue {job}`" in page
     assert f'datetime="{until}"' in page, "the estimate is the moment at which the site is asked again"
     reader.cookies["dure_language"] = "ko"
     page = reader.get(f"/jobs/{job}").text

@@ -8,6 +8,7 @@ from runtime import ScriptedAgent, Stage, ended, runs_now
 from scheduler.model.job_state import EndCause
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.model.reason_text import sentence
+from scheduler.model.wall_time import in_korea
 from scheduler.service.array_actions import act_on_array
 from scheduler.service.caller import Caller
 from scheduler.service.eta import eta_of
@@ -122,10 +123,10 @@ def test_why_names_the_sites_their_words_how_often_and_until_when(
     assert reason is not None and told.counterfactual is None
     english, korean = (sentence(reason.code, reason.numbers, language) for language in ("en", "ko"))
     assert english.startswith(
-        f"site-1 has refused it 2 time(s) in a row (epoch 3 is stale) and is not asked again before {until}"
+        f"site-1 has refused it 2 time(s) in a row (epoch 3 is stale) and is not asked again before {in_korea(until)}"
     )
     assert f"`dure requeue {job}`" in english and f"`dure requeue {job}`" in korean
-    assert "site-1이(가) 이 작업을 잇달아 2번 거절했습니다(epoch 3 is stale)" in korean and until in korean
+    assert "site-1이(가) 이 작업을 잇달아 2번 거절했습니다(epoch 3 is stale)" in korean and in_korea(until) in korean
 
 
 def test_of_several_sites_the_one_that_is_asked_again_first_stands_in_front(
