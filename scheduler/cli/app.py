@@ -8,6 +8,7 @@ import typer
 
 from scheduler.cli import (
     certificate,
+    gpu_classes,
     groups,
     jobs,
     nodes,
@@ -61,6 +62,7 @@ app.command("usage")(usage.usage)
 app.command("certificate")(certificate.certificate)
 app.command("events")(resources.events)
 app.add_typer(resources.quota_app, name="quota")
+app.add_typer(gpu_classes.gpu_class_app, name="gpu-class")
 app.add_typer(groups.group_app, name="group")
 app.add_typer(groups.member_app, name="member")
 app.add_typer(groups.token_app, name="token")
