@@ -37,8 +37,8 @@ class ServerUnavailable(ConnectorError):
 class ServerRefused(ConnectorError):
     """The server answered "no" for good. ``status`` is the HTTP status."""
 
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, korean: str = "", *, status: int) -> None:
+        super().__init__(message, korean)
         self.status = status
 
 

@@ -7,7 +7,8 @@ hold by the remainder. It is admitted when no group on the path comes to hold mo
 guarantee plus borrowing limit) and the root no more than the capacity. Since limits bound what is held and
 not use alone, a reserve below a limit can always be used by its owner.
 
-Reserves follow effective guarantees: when capacity is lost, they scale down with them. Where a group
+Reserves follow effective guarantees: when capacity is lost, they scale down with them, and lend more than shares,
+which keep declared ones, say (docs/decisions/0027). Where a group
 already holds too much (capacity lost, quota lowered) what is available may be negative: that much must end
 before anything starts.
 """

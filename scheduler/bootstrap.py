@@ -21,6 +21,7 @@ import orjson
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from structlog.typing import Processor
 
 from scheduler.api.app import create_app, create_monitor
 from scheduler.clock import Clock, SystemClock
@@ -319,17 +320,22 @@ def _one_line(event: object, **_: object) -> str:
 
 
 def log_as_json(level: int = logging.INFO) -> None:
-    """Write structured logs to standard error, one JSON object a line."""
+    """Write structured logs to standard error, one JSON object a line; what libraries warn of, too."""
+    lines = cast(TextIO, LogLines(sys.stderr))
+    named: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    as_json = structlog.processors.JSONRenderer(serializer=_one_line)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_one_line),
-        ],
+        processors=[structlog.contextvars.merge_contextvars, *named, as_json],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, LogLines(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(file=lines),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING)
+    libraries = logging.StreamHandler(lines)
+    processors: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, as_json]
+    before: list[Processor] = [structlog.stdlib.add_logger_name, *named]
+    libraries.setFormatter(structlog.stdlib.ProcessorFormatter(processors=processors, foreign_pre_chain=before))
+    logging.basicConfig(level=logging.WARNING, handlers=[libraries])

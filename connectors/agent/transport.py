@@ -161,15 +161,22 @@ class HttpTransport:
 
 def _judge(response: httpx.Response) -> None:
     """Raise what a refusal of the server means."""
+    status, path = response.status_code, response.request.url.path
     try:
         problem = response.json()
-        words = f"{problem.get('title', '')} {problem.get('detail', '')}".strip()
+        words, korean = (_words(problem, suffix) for suffix in ("", "_ko"))
     except (ValueError, AttributeError, RecursionError):
-        words = response.text[:200]
-    sentence = f"the server answered {response.status_code} to {response.request.url.path}: {words}"
-    if response.status_code in TRY_AGAIN_STATUSES:
+        words = korean = response.text[:200]
+    sentence = f"the server answered {status} to {path}: {words}"
+    if status in TRY_AGAIN_STATUSES:
         raise ServerUnavailable(sentence)
-    raise ServerRefused(sentence, status=response.status_code)
+    raise ServerRefused(sentence, f"서버가 {path}에 {status}(으)로 답했습니다: {korean or words}", status=status)
+
+
+def _words(problem: Any, suffix: str) -> str:
+    """What a problem says, in one of its languages."""
+    told = (str(problem.get(name + suffix, "")) for name in ("title", "detail"))
+    return " ".join(each for each in told if each)
 
 
 def _read(response: httpx.Response, answer: type[Answer]) -> Answer:

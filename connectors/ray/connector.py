@@ -172,9 +172,9 @@ class RayConnector:
                 except EngineUnavailable as away:
                     self._log.warning("ray did not take a run", run=gang.record.run_id, fault=str(away))
                     self._closing.wait(LOOK_SECONDS)
-        except Exception:
+        except Exception as fault:
             self._log.exception("a run could not be started", run=gang.record.run_id)
-            gang.end_unstarted(EndCause.START_FAILED, "the agent could not hand the run to Ray", None)
+            gang.end_unstarted(EndCause.START_FAILED, f"the agent could not hand the run to Ray: {fault!r}", None)
 
     def stop(self, stop: StopOrder) -> None:
         """End this run; an unknown one is recorded as ended."""

@@ -8,6 +8,7 @@ import typer
 
 from scheduler.cli import (
     certificate,
+    gpu_classes,
     groups,
     jobs,
     nodes,
@@ -61,15 +62,15 @@ app.command("usage")(usage.usage)
 app.command("certificate")(certificate.certificate)
 app.command("events")(resources.events)
 app.add_typer(resources.quota_app, name="quota")
+app.add_typer(gpu_classes.gpu_class_app, name="gpu-class")
 app.add_typer(groups.group_app, name="group")
 app.add_typer(groups.member_app, name="member")
 app.add_typer(groups.token_app, name="token")
-sites.site_app.command("recall")(recalls.site_recall)
-sites.site_app.command("recalls")(recalls.site_recalls)
-sites.site_app.command("withdraw-recall")(recalls.site_withdraw_recall)
+sites.site_app.command("recall")(recalls.recall_create)
 sites.site_app.command("owed")(usage.site_owed)
 sites.site_app.command("events")(nodes.site_events)
 sites.site_app.add_typer(nodes.node_app, name="node")
 app.add_typer(sites.site_app, name="site")
 app.add_typer(offers.offer_app, name="offer")
+app.add_typer(recalls.recall_app, name="recall")
 app.add_typer(reservations.reserve_app, name="reserve")

@@ -55,6 +55,9 @@ KOREAN: Mapping[str, str] = {
     "Create a group below its parent: `dure group create research.kaist.vision`.": (
         "상위 그룹 아래에 그룹을 만듭니다: `dure group create research.kaist.vision`."
     ),
+    "Credits of a GPU-hour, like 1.25 or 5/4: an h100's is 1.": (
+        "GPU-시간당 크레딧. 예: 1.25 또는 5/4. h100은 1입니다."
+    ),
     "Credits owed for a GPU-hour, like 1.25; else the table's.": "GPU-시간당 받을 크레딧. 예: 1.25. 없으면 환산표를 따릅니다.",
     "Data class of its jobs: C, S or O.": "작업의 자료 등급: C, S, O.",
     "Days on which it is open, like mon-fri or sat.": "여는 요일. 예: mon-fri, sat.",
@@ -76,7 +79,11 @@ KOREAN: Mapping[str, str] = {
     "From a recall to its deadline, like 4h; none: no recall.": (
         "회수를 알린 때부터 기한까지. 예: 4h. none이면 회수하지 않습니다."
     ),
+    "From when on: 2h from now, or 2026-12-24T18:00; else now.": (
+        "언제부터인지: 지금부터 2h, 또는 2026-12-24T18:00. 없으면 지금."
+    ),
     "GPU class, e.g. h100.": "GPU 종류. 예: h100.",
+    "GPU classes, and what a GPU-hour of each is worth.": "GPU 종류와 저마다의 GPU-시간이 얼마인지.",
     "GPUs in all, split among the workers (the fewest).": "모두 합한 GPU 수. 작업자(가장 적을 때)에게 나눕니다.",
     "GPUs it gets whenever it asks.": "요청하면 언제나 받는 GPU 수.",
     "GPUs that are free, and free for me, by class and site.": "비어 있는 GPU와 내가 쓸 수 있는 GPU, 종류와 사이트별로.",
@@ -184,6 +191,11 @@ KOREAN: Mapping[str, str] = {
         "되돌릴 때까지 노드에 새 작업을 두지 않습니다. 실행 중인 것은 계속됩니다."
     ),
     "Only those that are set aside.": "따로 둔 노드만.",
+    "Recalls: a lender asks for lent nodes back.": "회수: 빌려준 노드를 돌려달라고 합니다.",
+    "Set what a GPU-hour of a class is worth, and make a new class known (administrators). What was charged stays.": (
+        "한 종류의 GPU-시간이 얼마인지 정하고 새 종류를 알립니다(관리자). 이미 청구된 것은 그대로입니다."
+    ),
+    "The exchange table, by class and date.": "환산표, 종류와 날짜순.",
     "What was done to a site and its nodes, and why; the oldest first.": (
         "사이트와 그 노드에 한 일과 사유. 오래된 것부터."
     ),

@@ -134,8 +134,8 @@ def _gang(document: dict[str, Any], gpus: int | None, workers: str | None) -> di
     count = asked.get("min") if isinstance(asked, dict) else asked
     if not isinstance(count, int) or count < 1 or gpus % count:
         raise usage_failure(
-            f"--gpus {gpus} cannot be split evenly among {count} workers.",
-            f"--gpus {gpus}을(를) 작업자 {count}개로 똑같이 나눌 수 없습니다.",
+            f"--gpus {gpus} cannot be split evenly among {count} workers: choose a multiple of their number.",
+            f"--gpus {gpus}을(를) 작업자 {count}개로 똑같이 나눌 수 없습니다. 작업자 수의 배수를 쓰십시오.",
         )
     return {"workers": asked, "gpus_per_worker": gpus // count}
 

@@ -74,7 +74,7 @@ def _exit_code_of(act: Callable[[], None]) -> int:
     except (OSError, UnicodeError) as fault:
         _let_go_of_output()
         failure = failure_of_fault(fault)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the latter where a question was asked
         sys.stderr.write(say("\nInterrupted.\n", "\n중단했습니다.\n"))
         return EXIT_INTERRUPTED
     else:
@@ -98,14 +98,14 @@ def _let_go_of_output() -> None:
 
 def confirm(question: str, yes: bool) -> None:
     """Ask before something that cannot be taken back; without a terminal ``--yes`` is needed."""
-    from scheduler.cli.failure import usage_failure
+    from scheduler.cli.failure import CommandFailure, usage_failure
 
     if yes:
         return
     if not sys.stdin.isatty():
         raise usage_failure("Say --yes to confirm without a terminal.", "터미널이 아니면 --yes로 확인하십시오.")
-    if not typer.confirm(question):
-        raise typer.Exit(1)
+    if not typer.confirm(question, err=True):
+        raise CommandFailure(EXIT_INTERRUPTED, say("Nothing was done.", "아무것도 하지 않았습니다."))
 
 
 def parse_assignments(values: list[str], option: str) -> dict[str, str]:

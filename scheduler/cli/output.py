@@ -17,6 +17,8 @@ from rich.text import Text
 from scheduler.cli.language import text_of
 
 KOREA = timezone(timedelta(hours=9), "KST")
+#: No column is made wider than this for one long text among many short ones.
+COLUMN_WIDTH_MAX = 48
 
 _STATE_STYLES = {
     "running": "green",
@@ -156,16 +158,17 @@ def write_rows(
 
 
 def write_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write aligned columns, two spaces between; the last column takes what it needs."""
+    """Write aligned columns, two spaces between; the last column takes what it needs, and one long cell pushes its own row."""
     out = console()
     widths = [
-        max([cell_len(heading), *(cell_len(row[index]) for row in rows)]) for index, heading in enumerate(headings)
+        max([cell_len(heading), *(min(cell_len(row[index]), COLUMN_WIDTH_MAX) for row in rows)])
+        for index, heading in enumerate(headings)
     ]
 
     def line(cells: Sequence[str], heading: bool = False) -> Text:
         text = Text()
         for index, cell in enumerate(cells):
-            padding = "" if index == len(cells) - 1 else " " * (widths[index] - cell_len(cell) + 2)
+            padding = "" if index == len(cells) - 1 else " " * max(2, widths[index] - cell_len(cell) + 2)
             text.append(cell, style="bold" if heading else _STATE_STYLES.get(cell, ""))
             text.append(padding)
         return text

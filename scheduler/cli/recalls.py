@@ -1,4 +1,4 @@
-"""Lenders' commands on a site: ask for lent nodes back, see what is asked for, think better of it."""
+"""Lenders' commands: ask for lent nodes back, see what is asked for, think better of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from scheduler.cli.departures import run_count, write_departures
 from scheduler.cli.moment import moment_text
 from scheduler.cli.options import Output, Why, command, strip_none
 from scheduler.cli.output import Column, OutputFormat, field, time_field
+
+SiteName = Annotated[str, typer.Argument(help="Name of the site.")]
 
 _COLUMNS = (
     Column(heading="ID", value=field("id")),
@@ -27,15 +29,19 @@ _COLUMNS = (
 )
 
 
+recall_app = typer.Typer(help="Recalls: a lender asks for lent nodes back.", no_args_is_help=True)
+
+
 def _write_recalls(rows: Any, output: OutputFormat) -> None:
     from scheduler.cli.output import write_rows
 
     write_rows(rows, _COLUMNS, output, "id")
 
 
+@recall_app.command("create")
 @command
-def site_recall(
-    name: Annotated[str, typer.Argument(help="Name of the site.")],
+def recall_create(
+    name: SiteName,
     gpu_class: Annotated[str, typer.Option(help="GPU class, e.g. h100.")],
     nodes: Annotated[int, typer.Option(min=1, help="How many nodes.")],
     by: Annotated[str, typer.Option(help="When no run may be left on them: 4h from now, or 2026-12-24T18:00.")],
@@ -59,18 +65,18 @@ def site_recall(
     write_departures(made, output)
 
 
+@recall_app.command("list")
 @command
-def site_recalls(
-    name: Annotated[str, typer.Argument(help="Name of the site.")], output: Output = OutputFormat.TABLE
-) -> None:
+def recall_list(name: SiteName, output: Output = OutputFormat.TABLE) -> None:
     """A site's recalls that are not over, and how many runs still have to go."""
     from scheduler.cli.client import Client
 
     _write_recalls(Client.from_profile().pages(path_of("sites", name, "recalls")), output)
 
 
+@recall_app.command("withdraw")
 @command
-def site_withdraw_recall(
+def recall_withdraw(
     recall: Annotated[int, typer.Argument(min=1, help="Number of the recall.")],
     why: Why = "",
     output: Output = OutputFormat.TABLE,

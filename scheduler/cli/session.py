@@ -34,10 +34,18 @@ def login(
         )
     read_input = token == "-"  # noqa: S105 - a dash, not a secret
     if read_input or (token is None and not sys.stdin.isatty()):
-        token = sys.stdin.readline()
+        token = sys.stdin.readline().strip()
+        if not token:
+            raise usage_failure(
+                "No token came on standard input: write it there, or run `dure login` in a terminal.",
+                "표준 입력으로 토큰이 오지 않았습니다. 토큰을 넣어 주거나 터미널에서 `dure login`을 실행하십시오.",
+            )
     secret = (token or typer.prompt(say("Token", "토큰"), hide_input=True)).strip()
     if not secret or not secret.isascii() or any(letter.isspace() for letter in secret):
-        raise usage_failure("That is no token.", "토큰이 아닙니다.")
+        raise usage_failure(
+            "That is no token: it is one word that begins with dure_.",
+            "토큰이 아닙니다. 토큰은 dure_로 시작하는 한 낱말입니다.",
+        )
     profile = Profile(server=address, token=secret)
     person = Client(profile).get("whoami")["person"]
     path = save_profile(profile)

@@ -41,6 +41,7 @@ class Queues:
         self._stay_of: list[Stay] = []
         self._refusers: dict[tuple[SiteId, ...], int] = {(): 0}
         self._kept_off: dict[JobId, WaitingJob] = {}
+        self._told: dict[JobId, WaitingJob] = {}
         self._shown: WaitingTable | None = None
 
     def __contains__(self, job_id: JobId) -> bool:
@@ -51,19 +52,28 @@ class Queues:
         for job in jobs:
             if job.id in self._row_of:
                 self.drop(job.id)
-            row = self._row(job.key)
-            added = self._added.get(row)
-            if added is None:
-                added = self._added[row] = {}
-            added[job.id] = column_of(job)
-            self._live[row] += 1
-            self._row_of[job.id] = row
+            self._join(job)
             if job.refusals:
-                self._kept_off[job.id] = job
+                self._told[job.id] = job
         self._shown = None
+
+    def _join(self, job: WaitingJob) -> None:
+        row = self._row(job.key)
+        added = self._added.get(row)
+        if added is None:
+            added = self._added[row] = {}
+        added[job.id] = column_of(job)
+        self._live[row] += 1
+        self._row_of[job.id] = row
+        if job.refusals:
+            self._kept_off[job.id] = job
 
     def drop(self, job_id: JobId) -> None:
         """A job waits no more; nothing happens where it does not wait."""
+        self._told.pop(job_id, None)
+        self._leave(job_id)
+
+    def _leave(self, job_id: JobId) -> None:
         row = self._row_of.pop(job_id, None)
         if row is None:
             return
@@ -83,11 +93,17 @@ class Queues:
             self._removed.setdefault(row, set()).add(job_id)
 
     def let_ask(self, now_ms: int) -> None:
-        """Sites that refused a job may be asked again when their time has come."""
-        for job in list(self._kept_off.values()):
-            left = in_force(job.refusals, now_ms)
-            if left != job.refusals:
-                self.put([replace(job, refusals=left)])
+        """Sites that refused a job may be asked again when their time has come.
+
+        What was told is looked at each time, and nothing is forgotten: a clock that is ahead for a moment changes nothing
+        for long, and everybody who reads the record at one moment sees the same.
+        """
+        for job_id, told in self._told.items():
+            left = in_force(told.refusals, now_ms)
+            known = self._kept_off.get(job_id)
+            if left != (() if known is None else known.refusals):
+                self._leave(job_id)
+                self._join(replace(told, refusals=left))
 
     @property
     def asks_ms(self) -> int:
@@ -110,7 +126,8 @@ class Queues:
         twin._removed = {row: removed.copy() for row, removed in self._removed.items()}
         twin._venues, twin._stays, twin._shown = self._venues.copy(), self._stays.copy(), self._shown
         twin._stay_of = self._stay_of.copy()
-        twin._refusers, twin._kept_off = self._refusers.copy(), self._kept_off.copy()
+        twin._refusers = self._refusers.copy()
+        twin._kept_off, twin._told = self._kept_off.copy(), self._told.copy()
         return twin
 
     def table(self, venue_of: Callable[[ClassKey], Venue]) -> WaitingTable:

@@ -22,8 +22,8 @@ DEPENDENCY_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.ARRAY_NOT_FOUND: (
         _K.NOT_FOUND,
-        "작업 배열 {array}을(를) 찾을 수 없습니다.",
-        "There is no job array {array} that you may see.",
+        "작업 배열 {array}을(를) 찾을 수 없습니다. 볼 수 있는 작업: `dure queue --all --ended`.",
+        "There is no job array {array} that you may see: `dure queue --all --ended` lists the jobs of those that you may.",
     ),
     _C.JOB_IS_ARRAY: (
         _K.NOT_FOUND,

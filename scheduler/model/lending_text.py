@@ -24,8 +24,8 @@ LENDING_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.RECALL_NOT_FOUND: (
         _K.NOT_FOUND,
-        "회수 {recall}이(가) 없거나 볼 수 없습니다. `dure site recalls 사이트`로 확인하십시오.",
-        "There is no recall {recall}, or not for you: see `dure site recalls SITE`.",
+        "회수 {recall}이(가) 없거나 볼 수 없습니다. `dure recall list 사이트`로 확인하십시오.",
+        "There is no recall {recall}, or not for you: see `dure recall list SITE`.",
     ),
     _C.RESERVATION_NOT_FOUND: (
         _K.NOT_FOUND,
@@ -47,20 +47,21 @@ LENDING_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     _C.FEWER_LENT: (
         _K.REFUSED,
         "노드 {asked}개를 회수할 수 없습니다. {at}에 사이트 {site}이(가) 회수할 수 있게 빌려주는 {gpu_class} 노드는 "
-        "{lent}개입니다(이미 회수 중 {recalled}개).",
+        "{lent}개입니다(이미 회수 중 {recalled}개). 더 적게 요청하십시오.",
         "{asked} node(s) cannot be recalled: at {at} site {site} lends {lent} node(s) of {gpu_class} that can be "
-        "({recalled} are under a recall already).",
+        "({recalled} are under a recall already). Ask for fewer.",
     ),
     _C.RECALL_TOO_SOON: (
         _K.REFUSED,
         "{by}까지는 너무 이릅니다. 통보 기간({notice_seconds}초)과 실행의 최소 보장 시간을 지키면 가장 이른 때는 "
-        "{earliest}입니다.",
+        "{earliest}이니, 그때나 그 뒤로 정하십시오.",
         "{by} is too soon: with the notice ({notice_seconds} s) and the runs' minimum hold the earliest is {earliest}.",
     ),
     _C.FEWER_NODES: (
         _K.REFUSED,
-        "노드 {asked}개를 예약할 수 없습니다. 사이트 {site}에서 회수나 예약이 걸리지 않은 {gpu_class} 노드는 {nodes}개입니다.",
+        "노드 {asked}개를 예약할 수 없습니다. 사이트 {site}에서 회수나 예약이 걸리지 않은 {gpu_class} 노드는 {nodes}개입니다. "
+        "더 적게 예약하거나 다른 때를 고르십시오.",
         "{asked} node(s) cannot be reserved: site {site} has {nodes} node(s) of {gpu_class} that are not recalled or "
-        "reserved already.",
+        "reserved already. Ask for fewer, or choose another time.",
     ),
 }

@@ -154,6 +154,7 @@ class ReasonCode(StrEnum):
     NODE_SET_ASIDE_BY = "NodeSetAsideBy"  #: by a person
     # how it ended
     COMMAND_FAILED = "CommandFailed"
+    NEVER_STARTED = "NeverStarted"  #: by its own doing: no such command, a working directory that cannot be unpacked
     COMMAND_KILLED = "CommandKilled"  #: by SIGKILL: most often for want of memory
     FAILS_ALIKE = "FailsAlike"  #: at once and in the same way, again and again
     WALLTIME_EXCEEDED = "WalltimeExceeded"

@@ -15,8 +15,10 @@ from scheduler.model.dependency_text import DEPENDENCY_TEXTS
 from scheduler.model.eta_text import ETA_TEXTS
 from scheduler.model.lending_text import LENDING_TEXTS
 from scheduler.model.node_text import NODE_TEXTS
+from scheduler.model.quota_text import QUOTA_TEXTS
 from scheduler.model.reason import Number, ReasonCode, ReasonKind
 from scheduler.model.retry_text import RETRY_TEXTS
+from scheduler.model.wall_time import in_korea
 from scheduler.model.words import Language, WordKind, word
 
 _C, _K = ReasonCode, ReasonKind
@@ -86,7 +88,11 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "요청이 너무 많습니다. {retry_after_seconds}초 뒤에 다시 시도하십시오.",
         "Too many requests: try again in {retry_after_seconds} s.",
     ),
-    _C.JOB_NOT_FOUND: (_K.NOT_FOUND, "작업 {job}을(를) 찾을 수 없습니다.", "There is no job {job} that you may see."),
+    _C.JOB_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "작업 {job}을(를) 찾을 수 없습니다. 볼 수 있는 작업: `dure queue --all --ended`.",
+        "There is no job {job} that you may see: `dure queue --all --ended` lists them.",
+    ),
     _C.GROUP_NOT_FOUND: (
         _K.NOT_FOUND,
         "그룹 {group}을(를) 찾을 수 없습니다. `dure group list`로 확인하십시오.",
@@ -97,7 +103,11 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "사이트 {site}을(를) 찾을 수 없습니다. `dure site list`로 확인하십시오.",
         "There is no site {site} that you may see: `dure site list` names them.",
     ),
-    _C.PERSON_NOT_FOUND: (_K.NOT_FOUND, "{person} 님을 찾을 수 없습니다.", "There is nobody named {person}."),
+    _C.PERSON_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "{person} 님을 찾을 수 없습니다. 철자를 확인하거나, 먼저 `dure member add`나 `dure site operator add`로 역할을 주십시오.",
+        "There is nobody named {person}: check the spelling, or give a role first (`dure member add`, `dure site operator add`).",
+    ),
     _C.ROLE_NOT_HELD: (
         _K.NOT_FOUND,
         "{person} 님은 {where}에 {role} 권한이 없습니다. 위 그룹에서 물려받은 권한은 그 그룹에서 거두십시오.",
@@ -108,17 +118,25 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "작업 {job}의 결과물이 없습니다: {problem_ko}",
         "There are no outputs of job {job}: {problem}",
     ),
-    _C.TOKEN_NOT_FOUND: (_K.NOT_FOUND, "토큰 {token}을(를) 찾을 수 없습니다.", "There is no token {token} of yours."),
+    _C.TOKEN_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "토큰 {token}을(를) 찾을 수 없습니다. `dure token list`로 확인하십시오.",
+        "There is no token {token} of yours: `dure token list` names them.",
+    ),
     _C.CONTENT_NOT_FOUND: (
         _K.NOT_FOUND,
         "내용 {digest}이(가) 없습니다. 먼저 올리십시오.",
         "There is no content {digest} that you may use: upload it first.",
     ),
-    _C.ROUTE_NOT_FOUND: (_K.NOT_FOUND, "그런 주소가 없습니다.", "There is nothing at this address."),
+    _C.ROUTE_NOT_FOUND: (
+        _K.NOT_FOUND,
+        "그런 주소가 없습니다. 철자를 확인하십시오.",
+        "There is nothing at this address: check its spelling.",
+    ),
     _C.METHOD_NOT_ALLOWED: (
         _K.INVALID,
-        "이 주소에서는 {method}을(를) 쓸 수 없습니다.",
-        "{method} cannot be used at this address.",
+        "이 주소에서는 {method}을(를) 쓸 수 없습니다. Allow 헤더에 있는 것을 쓰십시오.",
+        "{method} cannot be used at this address: the Allow header names what can.",
     ),
     _C.NAME_TAKEN: (
         _K.CONFLICT,
@@ -127,8 +145,8 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.STATE_CONFLICT: (
         _K.CONFLICT,
-        "지금 상태({state})에서는 {action}을(를) 할 수 없습니다.",
-        "{action} is not possible in the state {state}.",
+        "지금 상태({state})에서는 {action}을(를) 할 수 없습니다. 상태를 다시 확인하십시오.",
+        "{action} is not possible in the state {state}: look at it again, its state may have changed.",
     ),
     _C.ETAG_MISMATCH: (
         _K.CONFLICT,
@@ -142,8 +160,8 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.STALE_EPOCH: (
         _K.CONFLICT,
-        "실행 {run}의 차수 {epoch}은(는) 낡았습니다(최신 {newest}).",
-        "Epoch {epoch} of run {run} is stale (newest {newest}).",
+        "실행 {run}의 차수 {epoch}은(는) 낡았습니다(최신 {newest}). 그 실행을 끝내십시오.",
+        "Epoch {epoch} of run {run} is stale (newest {newest}): that run has to be ended.",
     ),
     _C.ALREADY_ENROLLED: (
         _K.CONFLICT,
@@ -157,13 +175,13 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.BODY_TOO_LARGE: (
         _K.TOO_LARGE,
-        "요청이 너무 큽니다(최대 {bytes_max}바이트).",
-        "The request is too large (at most {bytes_max} bytes).",
+        "요청이 너무 큽니다(최대 {bytes_max}바이트). 나누어 보내십시오.",
+        "The request is too large (at most {bytes_max} bytes): send it in parts.",
     ),
     _C.CONTENT_TOO_LARGE: (
         _K.TOO_LARGE,
-        "내용이 너무 큽니다({bytes}바이트, 최대 {bytes_max}).",
-        "The content is too large ({bytes} bytes, at most {bytes_max}).",
+        "내용이 너무 큽니다({bytes}바이트, 최대 {bytes_max}). 필요 없는 것은 .dureignore에 적어 빼십시오.",
+        "The content is too large ({bytes} bytes, at most {bytes_max}): leave out what is not needed (.dureignore names it).",
     ),
     _C.CONTENT_MISMATCH: (
         _K.INVALID,
@@ -180,28 +198,17 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "서버에서 오류가 났습니다. 같은 요청을 다시 보내도 안전합니다. 계속되면 추적 번호를 운영자에게 알려 주십시오.",
         "Something failed in the server. Sending the same request again is safe; if it goes on, tell the operators the trace.",
     ),
-    _C.EXCEEDS_LIMIT: (
-        _K.REFUSED,
-        "GPU {asked}장을 요청했지만 {group}의 {gpu_class} 상한은 {limit}장입니다. 더 적게 요청하거나 상한을 올리십시오.",
-        "{asked} GPUs were asked for, but {group} may never use more than {limit} of {gpu_class}: "
-        "ask for fewer, or have the limit raised.",
-    ),
-    _C.EXCEEDS_CAPACITY: (
-        _K.REFUSED,
-        "GPU {asked}장을 요청했지만 {gpu_class}은(는) 연합 전체에 {capacity}장뿐입니다.",
-        "{asked} GPUs were asked for, but the whole federation has {capacity} of {gpu_class}: ask for fewer.",
-    ),
     _C.UNKNOWN_GPU_CLASS: (
         _K.REFUSED,
-        "GPU 종류 {gpu_class}은(는) 없습니다. 쓸 수 있는 종류: {known}.",
+        "GPU 종류 {gpu_class}은(는) 없습니다. 다음 가운데 고르십시오: {known}.",
         "There is no GPU class {gpu_class}: the known ones are {known}.",
     ),
     _C.NO_SITE_FITS: (
         _K.REFUSED,
         "비어 있어도 이 작업({workers}개 × GPU {gpus_per_worker}장)을 담을 사이트가 없습니다. "
-        "가장 큰 곳은 작업자 {workers_max}개를 담습니다.",
+        "가장 큰 곳은 작업자 {workers_max}개를 담습니다. 더 적게 요청하십시오.",
         "No site could hold this gang ({workers} workers of {gpus_per_worker} GPUs) even when empty; "
-        "the largest holds {workers_max} such workers.",
+        "the largest holds {workers_max} such workers: ask for fewer.",
     ),
     _C.NO_DOMAIN_FITS: (
         _K.REFUSED,
@@ -222,43 +229,9 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     ),
     _C.DATA_CLASS_NOT_ALLOWED: (
         _K.REFUSED,
-        "자료 등급 {data_class}을(를) 처리할 수 있는 사이트가 없습니다(걸린 규칙: {rule}).",
-        "No site may serve data class {data_class} of this group (the rule in the way: {rule}).",
-    ),
-    _C.GUARANTEE_EXCEEDED: (
-        _K.REFUSED,
-        "{group} 아래 {gpu_class} 보장 합계가 {asked}장이 되어 상위 그룹의 보장 {limit}장을 넘습니다.",
-        "The guarantees below {group} would come to {asked} of {gpu_class}, above its own {limit}.",
-    ),
-    _C.QUOTA_INCONSISTENT: (
-        _K.REFUSED,
-        "{field}: {value}은(는) {bound}와(과) 맞지 않습니다. 둘 중 하나를 바꾸십시오.",
-        "{field}: {value} does not go with {bound}: change one of them.",
-    ),
-    _C.LIMIT_BELOW_GUARANTEED: (
-        _K.REFUSED,
-        "한도 {value}장이 보장량 {bound}장보다 적습니다. 한도를 올리거나 보장량을 내리십시오.",
-        "A limit of {value} GPU(s) is below the guarantee of {bound}: raise the limit or lower the guarantee.",
-    ),
-    _C.FEDERATION_QUOTA: (
-        _K.REFUSED,
-        "연합에는 한도만 정할 수 있습니다. 보장량은 있는 만큼입니다. 다른 항목을 빼십시오.",
-        "The federation has a limit and nothing else, it guarantees what there is: leave the other fields out.",
-    ),
-    _C.SECTOR_DIFFERS: (
-        _K.REFUSED,
-        "부문 {value}이(가) 상위 그룹의 부문 {bound}와(과) 다릅니다. 부문을 빼거나 다른 상위 그룹을 고르십시오.",
-        "The sector {value} differs from the parent's, {bound}: leave it out or choose another parent.",
-    ),
-    _C.TREE_TOO_DEEP: (
-        _K.REFUSED,
-        "그룹이 {value}단계 아래에 놓입니다(최대 {bound}). 더 위의 상위 그룹을 고르십시오.",
-        "A group would stand {value} levels down (at most {bound}): choose a parent further up.",
-    ),
-    _C.GROUP_CYCLE: (
-        _K.REFUSED,
-        "{group}을(를) 자기 아래로 옮길 수 없습니다.",
-        "{group} cannot be moved below itself.",
+        "자료 등급 {data_class}을(를) 처리할 수 있는 사이트가 없습니다(걸린 규칙: {rule}). 관리자에게 사이트를 요청하십시오.",
+        "No site may serve data class {data_class} of this group (the rule in the way: {rule}): ask an administrator for one "
+        "that may.",
     ),
     _C.NOT_YET_EVALUATED: (
         _K.WAITING,
@@ -390,6 +363,7 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     **ETA_TEXTS,
     **CERTIFICATE_TEXTS,
     **LENDING_TEXTS,
+    **QUOTA_TEXTS,
     **RETRY_TEXTS,
     **NODE_TEXTS,
 }
@@ -412,9 +386,11 @@ def sentence(code: ReasonCode, numbers: Mapping[str, Number], language: Language
 
 
 def _in_words(name: str, value: Number, language: Language) -> Number:
-    """A number as people read it: names of states, causes, actions and rules become words."""
+    """A number as people read it: names of states, causes, actions and rules become words, and moments Korean time."""
+    if not isinstance(value, str):
+        return value
     kind = _KINDS.get(name)
-    return value if kind is None or not isinstance(value, str) else word(kind, value, language)
+    return in_korea(value) if kind is None else word(kind, value, language)
 
 
 def kind_of(code: ReasonCode) -> ReasonKind:

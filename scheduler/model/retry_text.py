@@ -36,6 +36,12 @@ RETRY_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "명령이 종료 코드 {exit_code}(으)로 끝났습니다. 로그: `dure logs {job}`.",
         "The command ended with exit code {exit_code}: see `dure logs {job}`.",
     ),
+    _C.NEVER_STARTED: (
+        _K.ENDED,
+        "시작하기 전에 종료 코드 {exit_code}(으)로 끝났습니다({message}). 고쳐 다시 제출하십시오. 남은 로그: `dure logs {job}`.",
+        "It ended with exit code {exit_code} before it had started ({message}): mend that and submit it again. What there is "
+        "of its log: `dure logs {job}`.",
+    ),
     _C.COMMAND_KILLED: (
         _K.ENDED,
         "명령이 강제로 종료되었습니다(SIGKILL, 종료 코드 {exit_code}). 대개 메모리가 모자랄 때입니다. "

@@ -48,8 +48,10 @@ def with_refusal(before: Sequence[SiteRefusal], site: SiteId, message: str, now_
 def in_force(refusals: Sequence[SiteRefusal], now_ms: int) -> tuple[SiteRefusal, ...]:
     """Those whose sites are not asked now.
 
-    A time that lies further ahead than any wait says that the clock was set back: then nobody waits for it.
+    A time that lies further ahead than twice its wait says that the clock was set back by more than that wait: then nobody
+    waits for it. So a clock that is corrected by a little loses no refusal, and one that jumps has nobody wait for more than
+    twice as long as the site's refusals are worth.
     """
     if not refusals:
         return ()
-    return tuple(each for each in refusals if 0 < each.until_ms - now_ms <= BACK_OFF_SECONDS_MAX * 1000)
+    return tuple(each for each in refusals if 0 < each.until_ms - now_ms <= 2 * back_off_seconds(each.times) * 1000)

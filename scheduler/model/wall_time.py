@@ -92,6 +92,15 @@ def read_moment_ms(text: str) -> int | None:
     return (_seconds(wall) - ahead * 60) * 1000
 
 
+def in_korea(text: str) -> str:
+    """A moment as numbers have it (``2026-11-24T03:00:00.000Z``) as people in Korea read it: ``2026-11-24 12:00:00 KST``. Any
+    other text stays as it is."""
+    if not re.fullmatch(_DATE + r"T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", text):
+        return text
+    at_ms = read_moment_ms(text[:-5] + "Z")
+    return text if at_ms is None else f"{wall_at(ZoneInfo(DEFAULT_TIME_ZONE), at_ms):%Y-%m-%d %H:%M:%S} KST"
+
+
 def _date_of(match: re.Match[str]) -> date | None:
     try:
         return date(int(match[1]), int(match[2]), int(match[3]))

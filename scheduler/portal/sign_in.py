@@ -35,6 +35,13 @@ def require_own_form(who: tuple[Caller, str], form: str) -> None:
         raise RefusedError(refuse(ReasonCode.CSRF_FAILED))
 
 
+def require_own_page(request: Request) -> None:
+    """Refuse a form of another site's page where the browser says so: nobody is signed in as somebody else unawares. Who is not
+    signed in has no session that a form could be bound to."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") in ("cross-site", "same-site"):
+        raise RefusedError(refuse(ReasonCode.CSRF_FAILED))
+
+
 @router.get("/sign-in")
 async def sign_in_page(request: Request, next: Annotated[str, Query(max_length=500)] = "/") -> Response:  # noqa: A002
     """Where a token is pasted."""
@@ -50,6 +57,7 @@ async def sign_in(
     next: Annotated[str, Form(max_length=500)] = "/",  # noqa: A002
 ) -> Response:
     """Sign in with a token."""
+    require_own_page(request)
     address = "?" if request.client is None else request.client.host
     await keep_rate(runtime, f"sign-in:{address}", rate_per_second=SIGN_INS_PER_SECOND, burst=SIGN_INS_BURST)
     secret = token.strip()

@@ -57,6 +57,9 @@ def _of_waiting(job: JobRow, end: Ended, after: Aftermath, not_before_ms: int) -
 def _of_failure(job: JobRow, end: Ended, after: Aftermath) -> dict[str, Any]:
     outcome = end.outcome
     exited: dict[str, Number] = {"exit_code": outcome.exit_code, "job": job.id}
+    if outcome.cause is EndCause.EXITED and outcome.lasted_ms is None:
+        # What its site says of it is all that anybody can read: there is no log of what never ran.
+        return {"code": ReasonCode.NEVER_STARTED.value, "numbers": exited | {"message": _of_end(end)["message"]}}
     if after.always_alike:
         numbers = exited | {"failures": after.tally.alike, "quick_seconds": QUICK_SECONDS}
         return {"code": ReasonCode.FAILS_ALIKE.value, "numbers": numbers}

@@ -102,11 +102,14 @@ def test_a_rate_that_is_no_whole_number_above_zero_is_refused(monkeypatch: pytes
 def test_whatever_is_logged_is_one_line_of_json() -> None:
     odd = [2**70, "half a character: \ud800", {1: 2}, {"a", "b"}, b"bytes", "한글"]
     program = f"""
-import structlog
+import logging, structlog
 from scheduler.bootstrap import log_as_json
 log_as_json()
 for number, each in enumerate({odd!r}):
     structlog.get_logger().info("odd", number=number, odd=each)
+logging.getLogger("a.library").warning("it is %s", "away")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert [json.loads(line)["number"] for line in done.stderr.splitlines()] == list(range(len(odd)))
+    *ours, library = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [each["number"] for each in ours] == list(range(len(odd)))
+    assert (library["event"], library["level"], library["logger"]) == ("it is away", "warning", "a.library")

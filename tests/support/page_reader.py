@@ -20,14 +20,17 @@ class PageReader:
         """A page, or a whole stream that ends."""
         return self.request("GET", path)
 
-    def post(self, path: str, data: Mapping[str, str]) -> httpx.Response:
-        """A form."""
-        return self.request("POST", path, data)
+    def post(self, path: str, data: Mapping[str, str], **headers: str) -> httpx.Response:
+        """A form; ``headers`` by their names with _ in the place of -."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.request("POST", path, data, more)
 
-    def request(self, method: str, path: str, data: Mapping[str, str] | None = None) -> httpx.Response:
+    def request(
+        self, method: str, path: str, data: Mapping[str, str] | None = None, more: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Any request of a reader of English."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = {"Accept-Language": "en", "Accept": "text/html", "Cookie": cookies}
+        headers = {"Accept-Language": "en", "Accept": "text/html", "Cookie": cookies, **(more or {})}
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)

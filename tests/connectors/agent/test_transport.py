@@ -54,6 +54,23 @@ def test_any_answer_is_taken_or_told_as_no_or_as_not_now(status: int, content: b
         transport.close()
 
 
+def test_a_no_is_told_in_the_server_s_words_in_both_languages() -> None:
+    problem = {
+        "title": "Not signed in",
+        "detail": "It has expired.",
+        "title_ko": "로그인",
+        "detail_ko": "만료되었습니다.",
+    }
+    answers = httpx.MockTransport(lambda _: httpx.Response(401, json=problem))
+    transport = HttpTransport("http://server", verify=False)
+    transport._client = httpx.Client(base_url="http://server/api/v1/agent", transport=answers)
+    with pytest.raises(ServerRefused) as told:
+        transport.sync(REQUEST, timeout_seconds=1)
+    transport.close()
+    assert str(told.value) == "the server answered 401 to /api/v1/agent/sync: Not signed in It has expired."
+    assert told.value.korean == "서버가 /api/v1/agent/sync에 401(으)로 답했습니다: 로그인 만료되었습니다."
+
+
 def test_a_connection_that_comes_up_after_the_others_were_closed_is_closed_once_it_was_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,9 +11,11 @@ from eventually import eventually
 from run_orders import lease, run_order, stop_order
 
 from connectors.clock import SystemClock
+from connectors.ray import gang
 from connectors.ray.connector import RayConnector
 from connectors.ray.driver import Channel, Gone
-from scheduler.model.job_state import EndCause
+from scheduler.model.job_state import EndCause, RunPhase
+from scheduler.model.wire import RunReport
 from tests.connectors.ray.fake_ray import FakeRay, channel_of, site_of
 
 
@@ -86,6 +88,38 @@ def test_a_run_that_ray_will_not_have_is_not_offered_again(ray: FakeRay, tmp_pat
     assert "403" in site.observe()[0].message
     assert ray.submissions == 1
     site.close()
+
+
+def end_of_what_never_came_to_ray(ray: FakeRay, folder: Path, archive: bytes) -> RunReport:
+    """How a run with this archive as its working directory ends before Ray is asked to take it."""
+    (folder / "work.tar.gz").write_bytes(archive)
+    site = site_of(ray, folder)
+    order = run_order(1).model_copy(update={"working_directory": f"sha256:{0:064}"})
+    site.start(order, lease(SystemClock().boottime_ns()), folder / "work.tar.gz")
+    eventually(lambda: site.observe()[0].phase is RunPhase.ENDED)
+    site.close()
+    assert ray.submissions == 0
+    return site.observe()[0]
+
+
+def test_a_working_directory_that_cannot_be_unpacked_is_the_owner_s_to_mend_and_told_so(
+    ray: FakeRay, tmp_path: Path
+) -> None:
+    end = end_of_what_never_came_to_ray(ray, tmp_path, b"no archive at all")
+    assert (end.cause, end.exit_code, end.started_ms) == (EndCause.EXITED, 126, None)
+    assert end.message.startswith("working directory: the working directory is no archive that can be read")
+
+
+def test_what_nobody_foresaw_before_ray_is_asked_is_told_with_the_run(
+    ray: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overflow(*_: object, **__: object) -> None:
+        raise OverflowError("a size of the archive is beyond all bounds")
+
+    monkeypatch.setattr(gang, "unpack", overflow)
+    end = end_of_what_never_came_to_ray(ray, tmp_path, b"")
+    assert end.cause is EndCause.START_FAILED
+    assert "a size of the archive is beyond all bounds" in end.message
 
 
 ODD_ANSWERS = (b"<html>", ["?"], {}, {"status": "NAPPING"}, {"status": ["RUNNING"]})

@@ -43,7 +43,7 @@ def test_everybody_reads_what_the_scheduler_made_and_what_is_not_known_says_why(
     assert told == cast.people["foreigner"].get("certificate")
     report, total = told.pop("report"), told.pop("total")
     assert report["text"].startswith(
-        "The mean completion of the 4 job(s) that succeeded since 2027-01-15T07:43:20.000Z was 1m40s"
+        "The mean completion of the 4 job(s) that succeeded since 2027-01-15 16:43:20 KST was 1m40s"
     )
     assert "25.0 %" in report["text"] and "25.0 %" in report["text_ko"]
     assert {name: round(value, 6) for name, value in total.items()} == TOTAL

@@ -223,6 +223,14 @@ def test_signing_in_and_out_are_documents_too(monkeypatch: pytest.MonkeyPatch, t
     assert json.loads(CliRunner().invoke(app, ["logout", "-o", "json"]).stdout) == {"signed_out": False}
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"), [("", "No token came"), ("\n", "No token came"), ("a b\n", "begins with dure_")]
+)
+def test_what_comes_on_standard_input_and_is_no_token_is_refused_without_a_question(typed: str, told: str) -> None:
+    done = CliRunner().invoke(app, ["--lang", "en", "login", "--server", "http://server"], input=typed)
+    assert done.exit_code == EXIT_USAGE and told in done.stderr
+
+
 @pytest.mark.parametrize(("size", "bytes_max"), [("none", None), ("4096", 4096), ("2KiB", 2048), ("10GiB", 10 << 30)])
 def test_a_group_s_limit_of_outputs_is_set(dure: Callable[..., Any], size: str, bytes_max: int | None) -> None:
     server = Server({"PUT groups/g/output-limit": {"path": "g"}})

@@ -1,4 +1,4 @@
-"""`dure offer`, `dure site recall` and `dure reserve`: what is sent, and what is shown."""
+"""`dure offer`, `dure recall` and `dure reserve`: what is sent, and what is shown."""
 
 from __future__ import annotations
 
@@ -215,6 +215,7 @@ def test_programs_get_the_documents_and_nothing_else(dure: Dure, form: str, read
     words = ("site", "recall", "company-1", "--gpu-class", "h100", "--nodes", "2", "--by", "4h")
     for given, answer in (
         (words, RECALL),
+        (("recall", "create", *words[2:]), RECALL),
         (("offer", "create", *FLAGS), OFFER),
         (("reserve", "create", "company-1", "--reason", "new cables"), RESERVATION),
     ):
@@ -236,17 +237,23 @@ def test_a_time_that_is_none_is_told_and_never_sent(dure: Dure, sent: list[Any])
     assert done.exit_code == EXIT_USAGE and "--by 'soon'" in done.stderr and sent == []
 
 
-def test_recalls_are_listed_and_withdrawn(dure: Dure, sent: list[Any]) -> None:
-    done = dure("site", "recalls", "company-1", answer={"items": [RECALL], "next_cursor": None})
-    assert cells(done.stdout)[1][:3] == ["5", "company-1", "h100"]
-    dure("site", "withdraw-recall", "5", "--why", "not needed", answer=RECALL)
-    assert [sent[0][0], sent[1]] == [
-        "GET sites/company-1/recalls",
-        ("POST recalls/5/withdraw", {"why": "not needed"}),
-    ]
+@pytest.mark.parametrize(
+    ("noun", "path", "document"), [("recall", "recalls", RECALL), ("reserve", "reservations", RESERVATION)]
+)
+def test_recalls_and_reservations_are_listed_and_withdrawn_alike(
+    dure: Dure, sent: list[Any], noun: str, path: str, document: dict[str, Any]
+) -> None:
+    listed = dure(noun, "list", "company-1", answer={"items": [document], "next_cursor": None})
+    withdrawn = dure(noun, "withdraw", str(document["id"]), "--why", "not needed", answer=document)
+    for done in (listed, withdrawn):
+        assert done.exit_code == 0, done.output
+        assert cells(done.stdout)[1][:2] == [str(document["id"]), "company-1"]
+    asked_to_list, asked_to_withdraw = sent
+    assert asked_to_list[0] == f"GET sites/company-1/{path}"
+    assert asked_to_withdraw == (f"POST {path}/{document['id']}/withdraw", {"why": "not needed"})
 
 
-def test_nodes_are_reserved_listed_and_given_back(dure: Dure, sent: list[Any]) -> None:
+def test_nodes_are_reserved_by_name_by_class_and_for_a_group(dure: Dure, sent: list[Any]) -> None:
     base = ("reserve", "create", "company-1", "--reason", "new cables")
     done = dure(*base, "--node", "n1", "--node", "n2", "--from", "2026-11-25 18:00", answer=RESERVATION)
     assert done.exit_code == 0, done.output
@@ -256,11 +263,8 @@ def test_nodes_are_reserved_listed_and_given_back(dure: Dure, sent: list[Any]) -
     dure(*base, "--gpu-class", "h100", "--nodes", "2", answer=RESERVATION)
     kept = dure(*base, "--for", "research.kaist", "--nodes", "2", answer=RESERVATION | {"group": "research.kaist"})
     assert (sent[-1][1]["group"], "research.kaist" in kept.output) == ("research.kaist", True)
-    dure("reserve", "list", "company-1", answer={"items": [RESERVATION], "next_cursor": None})
-    dure("reserve", "withdraw", "9", answer=RESERVATION)
     assert sent[0] == (
         "POST sites/company-1/reservations",
         {"nodes": ["n1", "n2"], "from": "2026-11-25T18:00:00+09:00", "reason": "new cables"},
     )
     assert sent[1][1] == {"gpu_class": "h100", "count": 2, "reason": "new cables"}
-    assert [each[0] for each in sent[3:]] == ["GET sites/company-1/reservations", "POST reservations/9/withdraw"]

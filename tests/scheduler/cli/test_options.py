@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scheduler.cli.failure import EXIT_REFUSED, EXIT_USAGE, CommandFailure
-from scheduler.cli.options import command, gpu_class_fields, parse_assignments
+from scheduler.cli.options import EXIT_INTERRUPTED, command, confirm, gpu_class_fields, parse_assignments
 
 WRITES = """
 import sys
@@ -84,6 +84,26 @@ def test_a_failure_ends_with_its_own_code() -> None:
 def test_what_the_machine_refuses_is_told(fault: Exception, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ends_with(raising(fault)) == EXIT_USAGE
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt(), typer.Abort()], ids=type)
+def test_who_stops_a_command_or_its_question_is_told_and_no_job_has_failed(
+    stopped: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def act() -> None:
+        raise stopped
+
+    assert ends_with(act) == EXIT_INTERRUPTED
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_who_says_no_to_a_question_is_told_that_nothing_was_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr(typer, "confirm", lambda *_, **__: False)
+    assert ends_with(lambda: confirm("End every run?", yes=False)) == EXIT_INTERRUPTED
+    assert "Nothing was done." in capsys.readouterr().err
 
 
 def test_a_reader_who_has_seen_enough_is_no_failure() -> None:

@@ -9,6 +9,7 @@ import yaml
 from rich.cells import cell_len
 
 from scheduler.cli.output import (
+    COLUMN_WIDTH_MAX,
     Column,
     OutputFormat,
     field,
@@ -16,6 +17,7 @@ from scheduler.cli.output import (
     show_time,
     time_field,
     write_rows,
+    write_table,
 )
 
 ROWS = [{"id": 1, "name": "학습", "site": None}, {"id": 22, "name": "train", "site": "national-1"}]
@@ -66,3 +68,13 @@ def test_a_duration_is_short(seconds: float | None, text: str) -> None:
 def test_a_time_is_shown_in_korean_time() -> None:
     assert show_time("2026-11-24T18:30:05.000Z") == "2026-11-25 03:30:05 KST"
     assert time_field("at")({"at": None}) == "-"
+
+
+def test_one_long_text_pushes_its_own_row_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "x" * 200
+    write_table(["WHY", "DATA"], [["short", "1"], [long, "2"]])
+    assert capsys.readouterr().out.splitlines() == [
+        "WHY".ljust(COLUMN_WIDTH_MAX) + "  DATA",
+        "short".ljust(COLUMN_WIDTH_MAX) + "  1",
+        f"{long}  2",
+    ]

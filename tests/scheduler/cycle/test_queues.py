@@ -44,7 +44,7 @@ STEPS = st.lists(
         st.tuples(st.just("drop the first"), st.none()),
         st.tuples(st.just("show"), st.none()),
         st.tuples(st.just("groups change"), st.none()),
-        st.tuples(st.just("time passes"), st.integers(0, 5)),
+        st.tuples(st.just("the clock says"), st.integers(0, 5)),
     ),
     max_size=40,
 )
@@ -81,13 +81,14 @@ def plainly(jobs: dict[JobId, WaitingJob]) -> set[WaitingClass]:
 @given(STEPS)
 def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(steps: list[tuple[str, object]]) -> None:
     queues, known = Queues(), dict[JobId, WaitingJob]()
+    told = dict[JobId, WaitingJob]()
     shown: list[tuple[WaitingTable, set[WaitingClass]]] = []
     for what, value in steps:
         if what == "put":
             assert isinstance(value, list)
             queues.put(value)
             for job in value:
-                known[job.id] = job
+                known[job.id] = told[job.id] = job
         elif what == "drop":
             assert isinstance(value, int)
             queues.drop(JobId(value))
@@ -98,12 +99,12 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
                 known.pop(waiting.turns[0][2])
         elif what == "groups change":
             queues.forget_venues()
-        elif what == "time passes":
+        elif what == "the clock says":
             assert isinstance(value, int)
             queues.let_ask(value)
-            for job in known.values():
-                left = tuple(each for each in job.refusals if each.until_ms > value)
-                known[job.id] = replace(job, refusals=left)
+            for job_id in known:
+                left = tuple(each for each in told[job_id].refusals if each.until_ms > value)
+                known[job_id] = replace(told[job_id], refusals=left)
         refused_until = [each.until_ms for job in known.values() for each in job.refusals]
         assert queues.asks_ms == min(refused_until, default=NEVER_MS)
         table = queues.table(venue_of)
@@ -120,6 +121,27 @@ def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(st
         shown.append((table, plainly(known)))
         for earlier, said in shown:
             assert classes(earlier) == said
+
+
+@given(
+    st.lists(JOBS, min_size=1, max_size=6, unique_by=lambda job: job.id),
+    st.lists(st.integers(0, 6), min_size=2, max_size=6),
+)
+def test_a_clock_that_went_back_and_forth_leaves_what_one_look_at_the_newest_moment_shows(
+    jobs: list[WaitingJob], moments: list[int]
+) -> None:
+    queues, looked_once = Queues(), Queues()
+    queues.put(jobs)
+    looked_once.put(jobs)
+    for now_ms in moments:
+        queues.let_ask(now_ms)
+    looked_once.let_ask(moments[-1])
+    for each in (queues, queues.copy()):
+        assert classes(each.table(venue_of)) == classes(looked_once.table(venue_of))
+        assert each.asks_ms == looked_once.asks_ms
+    queues.drop(jobs[0].id)
+    queues.let_ask(0)
+    assert jobs[0].id not in queues
 
 
 @given(st.lists(JOBS, min_size=2, max_size=12, unique_by=lambda job: job.id), st.integers(1, 11))

@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from scheduler.model.reason import ReasonCode
+from scheduler.model.reason import ReasonCode, ReasonKind
 from scheduler.model.reason_text import TEXTS, kind_of, sentence
 
 
@@ -21,6 +21,16 @@ def test_every_code_has_a_text_in_both_languages() -> None:
         assert english.isascii()
 
 
+NOES = [code for code, (kind, _, _) in TEXTS.items() if kind not in (ReasonKind.WAITING, ReasonKind.ENDED)]
+
+
+@pytest.mark.parametrize("code", NOES)
+def test_every_no_says_what_may_be_done_about_it(code: ReasonCode) -> None:
+    _, korean, english = TEXTS[code]
+    assert any(part in english for part in (":", ";", "`")), english
+    assert any(part in korean for part in ("십시오", "`", "{problem_ko}")), korean
+
+
 @pytest.mark.parametrize("code", list(ReasonCode))
 def test_both_languages_give_the_same_numbers(code: ReasonCode) -> None:
     _, korean, english = TEXTS[code]
@@ -33,6 +43,20 @@ def test_a_sentence_with_its_numbers_missing_is_still_a_sentence(code: ReasonCod
     assert "{" not in sentence(code, {}, "ko")
     assert sentence(code, {}, "en")
     assert kind_of(code) is TEXTS[code][0]
+
+
+@pytest.mark.parametrize(
+    ("number", "read"),
+    [
+        ("2026-11-24T18:30:05.000Z", "2026-11-25 03:30:05 KST"),
+        ("2026-11-24T18:30:05.999Z", "2026-11-25 03:30:05 KST"),
+        ("9999-99-99T18:30:05.000Z", "9999-99-99T18:30:05.000Z"),
+        ("tomorrow", "tomorrow"),
+    ],
+)
+def test_moments_stand_in_korean_time_in_the_sentence(number: str, read: str) -> None:
+    for language in ("en", "ko"):
+        assert read in sentence(ReasonCode.TOKEN_EXPIRED, {"expired_at": number}, language)
 
 
 def test_numbers_and_field_stand_in_the_sentence() -> None:

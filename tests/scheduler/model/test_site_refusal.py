@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from scheduler.model.ids import SiteId
 from scheduler.model.site_refusal import (
-    BACK_OFF_SECONDS_MAX,
     MESSAGE_LENGTH_MAX,
     SiteRefusal,
     back_off_seconds,
@@ -41,10 +40,23 @@ def test_a_refusal_counts_until_its_moment_and_the_others_of_the_job_go_on() -> 
         assert [each.site for each in in_force(known, now_ms)] == sites
 
 
-def test_a_clock_that_was_set_back_keeps_nobody_off() -> None:
-    known = with_refusal((), SiteId(1), "no", BACK_OFF_SECONDS_MAX * 1000)
-    assert in_force(known, 59_999) == ()
-    assert in_force(known, 60_000) == known
+def test_a_clock_that_is_set_back_by_a_little_loses_no_refusal_and_by_much_keeps_nobody_off() -> None:
+    known = with_refusal((), SiteId(1), "no", 10_000_000)
+    assert in_force(known, 10_000_000 - 60_000) == known
+    assert in_force(known, 10_000_000 - 60_001) == ()
+
+
+@given(st.lists(st.integers(0, 9_000_000), min_size=1, max_size=9), st.integers(-9_000_000, 9_000_000))
+def test_however_a_clock_jumps_a_site_is_asked_after_twice_its_wait_at_the_latest(said: list[int], jumped: int) -> None:
+    known: tuple[SiteRefusal, ...] = ()
+    for now_ms in said:
+        known = with_refusal(known, SiteId(1), "no", now_ms)
+    wait_ms = back_off_seconds(len(said)) * 1000
+    since_ms = said[-1] + jumped
+    waited = [ms for ms in range(0, 4 * wait_ms + 1, wait_ms // 4) if in_force(known, since_ms + ms)]
+    assert len(waited) * (wait_ms // 4) <= 2 * wait_ms
+    if jumped == 0:
+        assert waited == [0, wait_ms // 4, wait_ms // 2, wait_ms * 3 // 4]
 
 
 def test_the_words_of_a_site_are_kept_in_bounds() -> None:

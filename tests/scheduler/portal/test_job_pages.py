@@ -7,6 +7,8 @@ import re
 from page_reader import PageReader
 from runtime import ScriptedAgent, Stage, ended, runs_now
 
+from scheduler.model.job_state import EndCause
+from scheduler.model.wall_time import in_korea
 from scheduler.portal.job_pages import EVENTS_SHOWN_MAX
 from scheduler.portal.jobs import LOG_BYTES_SHOWN
 from scheduler.service.jobs import JobAction, act_on_job
@@ -63,6 +65,26 @@ def test_a_page_says_how_a_run_failed_when_the_next_comes_and_by_when_the_job_ha
     assert "(memory)" in page
     assert "Attempt 2 failed (memory, exit code 137): 2 of 5 retries are used, and attempt 3 is placed after" in page
     assert 'id="deadline"' in page and "to start by" in page
+
+
+def test_the_page_of_a_job_that_every_site_refused_says_who_in_what_words_until_when_and_what_to_do(
+    stage: Stage, reader: PageReader
+) -> None:
+    agent = stage.agent()
+    (job,) = stage.submit(stage.group())
+    stage.turn()
+    report = ended(stage.run(job), None, stage.clock.now_ms(), cause=EndCause.REFUSED)
+    agent.sync(report.model_copy(update={"message": "class S is not <allowed> here"}))
+    stage.turn()
+    until = time_text(stage.clock.now_ms() + 60_000)
+    page = reader.get(f"/jobs/{job}").text
+    assert "site-1 has refused it 1 time(s) in a row (class S is not &lt;allowed&gt; here)" in page
+    assert f"is not asked again before {in_korea(until)}" in page and f"`dure requeue {job}`" in page
+    assert f'datetime="{until}"' in page, "the estimate is the moment at which the site is asked again"
+    reader.cookies["dure_language"] = "ko"
+    page = reader.get(f"/jobs/{job}").text
+    assert "사이트 site-1이(가) 이 작업을 잇달아 1번 거절했습니다(class S is not &lt;allowed&gt; here)" in page
+    assert "<allowed>" not in page
 
 
 LINES = "".join(f"줄 {number}\n" for number in range(60_000))

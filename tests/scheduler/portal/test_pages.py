@@ -9,6 +9,7 @@ from page_reader import PageReader
 from runtime import Stage, ended, runs_now
 
 from scheduler.portal import app, sign_in
+from scheduler.portal.session import COOKIE
 from scheduler.service.certificate_keeper import keep_certificate
 from scheduler.store import groups
 
@@ -52,6 +53,17 @@ def test_a_fault_is_told_as_a_page_with_its_trace(reader: PageReader, monkeypatc
 def test_who_is_not_signed_in_is_given_a_page_without_navigation(stranger: PageReader) -> None:
     answer = stranger.get("/nothing")
     assert (answer.status_code, "<nav" in answer.text) == (404, False)
+
+
+@pytest.mark.parametrize(
+    ("came_from", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 303), ("none", 303)]
+)
+def test_nobody_is_signed_in_by_another_site_s_page(
+    stranger: PageReader, secret: str, came_from: str, status: int
+) -> None:
+    answer = stranger.post("/sign-in", {"token": secret, "next": "/sites"}, Sec_Fetch_Site=came_from)
+    first = answer.history[0] if answer.history else answer
+    assert (first.status_code, COOKIE in first.headers.get("Set-Cookie", "")) == (status, status == 303)
 
 
 def test_programs_are_told_as_documents(reader: PageReader) -> None:

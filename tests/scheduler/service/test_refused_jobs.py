@@ -8,6 +8,7 @@ from runtime import ScriptedAgent, Stage, ended, runs_now
 from scheduler.model.job_state import EndCause
 from scheduler.model.reason import ReasonCode, Refusal
 from scheduler.model.reason_text import sentence
+from scheduler.model.wall_time import in_korea
 from scheduler.service.array_actions import act_on_array
 from scheduler.service.caller import Caller
 from scheduler.service.eta import eta_of
@@ -122,10 +123,10 @@ def test_why_names_the_sites_their_words_how_often_and_until_when(
     assert reason is not None and told.counterfactual is None
     english, korean = (sentence(reason.code, reason.numbers, language) for language in ("en", "ko"))
     assert english.startswith(
-        f"site-1 has refused it 2 time(s) in a row (epoch 3 is stale) and is not asked again before {until}"
+        f"site-1 has refused it 2 time(s) in a row (epoch 3 is stale) and is not asked again before {in_korea(until)}"
     )
     assert f"`dure requeue {job}`" in english and f"`dure requeue {job}`" in korean
-    assert "site-1이(가) 이 작업을 잇달아 2번 거절했습니다(epoch 3 is stale)" in korean and until in korean
+    assert "site-1이(가) 이 작업을 잇달아 2번 거절했습니다(epoch 3 is stale)" in korean and in_korea(until) in korean
 
 
 def test_of_several_sites_the_one_that_is_asked_again_first_stands_in_front(
@@ -232,3 +233,30 @@ def test_a_leader_that_begins_meanwhile_keeps_the_site_unasked_and_wakes_in_time
     assert stage.turn() == 0
     sites.pass_time(60)
     assert sites.place(job) == "site-1"
+
+
+@pytest.mark.parametrize("seconds", [3600, 50, -50], ids=lambda each: f"by {each} s")
+def test_a_clock_that_is_set_otherwise_and_back_has_no_site_forgotten_and_everybody_told_the_same(
+    sites: Sites, job: int, administrator: Caller, seconds: float
+) -> None:
+    for _ in range(2):
+        sites.place(job)
+        sites.refuse(job)
+    sites.stage.clock.jump(seconds)
+    sites.stage.follower.catch_up()
+    sites.stage.clock.jump(-seconds)
+    assert sites.stage.turn() == 0
+    reason = why(sites.stage, administrator, job).job.reason
+    assert reason is not None and (reason.code, reason.numbers["times"]) == (ReasonCode.REFUSED_BY_SITE, 1)
+    sites.pass_time(60)
+    assert sites.place(job) == "site-1"
+
+
+def test_a_clock_that_is_set_back_has_nobody_wait_for_more_than_twice_as_long(sites: Sites, job: int) -> None:
+    for _ in range(2):
+        sites.place(job)
+        sites.refuse(job)
+    sites.stage.clock.jump(-1800)
+    assert sites.place(job) == "site-1", "and not in half an hour"
+    sites.refuse(job)
+    assert [each["times"] for each in sites.stage.job(job).refusals or []] == [2, 1]

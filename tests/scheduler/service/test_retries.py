@@ -187,3 +187,21 @@ def test_a_reason_that_says_what_to_type_names_the_job() -> None:
     for each in (reason, *reason.per_site):
         for language in ("ko", "en"):
             assert "`dure requeue --start-over 42`" in sentence(each.code, each.numbers, language)
+
+
+@pytest.mark.parametrize("retries", [0, ALIKE_FAILURES_MAX], ids=lambda each: f"{each} retries")
+def test_what_could_not_even_start_is_told_in_its_site_s_words_for_there_is_no_log_of_it(
+    stage: Stage, agent: ScriptedAgent, administrator: Caller, retries: int
+) -> None:
+    (job,) = stage.submit(stage.group(), retries=retries)
+    for _ in range(min(retries + 1, ALIKE_FAILURES_MAX)):
+        stage.turn()
+        report = ended(stage.run(job), None, stage.clock.now_ms(), exit_code=127)
+        agent.sync(report.model_copy(update={"message": "[Errno 2] No such file or directory: 'pyhton'"}))
+        stage.clock.advance(20)
+        agent.sync()
+    reason = view_of(stage, administrator, job).reason
+    assert reason is not None and reason.code is ReasonCode.NEVER_STARTED
+    english, korean = (sentence(reason.code, reason.numbers, language) for language in ("en", "ko"))
+    told = "127", "[Errno 2] No such file or directory: 'pyhton'", f"`dure logs {job}`"
+    assert all(each in english and each in korean for each in told)
