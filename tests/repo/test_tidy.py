@@ -55,6 +55,7 @@ WAITING = {
     "quota.packing",
     "quota.settlement",
     "quota.standing",
+    "quota.standing_rates",
     "quota.topology",
     "scheduler.cycle.cell_topology",
     "scheduler.placement.fragmentation",
