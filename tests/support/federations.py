@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from quota.decay import FRACTION_BITS, DecayedUse
+from quota.standing import PARTS, Standing
 from quota.tree import Quota
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
@@ -31,6 +32,7 @@ class Facts:
     jobs: tuple[WaitingJob, ...]
     runs: tuple[LiveRun, ...] = ()
     past: dict[tuple[GroupId, str], int] = field(default_factory=dict)  #: decayed use of ended runs, in GPU-hours
+    standing: dict[tuple[GroupId, str], int] = field(default_factory=dict)  #: lent less surged, in GPU-hours
 
 
 def group_facts() -> list[GroupFacts]:
@@ -66,6 +68,9 @@ def _quotas(draw: st.DrawFn) -> Quota:
 #: Few amounts, so that some groups have used the same.
 _PAST = st.dictionaries(
     st.tuples(st.sampled_from([GroupId(group) for group, _ in TREE]), st.sampled_from(CLASSES)), st.integers(0, 3)
+)
+_STANDING = st.dictionaries(
+    st.tuples(st.sampled_from([GroupId(group) for group, _ in TREE]), st.sampled_from(CLASSES)), st.integers(-2, 2)
 )
 
 _grades = st.builds(
@@ -159,7 +164,15 @@ def facts(draw: st.DrawFn) -> Facts:
         )
         for number in range(1, draw(st.integers(1, 14)))
     )
-    return Facts(quotas=quotas, sites=draw(_sites()), nodes=draw(_nodes()), shapes=shapes, jobs=jobs, past=draw(_PAST))
+    return Facts(
+        quotas=quotas,
+        sites=draw(_sites()),
+        nodes=draw(_nodes()),
+        shapes=shapes,
+        jobs=jobs,
+        past=draw(_PAST),
+        standing=draw(_STANDING),
+    )
 
 
 #: The groups of ``contended`` that run work.
@@ -195,7 +208,16 @@ def contended(draw: st.DrawFn, *, gpus_a_job: tuple[int, ...] = (1, 1, 2, 3), ru
         )
         for number in range(1, draw(st.integers(gpus + 1, 2 * gpus + 2)))
     )
-    return Facts(draw(_nested_quotas()), (OPEN_SITE,), (node_of(1, gpus),), shapes, jobs, tuple(runs), draw(_PAST))
+    return Facts(
+        draw(_nested_quotas()),
+        (OPEN_SITE,),
+        (node_of(1, gpus),),
+        shapes,
+        jobs,
+        tuple(runs),
+        draw(_PAST),
+        draw(_STANDING),
+    )
 
 
 @st.composite
@@ -274,7 +296,17 @@ def build(given: Facts, preemption: PreemptionRules = DEFAULT_PREEMPTION, *, bac
         federation.put_run(run)
     for (group, gpu_class), gpu_hours in list(given.past.items())[::step]:
         federation.put_past_use(group, gpu_class, DecayedUse(gpu_hours * 3_600_000 << FRACTION_BITS, 0))
+    for (group, gpu_class), gpu_hours in list(given.standing.items())[::step]:
+        federation.put_standing(group, gpu_class, standing_of(gpu_hours))
     return federation
+
+
+def standing_of(gpu_hours: int) -> Standing:
+    """What somebody has who lent so much, or owes who surged."""
+    lent, surged = (
+        DecayedUse(max(0, each) * 3_600_000 * PARTS << FRACTION_BITS, 0) for each in (gpu_hours, -gpu_hours)
+    )
+    return Standing(lent, surged)
 
 
 def run_of(
