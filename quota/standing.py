@@ -65,6 +65,10 @@ class Standing:
             surged=decay.after(self.surged, self.surges, now_ms),
         )
 
+    def counting(self, lends: int, surges: int) -> Standing:
+        """The same, with other rates from its moment on."""
+        return replace(self, lends=lends, surges=surges)
+
     def counted_anew(self, before: Decay, after: Decay) -> Standing:
         """The same as another rule counts it: as many GPUs on average."""
         return replace(self, lent=after.of_other(self.lent, before), surged=after.of_other(self.surged, before))

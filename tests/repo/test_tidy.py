@@ -54,10 +54,8 @@ WAITING = {
     "quota.cells",
     "quota.packing",
     "quota.settlement",
-    "quota.standing_rates",
     "quota.topology",
     "scheduler.cycle.cell_topology",
-    "scheduler.cycle.earning",
     "scheduler.placement.fragmentation",
     "scheduler.placement.gaps",
 }
