@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from quota.standing_rates import standing_rates
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import SitePool, Snapshot
-from scheduler.cycle.standing import StandingKey
+from scheduler.cycle.standing import StandingKey, StandingNow
 from scheduler.model.ids import GroupId, RunId
 
 #: What a group lends, and what it holds above its share, in parts of GPUs.
@@ -35,6 +36,17 @@ def rates_now(snapshot: Snapshot) -> dict[StandingKey, Rates]:
             group = GroupId(int(tree.group_ids[position]))
             found[group, gpu_class] = int(rates.lends[position]), int(rates.surges[position])
     return found
+
+
+def changed_rates(known: StandingNow, rates: Mapping[StandingKey, Rates]) -> dict[StandingKey, Rates]:
+    """Those that are not what is counted already."""
+    counted = {key: (each.lends, each.surges) for key, each in known.kept.items()}
+    nothing = (0, 0)
+    return {
+        key: rates.get(key, nothing)
+        for key in sorted(counted.keys() | rates.keys())
+        if rates.get(key, nothing) != counted.get(key, nothing)
+    }
 
 
 @dataclass(frozen=True, slots=True)

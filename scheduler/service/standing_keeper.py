@@ -6,12 +6,11 @@ moment before is worth is counted from the look after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from quota.standing import Standing
-from scheduler.cycle.earning import Rates, rates_now
+from scheduler.cycle.earning import changed_rates, rates_now
 from scheduler.cycle.snapshot import Snapshot
-from scheduler.cycle.standing import StandingKey, StandingNow
 from scheduler.service.runtime import Runtime
 from scheduler.store import past_uses, standings
 from scheduler.store.fence import Fence
@@ -58,14 +57,3 @@ def keep_standing(runtime: Runtime, snapshot: Snapshot, fence: Fence) -> int:
 
     runtime.database.run(write, fence)
     return len(changed)
-
-
-def changed_rates(known: StandingNow, rates: Mapping[StandingKey, Rates]) -> dict[StandingKey, Rates]:
-    """Those that are not what is counted already."""
-    counted = {key: (each.lends, each.surges) for key, each in known.kept.items()}
-    nothing = (0, 0)
-    return {
-        key: rates.get(key, nothing)
-        for key in sorted(counted.keys() | rates.keys())
-        if rates.get(key, nothing) != counted.get(key, nothing)
-    }
