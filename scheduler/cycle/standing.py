@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from quota.decay import DEFAULT_DECAY, FACTOR_BITS, FRACTION_BITS, Decay, factor
+from quota.decay import DEFAULT_DECAY, FACTOR_BITS, FRACTION_BITS, Decay, DecayedUse, factor
 from quota.standing import PARTS, Standing, standing_ranks
 from quota.tree import ClassTree, IntArray, QuotaTree
 from scheduler.model.ids import GroupId
@@ -49,6 +49,10 @@ class StandingNow:
         """By position: the turn of each group, equals alike; read-only."""
         own = self.own(tree.gpu_class)
         return standing_ranks(tree, np.zeros(len(tree), np.int64) if own is None else own)
+
+    def gpus(self, amount: DecayedUse) -> float:
+        """An amount of a standing in GPUs on average, recent ones counting most."""
+        return (amount.amount >> FRACTION_BITS) / (PARTS * self.decay.half_life_ms)
 
     def of(self, group: GroupId, gpu_class: str) -> Standing:
         """One group's, exactly."""

@@ -12,9 +12,11 @@ from quota.decay import DEFAULT_DECAY, Decay, DecayedUse
 from quota.standing import PARTS, Standing
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import DEFAULT_POLICY
+from scheduler.model.reason import Refusal
 from scheduler.service.follow import Follower
 from scheduler.service.loop import SchedulerLoop
 from scheduler.service.past_use import set_decay
+from scheduler.service.quotas import QuotaView, show_quotas
 from scheduler.service.runtime import Runtime
 from scheduler.service.standing_keeper import StandingKeeper, keep_standing
 from scheduler.store import leadership, quotas, standings
@@ -38,6 +40,11 @@ def look(stage: Stage) -> int:
 def in_record(stage: Stage) -> dict[tuple[int, str], Standing]:
     with stage.runtime.database.read() as connection:
         return standings.every(connection)
+
+
+def answered(answer: list[QuotaView] | Refusal) -> list[QuotaView]:
+    assert not isinstance(answer, Refusal), answer
+    return answer
 
 
 def seconds_of(stage: Stage, follower: Follower, group: int) -> int:
@@ -80,6 +87,14 @@ def test_a_lender_earns_while_others_use_what_it_leaves_and_nothing_afterwards(
     stage.clock.advance(3600)
     expected = DEFAULT_DECAY.after(DecayedUse(0, began_ms), 4, stage.clock.now_ms()).gpu_milliseconds // 1000
     assert seconds_of(stage, stage.follower, lender) == pytest.approx(expected, abs=1)
+    (view,) = answered(show_quotas(stage.runtime, administrator_of(stage.runtime), "lender"))
+    assert (view.use.lends_gpus, view.use.surges_gpus, view.use.surged_gpus) == (4.0, 0.0, 0.0)
+    assert (
+        view.use.standing_gpus
+        == view.use.lent_gpus
+        == pytest.approx(expected * 1000 / DEFAULT_DECAY.half_life_ms, rel=1e-3)
+    )
+    assert view.use.standing_gpu_seconds == pytest.approx(expected, abs=1)
     run = stage.run(job)
     agent.sync(ended(run, run.started_ms, stage.clock.now_ms()))
     assert look(stage) == 1
