@@ -71,12 +71,12 @@ def _offers(snapshot: Snapshot) -> dict[str, _Offers]:
 
 def _lent_nodes(pool: SitePool, lenders: list[GroupId | None]) -> dict[int, GroupId]:
     """By index of a pool's nodes, those that an offer of a group lends now."""
-    terms, until_ms = pool.pool.terms, pool.pool.until_ms
-    if terms is None or until_ms is None:
+    terms = pool.pool.terms  # of what is not lent plain ones, which have no lender
+    if terms is None:
         return {}
     numbers = [number for number, lender in enumerate(lenders) if lender is not None]
     found = {}
-    for at in np.flatnonzero(np.isin(terms, numbers) & (until_ms > 0)).tolist():
+    for at in np.flatnonzero(np.isin(terms, numbers)).tolist():
         lender = lenders[int(terms[at])]
         if lender is not None:
             found[at] = lender

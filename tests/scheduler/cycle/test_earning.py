@@ -51,7 +51,7 @@ def lenders(draw: st.DrawFn) -> Federation:
         mine = draw(
             st.sets(st.sampled_from([node.id for node in nodes if node.site_id == site]), min_size=1, max_size=2)
         )
-        gang = tuple((node, 1) for node in sorted(mine))
+        gang = tuple((node, draw(st.sampled_from((1, 1, 2)))) for node in sorted(mine))
         runs.append(run_of(number, JobId(number), group, shapes[ShapeId(gpus)], site, "h100", gang))
     sites = (OPEN_SITE, replace(OPEN_SITE, id=SiteId(2), name="site-2"))
     quotas = {(GroupId(group), "h100"): Quota(guaranteed=draw(st.sampled_from((0, 4)))) for group in (4, 5, 6)} | {

@@ -100,7 +100,7 @@ def test_the_fast_round_starts_what_the_slow_one_does_where_all_want_the_same_gp
     assert decide(snapshot, 0, 0).starts == decide_slowly(snapshot)
 
 
-@given(contended())
+@given(contended() | contended(blocked=True))
 def test_every_start_is_of_the_job_whose_turn_it_is_and_nothing_that_could_start_is_left(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     moment = Moment(drawn, snapshot)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
-from federations import OPEN_SITE, TREE, Facts, build, contended, group_facts, node_of, plain_shape, run_of
+from federations import OPEN_SITE, TREE, WORKING, Facts, build, contended, group_facts, node_of, plain_shape, run_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from scheduler.cycle.decide import decide
 from scheduler.cycle.earning import rates_now
 from scheduler.cycle.facts import PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.oracle import decide_slowly
+from scheduler.cycle.round import Round
 from scheduler.cycle.standing import StandingNow
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 
@@ -136,19 +139,29 @@ def test_the_lender_surges_first_until_its_standing_is_spent() -> None:
     assert surges == [{4: 0, 5: 4}, {4: 0, 5: 4}, {4: 2, 5: 2}, {4: 2, 5: 2}]
 
 
-@given(contended(), st.integers(-2, 2))
+@given(contended(blocked=True))
+def test_the_fast_round_starts_what_the_slow_one_does_where_shares_lie_idle(drawn: Facts) -> None:
+    snapshot = build(drawn).snapshot()
+    assert decide(snapshot, 0, 0).starts == decide_slowly(snapshot)
+
+
+@given(contended(blocked=True), st.integers(-2, 2))
 def test_where_all_have_the_same_it_is_as_if_there_were_none(drawn: Facts, hours: int) -> None:
     same = {(GroupId(group), "h100"): hours for group, parent in TREE if parent is not None}
     without = decide(build(replace(drawn, standing={})).snapshot(), 0, 0)
     assert decide(build(replace(drawn, standing=same)).snapshot(), 0, 0) == without
 
 
-@given(contended(gpus_a_job=(1,), runs_max=0))
-def test_it_changes_nobodys_share(drawn: Facts) -> None:
+@given(contended(gpus_a_job=(1,), blocked=True))
+def test_nobody_is_left_below_a_share_that_it_would_have_without_it(drawn: Facts) -> None:
     with_standing, without = (build(each).snapshot() for each in (drawn, replace(drawn, standing={})))
     assert rates_now(with_standing) == rates_now(without)
-    held = [sorted(start.group for start in decide(each, 0, 0).starts) for each in (with_standing, without)]
-    assert held[0] == held[1]
+    shares = Round(without).shares("h100")
+    held = [Counter(start.group for start in decide(each, 0, 0).starts) for each in (with_standing, without)]
+    for group in map(GroupId, WORKING):
+        own, share = without.own_use.get("h100", {}).get(group, 0), int(shares.own[shares.tree.position(group)])
+        ends = [min(own + each[group], share) for each in held]
+        assert ends[0] == ends[1]
 
 
 def test_whoever_is_below_its_share_takes_it_back_from_the_richest_lender() -> None:

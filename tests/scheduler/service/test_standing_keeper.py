@@ -20,6 +20,7 @@ from scheduler.service.quotas import QuotaView, show_quotas
 from scheduler.service.runtime import Runtime
 from scheduler.service.standing_keeper import StandingKeeper, keep_standing
 from scheduler.store import leadership, quotas, standings
+from scheduler.store.follow import latest_change
 from scheduler.store.past_uses import DecayRule
 
 HOUR_MS = 3_600_000
@@ -45,6 +46,11 @@ def in_record(stage: Stage) -> dict[tuple[int, str], Standing]:
 def answered(answer: list[QuotaView] | Refusal) -> list[QuotaView]:
     assert not isinstance(answer, Refusal), answer
     return answer
+
+
+def newest_change(stage: Stage) -> int:
+    with stage.runtime.database.read() as connection:
+        return latest_change(connection)
 
 
 def seconds_of(stage: Stage, follower: Follower, group: int) -> int:
@@ -82,7 +88,8 @@ def test_a_lender_earns_while_others_use_what_it_leaves_and_nothing_afterwards(
 ) -> None:
     lender, _, job = lender_and_user(stage, agent)
     assert look(stage) == 1
-    assert look(stage) == 0, "nothing is written where nothing has changed"
+    before = newest_change(stage)
+    assert (look(stage), newest_change(stage)) == (0, before), "nothing is written where nothing has changed"
     began_ms = stage.clock.now_ms()
     stage.clock.advance(3600)
     expected = DEFAULT_DECAY.after(DecayedUse(0, began_ms), 4, stage.clock.now_ms()).gpu_milliseconds // 1000
