@@ -1,86 +1,107 @@
-"""Standing: what lending earns, and what a surge above the own share costs.
+"""Standing: what a group lent to others lately, less what it held above its share, in GPU-seconds.
 
-Karma (Vuppalapati et al., OSDI 2023), one quantum at a time. A group that asks for less than its share lends
-the rest; one that asks for more wants to surge. One slice (a GPU for a quantum) after the other goes from
-the lender of least standing to the borrower of most, costs the borrower one credit and earns the lender
-one, until nothing is left to lend or nobody wants more (ties: who is listed first). So credits are neither
-made nor lost, nobody gets less than the lesser of demand and share, nothing lent lies idle while somebody
-wants it, and who borrowed much lately makes way for who lent.
+In the manner of Karma (Vuppalapati et al., OSDI 2023): a GPU that others use for a second earns its lender what a GPU held
+above the own share for a second costs. Standing may fall below nothing, so that who surged on nothing makes way afterwards. Both
+amounts count half as much after each half-life, by the very rule of ``decay``, so that neither what was lent nor what
+was owed counts for ever; ``standing_rates`` says how many GPUs count at a moment. Between two changes of these
+rates nothing needs to be written down: amounts of any moment follow from the last ones, in whole numbers.
 
-Standing may fall below zero: without credit one comes last, but what nobody else wants is not wasted.
-(Karma stops borrowers without credits and gives all so many at first that none runs out; this is the same
-without that number.) What belongs to nobody is not shared here but by ``fair_share``.
-
-The one-by-one loop is ``standing_oracle``. Here all slices go at once: a borrower of standing c that wants w
-slices would get its slices at standings c, c - 1, …, c - w + 1, so the borrowers' part of s slices is the s
-highest of all these numbers, which a sort finds; the lenders' part mirrors it.
+Standing orders groups that hold their share or more, and nothing else. Siblings are compared, from the top of the tree: when
+a group stands above its sibling, everybody in it does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from quota.decay import FRACTION_BITS, Decay, DecayedUse
 from quota.errors import UsageError
-from quota.tree import GPUS_MAX, IntArray
+from quota.tree import ClassTree, IntArray
 
-#: Standings stay within this, far beyond all GPUs of a nation for a century of quanta of a minute.
-STANDING_MAX = 2**60
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantum:
-    """What one quantum came to, by group: slices ``held``, of these ``borrowed``, ``lent`` ones that others
-    use, and ``standing`` after it. Int64, one entry a group, read-only."""
-
-    held: IntArray
-    borrowed: IntArray
-    lent: IntArray
-    standing: IntArray
+#: GPUs are counted in parts, so that a lender of little gets its part of what several lend together.
+PARTS = 1000
+_SECOND = PARTS * 1000 << FRACTION_BITS
 
 
-def share_surge(standing: IntArray, shares: IntArray, demand: IntArray) -> Quantum:
-    """Divide one quantum. All arguments are (group,), in slices; O(n log n), exact.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One group's, of one GPU class, at the moment of its amounts; these count in thousandths of GPUs.
 
-    Raises UsageError for arrays of different lengths, shares or demands outside 0 and GPUS_MAX, or a
-    standing that would leave STANDING_MAX.
+    ``lends`` and ``surges`` are the thousandths of GPUs that have counted since. Amounts, and rates, are not negative.
     """
-    if not len(standing) == len(shares) == len(demand):
-        raise UsageError("standing, shares and demand are not of the same groups")
-    for amounts in (shares, demand):
-        if len(amounts) and not 0 <= int(amounts.min()) <= int(amounts.max()) <= GPUS_MAX:
-            raise UsageError(f"shares and demands lie within 0 and {GPUS_MAX}")
-    if len(standing) and int(np.abs(standing).max()) > STANDING_MAX - GPUS_MAX:
-        raise UsageError(f"a standing would leave {STANDING_MAX}")
-    spare, wanted = np.maximum(shares - demand, 0), np.maximum(demand - shares, 0)
-    slices = min(int(spare.sum()), int(wanted.sum()))
-    borrowed = _highest(standing, wanted, slices)
-    lent = _highest(-standing, spare, slices)
-    quantum = Quantum(np.minimum(demand, shares) + borrowed, borrowed, lent, standing - borrowed + lent)
-    for array in (quantum.held, quantum.borrowed, quantum.lent, quantum.standing):
-        array.setflags(write=False)
-    return quantum
+
+    lent: DecayedUse
+    surged: DecayedUse
+    lends: int = 0
+    surges: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for amounts of two moments."""
+        if self.lent.at_ms != self.surged.at_ms:
+            raise UsageError(f"what was lent by {self.lent.at_ms} goes with what was held by {self.surged.at_ms}")
+
+    @staticmethod
+    def none(at_ms: int) -> Standing:
+        """Of a group that never lent nor surged."""
+        return Standing(DecayedUse(0, at_ms), DecayedUse(0, at_ms))
+
+    @property
+    def at_ms(self) -> int:
+        """The moment of the amounts."""
+        return self.lent.at_ms
+
+    @property
+    def gpu_seconds(self) -> int:
+        """What is kept at that moment, rounded down; less than nothing where more was held than lent."""
+        return (self.lent.amount - self.surged.amount) // _SECOND
+
+    def at(self, decay: Decay, now_ms: int) -> Standing:
+        """The same later, when the rates have counted until ``now_ms``. Raises UsageError for a moment before its own."""
+        return replace(
+            self,
+            lent=decay.after(self.lent, self.lends, now_ms),
+            surged=decay.after(self.surged, self.surges, now_ms),
+        )
+
+    def counting(self, lends: int, surges: int) -> Standing:
+        """The same, with other rates from its moment on."""
+        return replace(self, lends=lends, surges=surges)
+
+    def counted_anew(self, before: Decay, after: Decay) -> Standing:
+        """The same as another rule counts it: as many GPUs on average."""
+        return replace(self, lent=after.of_other(self.lent, before), surged=after.of_other(self.surged, before))
 
 
-def _highest(tops: IntArray, counts: IntArray, amount: int) -> IntArray:
-    """Return how many of the ``amount`` highest numbers each group has, of top, top - 1, …, top - count + 1.
+def gpu_seconds_of(use: DecayedUse) -> int:
+    """An amount of a standing in whole GPU-seconds, rounded down."""
+    return use.amount // _SECOND
 
-    Of equal numbers those of the groups listed first. ``amount`` is at most the sum of counts.
+
+def standing_ranks(tree: ClassTree, gpu_seconds: IntArray) -> IntArray:
+    """Return every group's turn by position, 0 in front, the same for equals: by standing along its path, the most first.
+
+    ``gpu_seconds`` is (group,): each group's own standing, whatever those above and below it have. A path that has ended goes on
+    with nothing. The answer is read-only. O(groups log groups) a level.
     """
-    if amount == 0:
-        return np.zeros(len(tops), dtype=np.int64)
-    # Numbers above a level, as it falls: each group adds one a step from its top down to its top - count.
-    turns = np.concatenate((tops, tops - counts))
-    steps = np.concatenate((np.ones_like(tops), -np.ones_like(tops)))[np.argsort(-turns, kind="stable")]
-    turns = -np.sort(-turns)
-    rate = np.cumsum(steps)
-    above = np.concatenate(([0], np.cumsum(rate[:-1] * -np.diff(turns))))
-    # The level lies in the last span that starts with no more than the amount above it.
-    span = int(np.searchsorted(above, amount, side="right")) - 1
-    spread = int(rate[span])
-    level = int(turns[span]) - ((amount - int(above[span])) // spread if spread else 0)
-    taken = np.clip(tops - level, 0, counts)
-    at_level = np.flatnonzero((tops - counts < level) & (level <= tops))
-    taken[at_level[: amount - int(taken.sum())]] += 1
-    return taken
+    if len(gpu_seconds) != len(tree):
+        raise UsageError("there is one standing a group")
+    if not gpu_seconds[1:].any():
+        return _frozen(np.zeros(len(tree), np.int64))
+    keys = np.zeros(
+        (len(tree.levels) - 1, len(tree)), np.int64
+    )  # (depth below the root, group): minus the standing there
+    for depth, level in enumerate(tree.levels[1:]):
+        keys[:depth, level] = keys[:depth, tree.parent[level]]
+        keys[depth, level] = -gpu_seconds[level]
+    order = np.lexsort(keys[::-1])
+    sorted_keys = keys[:, order]
+    ranks = np.zeros(len(tree), np.int64)
+    ranks[order[1:]] = np.cumsum((sorted_keys[:, 1:] != sorted_keys[:, :-1]).any(axis=0))
+    return _frozen(ranks)
+
+
+def _frozen(array: IntArray) -> IntArray:
+    array.setflags(write=False)
+    return array

@@ -239,6 +239,12 @@ def quota_document(view: QuotaView) -> QuotaOut:
         fair_share=use.fair_share,
         queued_gpus=use.queued,
         past_use_gpus=round(use.past_use_gpus, 3),
+        standing_gpu_seconds=use.standing_gpu_seconds,
+        standing_gpus=round(use.standing_gpus, 3),
+        lent_gpus=round(use.lent_gpus, 3),
+        surged_gpus=round(use.surged_gpus, 3),
+        lends_gpus=use.lends_gpus,
+        surges_gpus=use.surges_gpus,
         etag=None if row is None else str(row.change),
     )
 

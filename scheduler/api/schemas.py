@@ -353,6 +353,14 @@ class QuotaOut(BaseModel):
     fair_share: int
     queued_gpus: int
     past_use_gpus: float  #: used on average before, recent use counting most: it orders groups that are equal otherwise
+    standing_gpu_seconds: (
+        int  #: lent to others less held above the fair share, decayed: it orders groups that have their share
+    )
+    standing_gpus: float  #: the same on average; ``lent_gpus`` less ``surged_gpus``
+    lent_gpus: float
+    surged_gpus: float
+    lends_gpus: float  #: now, as the next
+    surges_gpus: float
     etag: str | None
 
 

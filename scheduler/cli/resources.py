@@ -77,6 +77,9 @@ _QUOTA_COLUMNS = (
     Column(heading="FAIR-SHARE", value=field("fair_share")),
     Column(heading="QUEUED", value=field("queued_gpus")),
     Column(heading="PAST-USE", value=lambda row: f"{row['past_use_gpus']:.1f}"),
+    Column(heading="STANDING", value=lambda row: f"{round(row['standing_gpus'], 1) + 0.0:+.1f}"),
+    Column(heading="LENDS", value=lambda row: f"{row['lends_gpus']:.1f}", wide=True),
+    Column(heading="SURGES", value=lambda row: f"{row['surges_gpus']:.1f}", wide=True),
     Column(heading="ETAG", value=field("etag"), wide=True),
 )
 

@@ -66,7 +66,10 @@ def _stays(pool: SitePool, terms: tuple[Terms, ...]) -> list[bool]:
     if pool.pool.terms is None or pool.pool.until_ms is None:
         return [True] * len(pool.node_ids)
     open_to_all = np.array(
-        [each.firm and each == replace(PLAIN, hold_ms=each.hold_ms, rate=each.rate) for each in terms]
+        [
+            each.firm and each == replace(PLAIN, hold_ms=each.hold_ms, rate=each.rate, lender=each.lender)
+            for each in terms
+        ]
     )
     stays: list[bool] = (open_to_all[pool.pool.terms] & (pool.pool.until_ms >= NEVER_MS)).tolist()
     return stays

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from immutables import Map
 
 from quota.decay import Decay, DecayedUse
+from quota.standing import Standing
 from quota.tree import Group, Quota, QuotaTree
 from scheduler.cycle.facts import (
     DEFAULT_PREEMPTION,
@@ -25,6 +26,7 @@ from scheduler.cycle.past_use import PastUses
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.snapshot import Snapshot, clearance_of
+from scheduler.cycle.standing import Standings
 from scheduler.cycle.waiting import Venue
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, DataClassPolicy
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
@@ -64,6 +66,7 @@ class Federation:
         self._lending = Lending()
         self._holders: frozenset[GroupId] = frozenset()
         self._past = PastUses()
+        self._standings = Standings()
 
     def copy(self) -> Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
@@ -79,6 +82,7 @@ class Federation:
         twin._uses = self._uses.copy()
         twin._site_use.update(self._site_use)
         twin._lending, twin._past = self._lending.copy(), self._past.copy()
+        twin._standings = self._standings.copy()
         twin._holders = self._holders
         return twin
 
@@ -181,9 +185,15 @@ class Federation:
         """Know what a group's own ended runs of a GPU class come to, as the rule of now counts it."""
         self._past.put((group, gpu_class), use)
 
+    def put_standing(self, group: GroupId, gpu_class: str, standing: Standing) -> None:
+        """Know what a group lent and surged of a GPU class, as the rule of now counts it, and what counts since."""
+        self._standings.put((group, gpu_class), standing)
+
     def set_decay(self, decay: Decay) -> None:
-        """Have past use decay by another rule. What ended runs come to has to be put again, as that rule counts it."""
+        """Have past use and standing decay by another rule. What ended runs come to, and what is kept of standing, has to be put
+        again, as that rule counts it."""
         self._past.set_decay(decay)
+        self._standings.set_decay(decay)
 
     def set_lending(
         self, offers: Sequence[Offer], recalls: Sequence[Recall], reservations: Sequence[Reservation]
@@ -249,6 +259,7 @@ class Federation:
             terms=self._lending.terms,
             lent_at_ms=self._lending.at_ms,
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
+            standing=self._standings.show(self._tree, self._lending.at_ms),
         )
 
     def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:

@@ -88,7 +88,8 @@ def _in_turn(round_: Round, now_ms: int) -> list[LiveRun]:
     turns: dict[tuple[str, GroupId], tuple[object, ...]] = {}
     for gpu_class, group in {(run.gpu_class, run.group) for run in runs}:
         usage, shares = round_.usages[gpu_class], round_.shares(gpu_class)
-        turns[gpu_class, group] = turn_key(usage, shares, group, round_.past_ranks(gpu_class))
+        ranks = round_.past_ranks(gpu_class), round_.standing_ranks(gpu_class)
+        turns[gpu_class, group] = turn_key(usage, shares, group, *ranks)
     return sorted(runs, key=lambda run: (run.gpu_class, turns[run.gpu_class, run.group], run.started_ms, run.id))
 
 

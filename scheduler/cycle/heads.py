@@ -38,7 +38,7 @@ class Heads:
     def __init__(self, round_: Round, gpu_class: str) -> None:
         self._round = round_
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
-        self._past_ranks = round_.past_ranks(gpu_class)
+        self._ranks = round_.past_ranks(gpu_class), round_.standing_ranks(gpu_class)
 
     def serve(self, rows: Sequence[int], serve: Callable[[Head], bool], tries_max: int | None = None) -> None:
         """Let the heads of ``rows`` be served in turn, the group whose turn it is first, until none can be.
@@ -68,7 +68,7 @@ class Heads:
 
     def _turn(self, row: int) -> Turn:
         classes, head = self._round.classes, int(self._round.classes.next[row])
-        key = turn_key(self._usage, self._shares, int(self._round.snapshot.table.group[row]), self._past_ranks)
+        key = turn_key(self._usage, self._shares, int(self._round.snapshot.table.group[row]), *self._ranks)
         return (*key, int(classes.minus_priority[head]), int(classes.submitted[head]), int(classes.job[head]))
 
     def _kind(self, row: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from quota.fair_share import fair_share
 from quota.fair_tree import fair_tree
 from quota.order import turn_key
 from quota.refusal import Refusal as QuotaRefusal
+from quota.standing_oracle import standing_turns_oracle
 from quota.tree import ClassTree, IntArray
 from scheduler.cycle.plan import GangPart, Reservation, Start
 from scheduler.cycle.reservations_oracle import SlowReservations, leaving_of
@@ -89,14 +90,14 @@ def _next_start(
         if snapshot.candidates(shape)[:1] == (gpu_class,):
             asked[waiting.group] = asked.get(waiting.group, 0) + shape.gpus * len(waiting.turns)
     shares = fair_share(tree, snapshot.use(gpu_class).counted + tree.array(asked), snapshot.capacity(gpu_class))
-    past_ranks = _past_ranks(snapshot, tree)
+    ranks = _past_ranks(snapshot, tree), _standing_ranks(snapshot, tree)
     heads: list[tuple[tuple[object, ...], Turn, int, WaitingClass]] = []
     classes = sorted(snapshot.waiting, key=lambda each: (each.group, each.shape, each.bound_site or 0))
     for number, waiting in enumerate(classes):
         left = [turn for turn in waiting.turns if turn[2] not in started]
         candidates = snapshot.candidates(snapshot.shapes[waiting.shape])
         if left and number not in failed and choice < len(candidates) and candidates[choice] == gpu_class:
-            heads.append((turn_key(usage, shares, waiting.group, past_ranks), left[0], number, waiting))
+            heads.append((turn_key(usage, shares, waiting.group, *ranks), left[0], number, waiting))
     for _, turn, number, waiting in sorted(heads, key=lambda head: (head[0], head[3].group, head[1], head[2])):
         found = _try(snapshot, starts, reserved, usage, gpu_class, waiting, turn[2])
         if found is not None:
@@ -126,6 +127,12 @@ def _past_ranks(snapshot: Snapshot, tree: ClassTree) -> IntArray:
     own = snapshot.past_use.own(tree.gpu_class)
     turns = fair_tree(tree, [0] * len(tree) if own is None else own.tolist()).order.tolist()
     return np.array([turns.index(position) for position in range(len(tree))], np.int64)
+
+
+def _standing_ranks(snapshot: Snapshot, tree: ClassTree) -> IntArray:
+    """Whose turn it is by standing, path by path."""
+    kept = snapshot.standing.own(tree.gpu_class)
+    return np.array(standing_turns_oracle(tree, [0] * len(tree) if kept is None else kept.tolist()), np.int64)
 
 
 def _last_choice(snapshot: Snapshot, waiting: WaitingClass) -> int:

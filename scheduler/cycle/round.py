@@ -63,6 +63,7 @@ class Round:
         self._shares: dict[str, FairShares] = {}
         self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
         self._past_ranks: dict[str, IntArray] = {}
+        self._standing_ranks: dict[str, IntArray] = {}
         self._count()
 
     @cached_property
@@ -182,6 +183,12 @@ class Round:
             self._past_ranks[gpu_class] = ranks
         return self._past_ranks[gpu_class]
 
+    def standing_ranks(self, gpu_class: str) -> IntArray:
+        """By position: whose turn it is by standing, among those that hold their share or more; equals alike."""
+        if gpu_class not in self._standing_ranks:
+            self._standing_ranks[gpu_class] = self.snapshot.standing.ranks(self.usages[gpu_class].tree)
+        return self._standing_ranks[gpu_class]
+
     def shares(self, gpu_class: str) -> FairShares:
         """Step 2: fair shares of a GPU class as the round began. Worked out when they are first asked for."""
         if gpu_class not in self._shares:
@@ -205,6 +212,7 @@ class Round:
             inside=usage.inside,
             share=tree.guaranteed if alone else self.shares(gpu_class).own,
             path_rank=tree.path_rank if alone else self.past_ranks(gpu_class),
+            standing_rank=tree.path_rank if alone else self.standing_ranks(gpu_class),
         )
 
     @cached_property

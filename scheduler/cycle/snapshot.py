@@ -10,6 +10,7 @@ from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, Group
 from scheduler.cycle.group_use import GroupUse
 from scheduler.cycle.past_use import NOTHING_USED, PastUse
 from scheduler.cycle.shape_table import ShapeTable
+from scheduler.cycle.standing import NO_STANDING, StandingNow
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms, may_stay
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
@@ -62,6 +63,7 @@ class Snapshot:
     terms: tuple[Terms, ...] = (PLAIN,)
     lent_at_ms: int = 0
     past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
+    standing: StandingNow = NO_STANDING  #: likewise
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
 

@@ -75,7 +75,7 @@ class Terms:
 
     With a ``holder`` the node is reserved for that group and those below it; with an ``heir`` it is taken back to be reserved for
     that one, whose runs may stay until ``heir_until_ms``. ``rate`` is what its lender is owed for a GPU-hour,
-    in credits; None: what the exchange table says.
+    in credits; None: what the exchange table says. ``lender`` is the group that earns standing by it; None: nobody.
     """
 
     sectors: frozenset[Sector] = frozenset()
@@ -87,6 +87,7 @@ class Terms:
     heir: GroupId | None = None
     heir_until_ms: int = NEVER_MS
     rate: Fraction | None = None
+    lender: GroupId | None = None
 
     @staticmethod
     def of(offer: Offer, *, endless: bool) -> Terms:
@@ -98,6 +99,7 @@ class Terms:
             hold_ms=offer.minimum_hold_seconds * 1000,
             firm=endless and offer.notice_seconds is None,
             rate=offer.rate,
+            lender=offer.group,
         )
 
     def lets_in(self, sector: Sector | None, data_class: DataClass, groups: Collection[GroupId]) -> bool:

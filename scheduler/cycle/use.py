@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quota.admission import available
+from quota.standing import PARTS
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import GroupId, SiteId
@@ -25,6 +26,16 @@ class ClassUse:
     fair_share: int
     queued: int
     past_use_gpus: float = 0.0  #: used on average, recent use counting most
+    standing_gpu_seconds: int = 0  #: lent less surged, as it counts in the order of groups
+    lent_gpus: float = 0.0  #: on average, recent ones counting most, as the next
+    surged_gpus: float = 0.0
+    lends_gpus: float = 0.0  #: that count now, as the next
+    surges_gpus: float = 0.0
+
+    @property
+    def standing_gpus(self) -> float:
+        """Lent less surged, on average."""
+        return self.lent_gpus - self.surged_gpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,7 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
     for gpu_class, usage in round_.usages.items():
         position = usage.tree.position(group)
         used, guaranteed = int(usage.used[position]), int(usage.guaranteed[position])
+        standing = snapshot.standing.of(group, gpu_class)
         queued = int(asked[first == round_.gpu_classes.index(gpu_class)].sum())
         found.append(
             ClassUse(
@@ -64,6 +76,11 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
                 fair_share=round_.shares(gpu_class).of(group),
                 queued=queued,
                 past_use_gpus=snapshot.past_use.average(gpu_class, positions),
+                standing_gpu_seconds=standing.gpu_seconds,
+                lent_gpus=snapshot.standing.gpus(standing.lent),
+                surged_gpus=snapshot.standing.gpus(standing.surged),
+                lends_gpus=standing.lends / PARTS,
+                surges_gpus=standing.surges / PARTS,
             )
         )
     return tuple(found)

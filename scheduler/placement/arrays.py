@@ -75,7 +75,8 @@ class Lending(NamedTuple):
 class Quotas(NamedTuple):
     """One GPU class of ``quota.admission.Usage`` with its fair shares, by position; ``share`` is each group's own.
 
-    ``path_rank`` says whose turn it is where all else is equal.
+    ``path_rank`` says whose turn it is where all else is equal, ``standing_rank`` whose it is among those that hold their
+    share or more; of this equals have the same.
     """
 
     parent: Any
@@ -87,6 +88,7 @@ class Quotas(NamedTuple):
     inside: Any
     share: Any
     path_rank: Any
+    standing_rank: Any
 
 
 class Later(NamedTuple):

@@ -319,7 +319,7 @@ def charge(quotas: Quotas, position: int, gpus: int) -> None:
 
 
 @compiled
-def turn_of(quotas: Quotas, position: int) -> tuple[int, float, int, int]:
+def turn_of(quotas: Quotas, position: int) -> tuple[int, int, float, int, int]:
     """``quota.order.turn_key``."""
     rank, at = 2, position
     while at > 0:
@@ -329,7 +329,8 @@ def turn_of(quotas: Quotas, position: int) -> tuple[int, float, int, int]:
                 break
         at = quotas.parent[at]
     own, share = quotas.own[position], quotas.share[position]
-    return rank, own / share if share > 0 else np.inf, own, quotas.path_rank[position]
+    standing = quotas.standing_rank[position] if own >= share else -1
+    return rank, standing, own / share if share > 0 else np.inf, own, quotas.path_rank[position]
 
 
 @compiled
@@ -359,7 +360,7 @@ def sink_row(classes: Classes, heap: Any, first: int, size: int, at: int) -> Non
 
 
 @compiled
-def sink_group(keys: list[tuple[int, float, int, int]], heap: Any, size: int, at: int) -> None:
+def sink_group(keys: list[tuple[int, int, float, int, int]], heap: Any, size: int, at: int) -> None:
     """Restore the heap of groups, the one whose turn it is in front, below ``at``."""
     while True:
         child = 2 * at + 1

@@ -135,6 +135,7 @@ def make_way(
         quotas.inside.copy(),
         quotas.share,
         quotas.path_rank,
+        quotas.standing_rank,
     )
     above = np.zeros(len(quotas.parent), np.bool_)
     at = gang.position

@@ -94,7 +94,8 @@ def groups_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Respon
 
 
 def _is_seen(use: ClassUse) -> bool:
-    return bool(use.used or use.queued) or use.past_use_gpus >= PAST_USE_MIN
+    seen = max(use.past_use_gpus, use.lent_gpus, use.surged_gpus)
+    return bool(use.used or use.queued) or seen >= PAST_USE_MIN
 
 
 def _quota_line(view: QuotaView) -> QuotaLine:
@@ -110,6 +111,7 @@ def _quota_line(view: QuotaView) -> QuotaLine:
         fair_share=use.fair_share,
         queued=use.queued,
         past_use=f"{use.past_use_gpus:.1f}",
+        standing=f"{round(use.standing_gpus, 1) + 0.0:+.1f}",
         used_percent=round(100 * use.used / whole),
     )
 

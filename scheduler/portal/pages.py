@@ -298,6 +298,7 @@ class QuotaLine:
     fair_share: int
     queued: int
     past_use: str
+    standing: str
     used_percent: int
 
 

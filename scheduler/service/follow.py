@@ -35,12 +35,14 @@ from scheduler.store import recalls as recall_rows
 from scheduler.store import reservations as reservation_rows
 from scheduler.store import shapes as shape_rows
 from scheduler.store import sites as site_rows
+from scheduler.store import standings as standing_rows
 from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
 from scheduler.store.offers import lending_change
 from scheduler.store.past_use_tables import past_uses
 from scheduler.store.rows import chunks
 from scheduler.store.sites import SiteRow
+from scheduler.store.standing_tables import standings
 from scheduler.store.tables import groups, jobs, nodes, quotas, runs
 
 _JOB_COLUMNS = (
@@ -134,6 +136,7 @@ class Follower:
         self._jobs_change = 0
         self._runs_change = 0
         self._past_use_change = 0
+        self._standings_change = 0
         self._seen_sites: dict[int, Site] = {}
         self._orders: dict[int, GroupOrder] = {}
         self._reordered: set[int] = set()
@@ -144,6 +147,7 @@ class Follower:
             self._follow_rules(connection)
             self._follow_runs(connection)
             self._follow_past_use(connection)
+            self._follow_standings(connection)
             self._follow_jobs(connection)
             self._reorder(connection)
             self._follow_throttles(connection)
@@ -252,6 +256,16 @@ class Follower:
             for row in page.rows:
                 self.federation.put_past_use(GroupId(row.group_id), row.gpu_class, past_use_rows.use_of(row))
             self._past_use_change = page.change
+            if not page.more:
+                return
+
+    def _follow_standings(self, connection: Connection) -> None:
+        while True:
+            page = changed_since(connection, standings, self._standings_change)
+            for row in page.rows:
+                standing = standing_rows.standing_of(row)
+                self.federation.put_standing(GroupId(row.group_id), row.gpu_class, standing)
+            self._standings_change = page.change
             if not page.more:
                 return
 

@@ -26,6 +26,7 @@ from scheduler.service.follow import Follower
 from scheduler.service.reconcile import forget_old, reconcile_site, revive_site
 from scheduler.service.round_commit import STARTS_A_TRANSACTION, commit_starts
 from scheduler.service.runtime import Runtime
+from scheduler.service.standing_keeper import StandingKeeper
 from scheduler.store import leadership
 from scheduler.store.fence import Fence
 
@@ -58,6 +59,7 @@ class SchedulerLoop:
         self._renewed_seconds = runtime.clock.monotonic_seconds()
         self._silent: set[int] = set()
         self._certificates = CertificateKeeper(runtime)
+        self._standings = StandingKeeper(runtime)
 
     def stop(self) -> None:
         """Have ``run`` return soon."""
@@ -113,6 +115,7 @@ class SchedulerLoop:
                 self._renew_when_due(fence)
                 done = self.turn(follower, fence)
                 self._certificates.refresh_when_due(follower.federation.snapshot, fence)
+                self._standings.look_when_due(follower.federation.snapshot, fence)
                 if not done:
                     news.wait(runtime.settings.round_interval_seconds)
         leadership.release(runtime.database, fence)

@@ -31,6 +31,8 @@ class Settings:
     round_interval_seconds: float = 1.0
     #: how often the leading scheduler works out the certificate, at most
     certificate_seconds: int = 60
+    #: how often the leading scheduler looks who lends and who holds more than its share, at most
+    standing_seconds: int = 60
     #: a run is not ended for another job before it has run for so long
     minimum_run_seconds: int = 600
     #: a waiting agent's request is answered after this at the latest

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scheduler.model.calendar import Calendar
 from scheduler.model.errors import ConfigurationError
-from scheduler.model.ids import OfferId, SiteId
+from scheduler.model.ids import GroupId, OfferId, SiteId
 from scheduler.model.offer import Offer
 from scheduler.model.shape import PRIORITY_CLASSES
 from scheduler.simulator.cluster import Cluster
@@ -33,8 +33,11 @@ class Ask:
     recalls: bool
 
 
-def offers_of(policy: Policy, cluster: Cluster) -> Iterator[Offer]:
-    """The policy's offers, numbered from 1. Raises ConfigurationError for a site, class or number that is not there."""
+def offers_of(policy: Policy, cluster: Cluster, groups: Sequence[str] = ()) -> Iterator[Offer]:
+    """The policy's offers, numbered from 1; ``groups`` are all paths, that of GroupId(1) first.
+
+    Raises ConfigurationError for a site, class, number or group that is not there.
+    """
     for number, each in enumerate(policy.offers):
         site, gpu_class = _pool(cluster, each, f"offers.{number}")
         floor = None if each.priority_floor is None else PRIORITY_CLASSES[each.priority_floor]
@@ -52,9 +55,19 @@ def offers_of(policy: Policy, cluster: Cluster) -> Iterator[Offer]:
             notice_seconds=each.notice_seconds,
             minimum_hold_seconds=each.minimum_hold_seconds,
             priority_floor=floor,
+            group=None if each.group is None else _group(groups, each.group, f"offers.{number}"),
             cycle=None if each.calendar else cycle,
             begins_ms=policy.begins_ms,
         )
+
+
+def _group(groups: Sequence[str], path: str, field: str) -> GroupId:
+    if path not in groups:
+        raise ConfigurationError(
+            f"{field}.group: there is no group {path}: name it under groups",
+            f"{field}.group: 그룹 {path}이(가) 없습니다. groups에 이름을 쓰십시오",
+        )
+    return GroupId(groups.index(path) + 1)
 
 
 def asks_of(policy: Policy, cluster: Cluster) -> list[Ask]:

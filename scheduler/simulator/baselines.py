@@ -59,7 +59,7 @@ class PlainScheduler(ABC):
         self.running: dict[JobId, Running] = {}
         self.history = History(workload.jobs)
         self._events, self._books = node_events(policy, cluster), Nodes(cluster)
-        self._lenders = Lenders(policy, cluster)
+        self._lenders = Lenders(policy, cluster, workload.groups)
         self._lent, self._facts = LentNodes(cluster, self._lenders, self._books), RunFacts(policy, self.knowledge)
         self._nodes_changed = False
         self._ends: list[tuple[int, JobId]] = []

@@ -34,6 +34,7 @@ from scheduler.simulator.lenders import Lenders
 from scheduler.simulator.live import CAUSE_OF, Live, RunFacts
 from scheduler.simulator.nodes import Nodes
 from scheduler.simulator.policy import Policy, RoundCost
+from scheduler.simulator.standing import StandingBook
 from scheduler.simulator.workload import SimJob, Workload
 
 Decide = Callable[[Snapshot, int, int], Plan]
@@ -61,7 +62,7 @@ class Driver:
         Raises ConfigurationError for a policy that does not suit the cluster.
         """
         self._cluster, self._workload, self._policy = cluster, workload, policy
-        self._events, self._lenders = node_events(policy, cluster), Lenders(policy, cluster)
+        self._events, self._lenders = node_events(policy, cluster), Lenders(policy, cluster, workload.groups)
         self._seed, self._end_ms = seed, self._lenders.over_ms(workload, end_ms)
         self._decide, self._checked = round_, checked
         rules = PreemptionRules(minimum_run_ms=policy.minimum_run_seconds * 1000)
@@ -77,7 +78,7 @@ class Driver:
             self._federation.put_node(node)
         for shape_id, shape in workload.shapes.items():
             self._federation.put_shape(shape_id, shape)
-        self._history = History(workload.jobs)
+        self._history, self._standings = History(workload.jobs), StandingBook(policy)
         self._live: dict[RunId, Live] = {}
         self._run_of: dict[JobId, RunId] = {}
         self._earmarks: dict[JobId, Earmark] = {}
@@ -107,6 +108,7 @@ class Driver:
             while (at_ms := self._event_ms()) is not None and at_ms <= now_ms:
                 self._happen(at_ms)
             self._decide_now(now_ms)
+            self._standings.look(self._federation)
         self._cut_off()
         history.recalled_nodes = self._lenders.asked, self._lenders.granted
         history.seconds["driver"] = perf_counter() - began - sum(history.seconds.values())

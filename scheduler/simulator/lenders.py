@@ -29,9 +29,12 @@ AFTER_LAST_ARRIVAL_MS = 366 * 86_400_000
 class Lenders:
     """Offers, and what has been recalled and set aside by now. ``asked`` and ``granted`` count recalled nodes."""
 
-    def __init__(self, policy: Policy, cluster: Cluster) -> None:
-        """Raises ConfigurationError for a site, a class or a number of nodes that is not there."""
-        self.offers: tuple[Offer, ...] = tuple(offers_of(policy, cluster))
+    def __init__(self, policy: Policy, cluster: Cluster, groups: Sequence[str] = ()) -> None:
+        """``groups`` are all paths, that of GroupId(1) first.
+
+        Raises ConfigurationError for a site, a class, a number of nodes or a group that is not there.
+        """
+        self.offers: tuple[Offer, ...] = tuple(offers_of(policy, cluster, groups))
         self.recalls: list[Recall] = []
         self.reservations: list[Reservation] = []
         self.asked = self.granted = 0

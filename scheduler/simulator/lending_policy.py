@@ -19,6 +19,7 @@ class OfferPolicy(Part):
 
     When: in the window [from, to) of seconds, again every ``every_seconds``; or by a weekly calendar; else for good.
     ``gpu_class`` may be left out where the site has one class. A site with an offer lends inside its offers alone.
+    ``group`` is the path of the lender's own group, which earns standing.
     """
 
     site: str
@@ -33,6 +34,7 @@ class OfferPolicy(Part):
     notice_seconds: NoticeSeconds = 600
     minimum_hold_seconds: Seconds = 0
     priority_floor: str | None = None
+    group: str | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> OfferPolicy:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, tuple_
 
 from quota.decay import DEFAULT_DECAY, FRACTION_BITS, Decay, DecayedUse
+from scheduler.store import standings
 from scheduler.store.dialect import upsert
 from scheduler.store.past_use_tables import decay_rules, past_uses
 from scheduler.store.rows import chunks
@@ -39,7 +40,7 @@ def rule(connection: Connection) -> DecayRule:
 
 
 def set_rule(transaction: WriteTransaction, decay: Decay) -> DecayRule:
-    """Have another rule hold, and count by it what there is: everybody keeps the average number of GPUs."""
+    """Have another rule hold, and count by it what there is, standing too: everybody keeps the average number of GPUs."""
     row = {
         "name": _RULE,
         "half_life_ms": decay.half_life_ms,
@@ -50,6 +51,7 @@ def set_rule(transaction: WriteTransaction, decay: Decay) -> DecayRule:
     upsert(transaction.connection, decay_rules, [row], keys=("name",), update=("half_life_ms", "entry_ms", "change"))
     uses = every(transaction.connection)
     put(transaction, {key: _counted_anew(use, before, decay, transaction.now_ms) for key, use in uses.items()})
+    standings.count_anew(transaction, before, decay)
     return DecayRule(decay, transaction.change)
 
 

@@ -1,115 +1,108 @@
-"""Standing against the loop that hands over one slice at a time, and what Karma promises."""
+"""Standing against real numbers, and whose turn it makes it against paths compared one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from quota_trees import GPU_CLASS, Case, cases, id_of, tree_of
 
+from quota.decay import FRACTION_BITS, Decay, DecayedUse
 from quota.errors import UsageError
-from quota.standing import STANDING_MAX, Quantum, share_surge
-from quota.standing_oracle import share_surge_oracle
-from quota.tree import GPUS_MAX
+from quota.standing import PARTS, Standing, gpu_seconds_of, standing_ranks
+from quota.standing_oracle import standing_turns_oracle
 
-#: (standing, share, demand) of each group
-GROUPS = st.lists(
-    st.tuples(st.integers(-2, 2) | st.integers(-12, 12), st.integers(0, 9), st.integers(0, 18)), max_size=8
-)
-SOME_GROUPS = GROUPS.filter(bool)
-
-
-def shared(groups: Sequence[tuple[int, int, int]]) -> Quantum:
-    standing, shares, demand = (np.array([group[part] for group in groups], dtype=np.int64) for part in range(3))
-    return share_surge(standing, shares, demand)
+HOUR_MS = 3_600_000
+DECAYS = st.sampled_from((Decay(HOUR_MS), Decay(168 * HOUR_MS, entry_ms=600_000), Decay(7)))
+RATES = st.integers(0, 3) | st.integers(0, 50_000 * PARTS)
+#: (milliseconds, thousandths of GPUs lent in them, thousandths held above the share)
+HISTORIES = st.lists(st.tuples(st.integers(0, 40 * HOUR_MS), RATES, RATES), max_size=8)
+SECONDS = st.integers(-2, 2) | st.integers(-(2**58), 2**58)
 
 
-@given(GROUPS)
-def test_all_at_once_equals_one_slice_at_a_time(groups: list[tuple[int, int, int]]) -> None:
-    found = shared(groups)
-    expected = share_surge_oracle(*([group[part] for group in groups] for part in range(3)))
-    for name in ("held", "borrowed", "lent", "standing"):
-        assert getattr(found, name).tolist() == getattr(expected, name)
+def after(decay: Decay, history: list[tuple[int, int, int]]) -> Standing:
+    found = Standing.none(0)
+    for elapsed_ms, lends, surges in history:
+        found = Standing(found.lent, found.surged, lends, surges).at(decay, found.at_ms + elapsed_ms)
+    return found
 
 
-@given(GROUPS)
-def test_credits_are_neither_made_nor_lost(groups: list[tuple[int, int, int]]) -> None:
-    found = shared(groups)
-    assert found.standing.sum() == sum(standing for standing, _, _ in groups)
-    assert found.lent.sum() == found.borrowed.sum()
+@given(DECAYS, HISTORIES)
+def test_what_is_kept_is_what_was_lent_less_what_was_held_above_the_share(
+    decay: Decay, history: list[tuple[int, int, int]]
+) -> None:
+    found = after(decay, history)
+    with localcontext(prec=80):
+        end_ms, kept, at_ms = sum(elapsed_ms for elapsed_ms, _, _ in history), Decimal(0), 0
+        for elapsed_ms, lends, surges in history:
+            at_start = Decimal("0.5") ** (Decimal(end_ms - at_ms) / decay.half_life_ms)
+            at_end = Decimal("0.5") ** (Decimal(end_ms - at_ms - elapsed_ms) / decay.half_life_ms)
+            kept += (lends - surges) * decay.half_life_ms * (at_end - at_start)
+            at_ms += elapsed_ms
+        assert abs(found.gpu_seconds - kept / (PARTS * 1000)) <= 1
 
 
-@given(GROUPS)
-def test_nothing_lies_idle_while_somebody_wants_it(groups: list[tuple[int, int, int]]) -> None:
-    assert shared(groups).held.sum() == min(
-        sum(share for _, share, _ in groups), sum(demand for _, _, demand in groups)
-    )
+@given(DECAYS, HISTORIES, st.data())
+def test_looking_in_between_makes_no_difference(
+    decay: Decay, history: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    split = []
+    for elapsed_ms, lends, surges in history:
+        first_ms = data.draw(st.integers(0, elapsed_ms))
+        split += [(first_ms, lends, surges), (elapsed_ms - first_ms, lends, surges)]
+    found, looked = after(decay, history), after(decay, split)
+    most = max((max(lends, surges) for _, lends, surges in history), default=0) * decay.half_life_ms << FRACTION_BITS
+    for one, other in ((found.lent, looked.lent), (found.surged, looked.surged)):
+        assert abs(one.amount - other.amount) <= 4 * (len(history) + 1) + (most >> 80)
 
 
-@given(GROUPS)
-def test_nobody_gets_less_than_demand_or_share_nor_more_than_demand(groups: list[tuple[int, int, int]]) -> None:
-    for held, (_, share, demand) in zip(shared(groups).held, groups, strict=True):
-        assert min(share, demand) <= held <= demand
+def test_who_lends_as_long_as_it_surges_ends_where_it_began() -> None:
+    decay = Decay(168 * HOUR_MS)
+    lent = after(decay, [(HOUR_MS, 8 * PARTS, 0)])
+    assert lent.gpu_seconds > 0
+    even = after(Decay(2**50), [(HOUR_MS, 8 * PARTS, 0), (HOUR_MS, 0, 8 * PARTS)])
+    assert even.gpu_seconds in (-1, 0)
 
 
-@given(SOME_GROUPS, st.data())
-def test_lending_more_never_lowers_the_standing(groups: list[tuple[int, int, int]], data: st.DataObject) -> None:
-    who = data.draw(st.integers(0, len(groups) - 1))
-    standing, share, demand = groups[who]
-    less = data.draw(st.integers(0, demand))
-    lends_more = [*groups[:who], (standing, share, less), *groups[who + 1 :]]
-    assert shared(lends_more).standing[who] >= shared(groups).standing[who]
-    has_more = [*groups[:who], (standing, share + data.draw(st.integers(0, 5)), demand), *groups[who + 1 :]]
-    assert shared(has_more).standing[who] >= shared(groups).standing[who]
+def test_what_was_lent_counts_half_as_much_after_a_half_life() -> None:
+    lent = Standing(DecayedUse(1000 * PARTS * 1000 << FRACTION_BITS, 0), DecayedUse(0, 0))
+    assert lent.gpu_seconds == gpu_seconds_of(lent.lent) == 1000
+    assert lent.at(Decay(HOUR_MS), HOUR_MS).gpu_seconds == 500
 
 
-@given(SOME_GROUPS, st.data())
-def test_more_standing_never_borrows_less(groups: list[tuple[int, int, int]], data: st.DataObject) -> None:
-    who = data.draw(st.integers(0, len(groups) - 1))
-    standing, share, demand = groups[who]
-    richer = [*groups[:who], (standing + data.draw(st.integers(0, 9)), share, demand), *groups[who + 1 :]]
-    assert shared(richer).held[who] >= shared(groups).held[who]
+def test_another_half_life_keeps_the_average() -> None:
+    before, afterwards = Decay(HOUR_MS), Decay(3 * HOUR_MS)
+    forever = Standing(DecayedUse(8 * PARTS * HOUR_MS << FRACTION_BITS, 0), DecayedUse(0, 0), 8 * PARTS)
+    anew = forever.counted_anew(before, afterwards)
+    assert anew.at(afterwards, 5 * HOUR_MS).lent.amount == pytest.approx(anew.lent.amount)
+    assert anew.gpu_seconds == 3 * forever.gpu_seconds
 
 
-@given(st.integers(1, 60), st.integers(-STANDING_MAX // 2, STANDING_MAX // 2))
-def test_a_constant_added_to_all_standings_changes_nothing_else(seed: int, constant: int) -> None:
-    groups = [((seed * place) % 23, place % 5, (seed + 3 * place) % 11) for place in range(12)]
-    moved = shared([(standing + constant, share, demand) for standing, share, demand in groups])
-    assert moved.held.tolist() == shared(groups).held.tolist()
-
-
-def test_who_lent_before_surges_first_and_the_poorest_lender_is_used_first() -> None:
-    lent_before, borrowed_before = 5, -5
-    found = shared([(lent_before, 4, 8), (borrowed_before, 4, 8), (2, 4, 1), (0, 4, 2)])
-    assert found.held.tolist() == [8, 5, 1, 2]
-    assert found.lent.tolist() == [0, 0, 3, 2]
-    assert found.standing.tolist() == [1, -6, 5, 2]
-
-
-def test_who_has_all_that_it_wanted_is_passed_over_where_others_are_as_rich() -> None:
-    found = shared([(5, 0, 2), (3, 0, 2), (3, 0, 2), (0, 3, 0)])
-    assert found.borrowed.tolist() == [2, 1, 0, 0]
-
-
-def test_two_that_take_turns_in_surging_end_where_they_began() -> None:
-    standing = np.zeros(2, dtype=np.int64)
-    for quantum in range(10):
-        demand = np.array([8, 0] if quantum % 2 else [0, 8])
-        standing = share_surge(standing, np.array([4, 4]), demand).standing
-    assert standing.tolist() == [0, 0]
-
-
-@pytest.mark.parametrize(
-    "groups",
-    [[(0, -1, 0)], [(0, 0, GPUS_MAX + 1)], [(STANDING_MAX, 0, 0)], [(-STANDING_MAX, 0, 0)]],
-)
-def test_amounts_that_cannot_be_are_faults(groups: list[tuple[int, int, int]]) -> None:
+def test_amounts_of_two_moments_are_a_fault() -> None:
     with pytest.raises(UsageError):
-        shared(groups)
+        Standing(DecayedUse(0, 0), DecayedUse(0, 1))
 
 
-def test_arrays_of_different_groups_are_a_fault() -> None:
+@given(cases(), st.data())
+def test_turns_by_arrays_are_those_by_paths(case: Case, data: st.DataObject) -> None:
+    tree = case.tree.of_class(GPU_CLASS)
+    seconds = data.draw(st.lists(SECONDS, min_size=len(tree), max_size=len(tree)))
+    found = standing_ranks(tree, np.array(seconds, np.int64))
+    assert found.tolist() == standing_turns_oracle(tree, seconds)
+
+
+def test_when_a_group_stands_above_its_sibling_everybody_in_it_does() -> None:
+    tree = tree_of({"all": None, "a": "all", "b": "all", "a1": "a", "b1": "b", "b2": "b", "c": "all"})
+    compiled = tree.of_class(GPU_CLASS)
+    kept = {"a": 10, "a1": -500, "b": 9, "b1": 1000, "b2": 0}
+    ranks = standing_ranks(compiled, compiled.array({id_of(tree, name): each for name, each in kept.items()}))
+    turns = {name: int(ranks[compiled.position(id_of(tree, name))]) for name in ("a", "a1", "b", "b1", "b2", "c")}
+    assert turns == {"a": 0, "a1": 1, "b1": 2, "b": 3, "b2": 3, "c": 4}
+
+
+def test_one_standing_a_group_is_asked_for() -> None:
     with pytest.raises(UsageError):
-        share_surge(np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64))
+        standing_ranks(tree_of({"all": None, "a": "all"}).of_class(GPU_CLASS), np.zeros(1, np.int64))

@@ -53,7 +53,6 @@ WAITING = {
     "quota.cells",
     "quota.packing",
     "quota.settlement",
-    "quota.standing",
     "quota.topology",
     "scheduler.cycle.cell_topology",
     "scheduler.placement.fragmentation",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from quota.decay import FRACTION_BITS, DecayedUse
+from quota.standing import PARTS, Standing
 from quota.tree import Quota
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
@@ -31,6 +32,7 @@ class Facts:
     jobs: tuple[WaitingJob, ...]
     runs: tuple[LiveRun, ...] = ()
     past: dict[tuple[GroupId, str], int] = field(default_factory=dict)  #: decayed use of ended runs, in GPU-hours
+    standing: dict[tuple[GroupId, str], int] = field(default_factory=dict)  #: lent less surged, in GPU-hours
 
 
 def group_facts() -> list[GroupFacts]:
@@ -66,6 +68,10 @@ def _quotas(draw: st.DrawFn) -> Quota:
 #: Few amounts, so that some groups have used the same.
 _PAST = st.dictionaries(
     st.tuples(st.sampled_from([GroupId(group) for group, _ in TREE]), st.sampled_from(CLASSES)), st.integers(0, 3)
+)
+_STANDING = st.dictionaries(
+    st.tuples(st.sampled_from([GroupId(group) for group, _ in TREE]), st.sampled_from(("h100", *CLASSES))),
+    st.integers(-2, 2),
 )
 
 _grades = st.builds(
@@ -159,19 +165,33 @@ def facts(draw: st.DrawFn) -> Facts:
         )
         for number in range(1, draw(st.integers(1, 14)))
     )
-    return Facts(quotas=quotas, sites=draw(_sites()), nodes=draw(_nodes()), shapes=shapes, jobs=jobs, past=draw(_PAST))
+    return Facts(
+        quotas=quotas,
+        sites=draw(_sites()),
+        nodes=draw(_nodes()),
+        shapes=shapes,
+        jobs=jobs,
+        past=draw(_PAST),
+        standing=draw(_STANDING),
+    )
 
 
+#: More GPUs than a node of ``contended`` has.
+TOO_LARGE = 16
 #: The groups of ``contended`` that run work.
 WORKING = (4, 5, 6)
 
 
 @st.composite
-def contended(draw: st.DrawFn, *, gpus_a_job: tuple[int, ...] = (1, 1, 2, 3), runs_max: int = 4) -> Facts:
+def contended(
+    draw: st.DrawFn, *, gpus_a_job: tuple[int, ...] = (1, 1, 2, 3), runs_max: int = 4, blocked: bool = False
+) -> Facts:
     """Three groups that ask for more of one node than it has: every start is somebody else's wait.
 
     One open site that may serve everybody, one class of 2 to 12 GPUs on one node, so that nothing but turns and quotas
     decides. Job ``n`` has shape ``gpus``; guarantees lie inside each other.
+    ``blocked``: one of them asks for gangs that fit on no node, so that its share lies idle and the others surge;
+    nothing limits them.
     """
     gpus = draw(st.integers(2, 12))
     shapes = {ShapeId(each): plain_shape(each) for each in sorted(set(gpus_a_job))}
@@ -184,33 +204,47 @@ def contended(draw: st.DrawFn, *, gpus_a_job: tuple[int, ...] = (1, 1, 2, 3), ru
                 run_of(number, JobId(900 + number), group, shapes[ShapeId(held)], SiteId(1), "h100", ((NodeId(1), 1),))
             )
             free -= held
-    jobs = tuple(
-        WaitingJob(
-            id=JobId(number),
-            group=GroupId(draw(st.sampled_from(WORKING))),
-            shape=ShapeId(draw(st.sampled_from(gpus_a_job))),
-            priority=draw(st.sampled_from((0, 0, 100))),
-            submitted_ms=draw(st.integers(0, 3)),
-            handicap_ms=draw(st.sampled_from((0, 0, 1, 2))),
+    stuck = GroupId(draw(st.sampled_from(WORKING))) if blocked else None
+    if blocked:
+        shapes[ShapeId(TOO_LARGE)] = plain_shape(TOO_LARGE)
+    jobs = []
+    for number in range(1, draw(st.integers(gpus + 1, 2 * gpus + 2))):
+        group, asked = GroupId(draw(st.sampled_from(WORKING))), draw(st.sampled_from(gpus_a_job))
+        jobs.append(
+            WaitingJob(
+                id=JobId(number),
+                group=group,
+                shape=ShapeId(TOO_LARGE if group == stuck else asked),
+                priority=draw(st.sampled_from((0, 0, 100))),
+                submitted_ms=draw(st.integers(0, 3)),
+                handicap_ms=draw(st.sampled_from((0, 0, 1, 2))),
+            )
         )
-        for number in range(1, draw(st.integers(gpus + 1, 2 * gpus + 2)))
+    return Facts(
+        draw(_nested_quotas(limits=not blocked)),
+        (OPEN_SITE,),
+        (node_of(1, gpus),),
+        shapes,
+        tuple(jobs),
+        tuple(runs),
+        draw(_PAST),
+        draw(_STANDING),
     )
-    return Facts(draw(_nested_quotas()), (OPEN_SITE,), (node_of(1, gpus),), shapes, jobs, tuple(runs), draw(_PAST))
 
 
 @st.composite
-def _nested_quotas(draw: st.DrawFn) -> dict[tuple[GroupId, str], Quota]:
+def _nested_quotas(draw: st.DrawFn, *, limits: bool = True) -> dict[tuple[GroupId, str], Quota]:
     """Quotas as they may be set: the children's guarantees together within their parent's, limits above guarantees."""
     quotas: dict[tuple[GroupId, str], Quota] = {}
     promised = dict.fromkeys((group for group, _ in TREE), 0)
     for group, parent in reversed(TREE):
         if parent is not None:
-            guaranteed = promised[group] + draw(st.sampled_from((0, 0, 1, 2, 4)))
+            guaranteed = promised[group] + draw(st.sampled_from((0, 0, 1, 2, 4) if limits else (0, 0, 0, 1)))
             promised[parent] += guaranteed
             quotas[GroupId(group), "h100"] = Quota(
                 guaranteed=guaranteed,
-                limit=draw(st.none() | st.integers(guaranteed, guaranteed + 6)),
-                borrowing_limit=draw(st.none() | st.integers(0, 6)),
+                limit=draw(st.none() | st.integers(guaranteed, guaranteed + 6)) if limits else None,
+                borrowing_limit=draw(st.none() | st.integers(0, 6)) if limits else None,
                 lending_limit=draw(st.none() | st.integers(0, 4)),
                 weight=draw(st.integers(1, 5)),
             )
@@ -274,7 +308,17 @@ def build(given: Facts, preemption: PreemptionRules = DEFAULT_PREEMPTION, *, bac
         federation.put_run(run)
     for (group, gpu_class), gpu_hours in list(given.past.items())[::step]:
         federation.put_past_use(group, gpu_class, DecayedUse(gpu_hours * 3_600_000 << FRACTION_BITS, 0))
+    for (group, gpu_class), gpu_hours in list(given.standing.items())[::step]:
+        federation.put_standing(group, gpu_class, standing_of(gpu_hours))
     return federation
+
+
+def standing_of(gpu_hours: int) -> Standing:
+    """What somebody has who lent so much, or owes who surged."""
+    lent, surged = (
+        DecayedUse(max(0, each) * 3_600_000 * PARTS << FRACTION_BITS, 0) for each in (gpu_hours, -gpu_hours)
+    )
+    return Standing(lent, surged)
 
 
 def run_of(

@@ -7,7 +7,8 @@ from alembic import context
 
 import scheduler.store.certificate_tables
 import scheduler.store.content_tables
-import scheduler.store.past_use_tables  # noqa: F401 - their tables belong to the metadata
+import scheduler.store.past_use_tables
+import scheduler.store.standing_tables  # noqa: F401 - their tables belong to the metadata
 from scheduler.store.tables import metadata
 
 context.configure(

@@ -38,10 +38,15 @@ def test_a_rule_that_cannot_be_is_refused_by_its_field(cast: Cast, field: str, v
     assert_refuses(administrator.ask("PUT", PATH, json=body, headers=match), 400, field)
 
 
-def test_a_group_s_quota_says_what_it_used_before(cast: Cast) -> None:
+def test_a_group_s_quota_says_what_it_used_and_lent_before(cast: Cast) -> None:
     cast.federation.group("research.past.one")
     administrator = cast.federation.administrator
     quota = administrator.ask(
         "PUT", "groups/research.past.one/quota/h100", json={"limit": 8}, headers={"If-None-Match": "*"}
     )
     assert quota.json()["past_use_gpus"] == 0.0
+    told = {name: value for name, value in quota.json().items() if name.startswith(("standing", "le", "surge"))}
+    assert told == {
+        "standing_gpu_seconds": 0, "standing_gpus": 0.0, "lent_gpus": 0.0, "surged_gpus": 0.0, "lending_limit": None,
+        "lends_gpus": 0.0, "surges_gpus": 0.0,
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whose turn it is, and what everybody has in the end: the laws of guarantees, shares and past use, added up by hand.
+"""Whose turn it is, and what everybody has in the end: the laws of guarantees, shares, standing and past use, added up by hand.
 
 Nothing here calls ``quota.order``, ``quota.fair_tree`` or the compiled turns: a rule that is wrong in all would be seen.
 """
@@ -41,6 +41,8 @@ class Moment:
         effective = effective_guarantees(self.tree, self.capacity).effective
         past = snapshot.past_use.own("h100")
         self.past = {group: 0 if past is None else int(past[self.tree.position(group)]) for group, _ in TREE}
+        kept = snapshot.standing.own("h100")
+        self.standing = {group: 0 if kept is None else int(kept[self.tree.position(group)]) for group, _ in TREE}
         self.weight = {group: snapshot.tree.quota(group, "h100").weight for group, _ in TREE}
         self.guaranteed = {group: int(effective[self.tree.position(group)]) for group, _ in TREE}
 
@@ -68,16 +70,18 @@ class Moment:
         used = self.used_before(group)
         return Fraction(used * weights, self.used_before(parent) * self.weight[group]) if used else Fraction(0)
 
-    def turn(self, group: int) -> tuple[int, bool, Fraction, int, tuple[Fraction, ...], int]:
-        """Below the own guarantee first, then below one above, then use over share; without a share last; then whose group
-        above, and then who itself, had the least for its weight; by name."""
+    def turn(self, group: int) -> tuple[object, ...]:
+        """Below the own guarantee first, then below one above; below the share before all others, among whom standing decides,
+        that of the group above first; then use over share, without a share last; then whose group above, and then who itself,
+        had the least for its weight; by name."""
         short = [each for each in (group, PARENT[group]) if each and self.used(each) < self.guaranteed[each]]
         rank = 0 if group in short else 1 if short else 2
         own, share = self.own[GroupId(group)], self.share[group]
         above = PARENT[group]
         assert above is not None
         past = (self.unfairness(above), self.unfairness(group))
-        return rank, share == 0, Fraction(own, share) if share else Fraction(0), own, past, NAMES[group]
+        surge = (-self.standing[above], -self.standing[group]) if own >= share else ()
+        return rank, surge, share == 0, Fraction(own, share) if share else Fraction(0), own, past, NAMES[group]
 
     def startable(self) -> list[tuple[tuple[object, ...], JobId]]:
         """(turn, job) of every job that quota and node leave room for."""
@@ -96,7 +100,7 @@ def test_the_fast_round_starts_what_the_slow_one_does_where_all_want_the_same_gp
     assert decide(snapshot, 0, 0).starts == decide_slowly(snapshot)
 
 
-@given(contended())
+@given(contended() | contended(blocked=True))
 def test_every_start_is_of_the_job_whose_turn_it_is_and_nothing_that_could_start_is_left(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     moment = Moment(drawn, snapshot)

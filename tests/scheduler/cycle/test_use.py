@@ -18,6 +18,7 @@ from scheduler.cycle.use import ClassUse, FreeGpus, class_uses, free_gpus
 from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
 from scheduler.model.site import Csap, SecurityGrade, SiteState
 
+HOUR_MS = 3_600_000
 GROUPS = tuple(GroupId(group) for group, _ in TREE)
 
 
@@ -38,7 +39,7 @@ def test_use_is_that_of_the_subtree_and_what_lies_above_the_guarantee_is_borrowe
     for group in GROUPS:
         average = sum(before[GroupId(each)] for each in below(group)) / DEFAULT_DECAY.half_life_ms
         used = sum(own[GroupId(each)] for each in below(group))
-        guaranteed = int(effective[tree.position(group)])
+        guaranteed, hours = int(effective[tree.position(group)]), drawn.standing.get((group, "h100"), 0)
         assert class_uses(snapshot, group) == (
             ClassUse(
                 gpu_class="h100",
@@ -48,6 +49,9 @@ def test_use_is_that_of_the_subtree_and_what_lies_above_the_guarantee_is_borrowe
                 fair_share=sum(share.own[each] for each in below(group)),
                 queued=sum(asked[GroupId(each)] for each in below(group)),
                 past_use_gpus=pytest.approx(average, abs=1e-4),
+                standing_gpu_seconds=hours * 3600,
+                lent_gpus=pytest.approx(max(0, hours) * HOUR_MS / DEFAULT_DECAY.half_life_ms, abs=1e-6),
+                surged_gpus=pytest.approx(max(0, -hours) * HOUR_MS / DEFAULT_DECAY.half_life_ms, abs=1e-6),
             ),
         )
 

@@ -8,10 +8,12 @@ import pytest
 from page_reader import PageReader
 from runtime import Stage, ended, runs_now
 
+from quota.decay import DEFAULT_DECAY, FRACTION_BITS, DecayedUse
+from quota.standing import PARTS, Standing
 from scheduler.portal import app, sign_in
 from scheduler.portal.session import COOKIE
 from scheduler.service.certificate_keeper import keep_certificate
-from scheduler.store import groups
+from scheduler.store import groups, standings
 
 BAD_ADDRESSES = [
     ("GET", "/nothing", 404),
@@ -106,6 +108,17 @@ def test_a_group_s_page_says_in_which_order_its_jobs_go(stage: Stage, reader: Pa
         stage.runtime.database.run(lambda each, order=order: groups.set_job_order(each, 1, order))  # type: ignore[misc]
         stage.runtime.directories.forget()
         assert f"Order of jobs: {told}" in reader.get("/groups").text
+
+
+def test_a_group_s_page_says_what_it_lent_less_what_it_held_above_its_share(stage: Stage, reader: PageReader) -> None:
+    stage.agent()
+    half_life_ms = DEFAULT_DECAY.half_life_ms
+    amounts = (DecayedUse(gpus * PARTS * half_life_ms << FRACTION_BITS, stage.clock.now_ms()) for gpus in (4, 1))
+    found = {(1, "h100"): Standing(*amounts)}
+    stage.runtime.database.run(lambda each: standings.put(each, found))
+    assert '<td data-label="Standing">+3.0</td>' in reader.get("/groups").text
+    reader.cookies["dure_language"] = "ko"
+    assert '<td data-label="대여 신용">+3.0</td>' in reader.get("/groups").text
 
 
 def test_everybody_s_jobs_are_filtered_as_mine_are(reader: PageReader) -> None:
