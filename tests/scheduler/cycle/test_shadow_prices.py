@@ -93,7 +93,7 @@ def test_two_sites_that_serve_the_same_jobs_are_worth_the_same() -> None:
     ("values", "setting"),
     [
         ({"bound_site": SiteId(1)}, {}),
-        ({"refusals": (SiteRefusal(site=SiteId(2), times=1, until_ms=NOW_MS + HOUR_MS),)}, {}),
+        ({"refusals": (SiteRefusal(site=SiteId(2), times=1, until_ms=NOW_MS + 1),)}, {}),
         ({"shape": ShapeId(2)}, {"gpus": 2}),
         ({}, {"there": "a100"}),
         (
