@@ -19,6 +19,7 @@ import resource
 import time
 from typing import Any
 
+from scheduler.cycle.warm_up import warm_up
 from scheduler.simulator.cluster import Cluster, build_cluster
 from scheduler.simulator.metrics import JobTimes, measure
 from scheduler.simulator.policy import Policy, RoundCost, parse_policy
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--cost", choices=[each.value for each in RoundCost], default=RoundCost.PROCESSOR.value)
     parser.add_argument("--repeats", type=int, default=3, help="the run with the middle utilisation is told")
     options = parser.parse_args()
-    simulate(rows_of(1, 1, 20), cluster_of(1, 1, 20), policy_of(1, 1, RoundCost.NOTHING))  # loads what is compiled
+    warm_up()  # as a scheduler does before it leads
     gc.freeze()
     began, worked = time.perf_counter(), time.process_time()
     runs = [measured(options, RoundCost(options.cost)) for _ in range(options.repeats)]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quota.apportionment import apportion
+from quota.kernel import divide_down
 from quota.tree import GPUS_MAX, ClassTree, IntArray
 
 
@@ -42,52 +42,21 @@ class FairShares:
 
 
 def fair_share(tree: ClassTree, demand: IntArray, capacity: int) -> FairShares:
-    """Divide ``capacity`` GPUs of the tree's class. Exact, in O(groups) array operations a level.
+    """Divide ``capacity`` GPUs of the tree's class. Exact.
 
     ``demand`` is (group,) by position: the GPUs that work charged at the group itself uses or waits for.
     """
     assert 0 <= capacity <= GPUS_MAX, capacity
-    own_demand = np.minimum(demand, GPUS_MAX)
-    need = _needs(tree, own_demand)
-    entitled = np.zeros_like(need)
-    own = np.zeros_like(need)
-    entitled[0] = min(capacity, int(need[0]))
-    for above, below, owners in tree.descents():
-        working = np.flatnonzero(tree.inner[above] & (own_demand[above] > 0))
-        nothing = np.zeros(len(working), dtype=np.int64)
-        portions = _divide(
-            entitled[above],
-            np.concatenate((working, owners)),
-            np.concatenate((nothing + 1, tree.weight[below])),
-            np.concatenate((nothing, tree.guaranteed[below])),
-            np.concatenate((own_demand[above][working], need[below])),
-        )
-        own[above.start + working] = portions[: len(working)]
-        entitled[below] = portions[len(working) :]
-    leaves = ~tree.inner
-    own[leaves] = np.minimum(entitled, np.minimum(own_demand, tree.ceiling))[leaves]
-    share = own.copy()
-    for _, below, _ in tree.ascents():
-        np.add.at(share, tree.parent[below], share[below])
+    entitled, own, share = divide_down(
+        tree.parent,
+        tree.inner,
+        tree.guaranteed,
+        tree.weight,
+        tree.ceiling,
+        tree.reserve,
+        np.minimum(demand, GPUS_MAX),
+        capacity,
+    )
     for array in (entitled, own, share):
         array.setflags(write=False)
     return FairShares(tree, entitled, own, share)
-
-
-def _needs(tree: ClassTree, own_demand: IntArray) -> IntArray:
-    """Return what each subtree needs, given what is asked for at each group itself."""
-    need = own_demand.copy()
-    for level in reversed(tree.levels):
-        need[level] = np.maximum(np.minimum(need[level], tree.ceiling[level]), tree.reserve[level])
-        if level.start > 0:
-            np.add.at(need, tree.parent[level], need[level])
-    return need
-
-
-def _divide(entitled: IntArray, owners: IntArray, weights: IntArray, guaranteed: IntArray, need: IntArray) -> IntArray:
-    """Divide each parent's entitlement among its children: holds first, then the surplus by weight."""
-    need = np.minimum(need, entitled[owners])  # nobody can get more, and small caps keep ratios comparable
-    wanted = np.minimum(need, guaranteed)
-    hold = apportion(entitled, owners, np.maximum(guaranteed, 1), wanted)
-    held = np.bincount(owners, weights=hold, minlength=len(entitled)).astype(np.int64)
-    return hold + apportion(entitled - held, owners, weights, need - hold)

@@ -8,6 +8,7 @@ do, and one sort by all of them is the order.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -37,8 +38,18 @@ def fair_tree_ranks(tree: ClassTree, use: IntArray) -> IntArray:
     """
     if len(use) != len(tree) or int(use.min(initial=0)) < 0 or float(use.sum(dtype=np.float64)) >= 2.0**62:
         raise UsageError("there is one amount of use a group, none is negative, and together they fit into 64 bits")
-    if not use.any():
-        return tree.path_rank
+    return _of_use(tree, use) if use.any() else _of_nothing(tree)
+
+
+@lru_cache(maxsize=32)
+def _of_nothing(tree: ClassTree) -> IntArray:
+    """Where nobody has used anything; the same until the tree changes."""
+    ranks = _of_use(tree, np.zeros(len(tree), np.int64))
+    ranks.setflags(write=False)
+    return ranks
+
+
+def _of_use(tree: ClassTree, use: IntArray) -> IntArray:
     if len(tree) < _FEW:
         ranks = np.empty(len(tree), np.int64)
         ranks[fair_tree(tree, use.tolist()).order] = np.arange(len(tree))

@@ -124,6 +124,7 @@ class QuotaTree:
     _parent: IntArray
     _levels: tuple[slice, ...]
     _path_rank: IntArray
+    _position_of: IntArray  #: group id -> position
     _compiled: dict[str, ClassTree] = field(default_factory=dict)
 
     @staticmethod
@@ -151,10 +152,16 @@ class QuotaTree:
             _parent=_frozen(parent),
             _levels=levels,
             _path_rank=_path_rank(children, positions, root),
+            _position_of=_frozen([positions.get(number, -1) for number in range(max(positions) + 1)]),
         )
         for gpu_class in tree.classes:
             tree._compiled[gpu_class] = _compile(tree, gpu_class)
         return tree
+
+    def positions_of(self, groups: IntArray) -> IntArray:
+        """Return the position of each of many group ids, all of which have to be in the tree."""
+        found: IntArray = self._position_of[groups]
+        return found
 
     def with_quotas(self, changes: Mapping[tuple[int, str], Quota]) -> QuotaTree:
         """Return the tree with other quotas for some (group id, GPU class). Raises TreeError as ``build`` does."""

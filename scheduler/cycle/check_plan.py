@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -109,8 +109,7 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
             kind, pool = divmod(code, len(pools) + 1)
             for law in laws(snapshot, kind, pool - 1):
                 yield from (Violation(law, f"job {job}") for job in started.job[which == at].tolist())
-    first = np.zeros(len(pools) + 1, np.int64)
-    np.cumsum([len(pool.node_ids) for pool in pools], out=first[1:])
+    first = _first_nodes(snapshot)
     pool = started.pool[started.start_of]
     inside = (started.node >= first[pool]) & (started.node < first[pool + 1]) & (started.workers > 0)
     workers = started.gang_sizes
@@ -124,8 +123,7 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
 def _check_lent(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     """Every node of every gang, where a site lends some to some, or for some time."""
     pools, table = tuple(snapshot.pools.values()), snapshot.table
-    first = np.zeros(len(pools) + 1, np.int64)
-    np.cumsum([len(pool.node_ids) for pool in pools], out=first[1:])
+    first = _first_nodes(snapshot)
     by_terms = np.array([pool.pool.terms is not None for pool in pools] + [False], np.bool_)
     for part in np.flatnonzero(by_terms[started.pool[started.start_of]] & (started.node >= 0)).tolist():
         start = int(started.start_of[part])
@@ -138,13 +136,15 @@ def _check_lent(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
 
 def _check_topology(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     """Every gang whose job requires a level."""
-    ids: list[NodeId] = [each for pool in snapshot.pools.values() for each in pool.node_ids]
-    loosest = _shape_columns(snapshot, started)[LOOSEST]
-    for number in np.flatnonzero(loosest != SITE).tolist():
-        shape = snapshot.shapes[snapshot.table.key(int(started.row[number])).shape]
-        nodes = started.node[(started.start_of == number) & (started.node >= 0)].tolist()
-        if len({snapshot.nodes[ids[node]].domain_at(shape.required) for node in nodes}) > 1:
-            yield Violation(Law.TOPOLOGY, f"job {started.job[number]} is not within one {shape.required.value}")
+    demanding = _shape_columns(snapshot, started)[LOOSEST] != SITE
+    parts = np.flatnonzero(demanding[started.start_of] & (started.node >= 0))
+    domains: defaultdict[int, set[tuple[str, ...]]] = defaultdict(set)
+    for number, node in zip(started.start_of[parts].tolist(), _node_ids(snapshot, started.node[parts]), strict=True):
+        required = snapshot.shapes[snapshot.table.key(int(started.row[number])).shape].required
+        domains[number].add(snapshot.nodes[node].domain_at(required))
+    for number, found in domains.items():
+        if len(found) > 1:
+            yield Violation(Law.TOPOLOGY, f"job {started.job[number]} lies in {len(found)} domains of its level")
 
 
 def _laws_of_venue(snapshot: Snapshot, venue: int, pool: int) -> Iterator[Law]:
@@ -167,13 +167,13 @@ def _laws_of_choice(snapshot: Snapshot, choice: int, pool: int) -> Iterator[Law]
 
 def _check_nodes(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     """What starts and what runs, added up on every node that something starts on."""
-    node_ids: list[NodeId] = [each for pool in snapshot.pools.values() for each in pool.node_ids]
     known = started.node >= 0
+    numbers, at = np.unique(started.node[known], return_inverse=True)
     columns = _shape_columns(snapshot, started)[[GPUS, CPUS, MEMORY]][:, started.start_of[known]]
-    use = np.zeros((3, len(node_ids)), np.int64)
+    use = np.zeros((3, len(numbers)), np.int64)
     for amount in range(3):
-        np.add.at(use[amount], started.node[known], columns[amount] * started.workers[known])
-    touched = {node_ids[at]: use[:, at].tolist() for at in np.unique(started.node[known]).tolist()}
+        np.add.at(use[amount], at, columns[amount] * started.workers[known])
+    touched = dict(zip(_node_ids(snapshot, numbers), use.T.tolist(), strict=True))
     if not touched:
         return
     for run_id in {run_id for node_id in touched for run_id in snapshot.runs_on.get(node_id, ())}:
@@ -188,6 +188,21 @@ def _check_nodes(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
             yield Violation(Law.NODE_OVERFULL, f"node {node.name} would hold {(gpus, cpus, memory_mib)}")
 
 
+def _first_nodes(snapshot: Snapshot) -> IntArray:
+    """Where each pool's nodes begin among all, and where the last one's end."""
+    first = np.zeros(len(snapshot.pools) + 1, np.int64)
+    np.cumsum([len(pool.node_ids) for pool in snapshot.pools.values()], out=first[1:])
+    return first
+
+
+def _node_ids(snapshot: Snapshot, numbers: IntArray) -> list[NodeId]:
+    """Nodes by their numbers among all pools' nodes."""
+    first, pools = _first_nodes(snapshot), tuple(snapshot.pools.values())
+    owners = np.searchsorted(first, numbers, side="right") - 1
+    places = zip(owners.tolist(), (numbers - first[owners]).tolist(), strict=True)
+    return [pools[owner].node_ids[at] for owner, at in places]
+
+
 def _hold(touched: dict[NodeId, list[int]], gang: Iterable[tuple[NodeId, int]], amounts: tuple[int, int, int]) -> None:
     for node_id, workers in gang:
         held = touched.get(node_id)
@@ -199,19 +214,18 @@ def _hold(touched: dict[NodeId, list[int]], gang: Iterable[tuple[NodeId, int]], 
 def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Started) -> Iterator[Violation]:
     """Starts beside all that is used; then, if anything is held, all of it beside what stays."""
     if len(started):
-        now = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
-        for gpu_class, use in snapshot.leaving_use.items():
-            now.setdefault(gpu_class, Counter()).update(use)
+        now = {gpu_class: snapshot.use(gpu_class).counted for gpu_class in snapshot.uses}
         yield from _check_bounds(snapshot, _Added.of(snapshot, started), now)
     if not plan.earmarks and not plan.sizes:
         return
-    soon = {gpu_class: Counter(use) for gpu_class, use in snapshot.own_use.items()}
+    soon = {gpu_class: snapshot.use(gpu_class).own.copy() for gpu_class in snapshot.uses}
+    positions = snapshot.tree.positions
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)
         if run is not None and stop.cause in (StopCause.PREEMPTED, StopCause.RECLAIMED):
-            soon[run.gpu_class][run.group] -= run.gpus
+            soon[run.gpu_class][positions[run.group]] -= run.gpus
     for gpu_class, group, gpus in gpus_dropped(snapshot, plan):
-        soon[gpu_class][group] -= gpus
+        soon[gpu_class][positions[group]] -= gpus
     added = (_Added.of(snapshot, started), _Added.of(snapshot, pledged), _Added.grown(gpus_grown(snapshot, plan)))
     yield from _check_bounds(snapshot, _Added.together(added), soon)
 
@@ -248,7 +262,7 @@ class _Added(NamedTuple):
         return _Added(gpu_class, group, gpus, np.concatenate([each.firm for each in parts]))
 
 
-def _check_bounds(snapshot: Snapshot, added: _Added, use: Mapping[str, Mapping[GroupId, int]]) -> Iterator[Violation]:
+def _check_bounds(snapshot: Snapshot, added: _Added, use: Mapping[str, IntArray]) -> Iterator[Violation]:
     """What is ``added`` to ``use`` may not break a bound, nor raise what is held above one already."""
     for gpu_class in sorted(set(added.gpu_class.tolist()) - {""}):
         here = added.gpu_class == gpu_class
@@ -256,7 +270,7 @@ def _check_bounds(snapshot: Snapshot, added: _Added, use: Mapping[str, Mapping[G
         groups, which = np.unique(added.group[here], return_inverse=True)
         position = np.array([tree.position(int(group)) for group in groups], np.int64)
         gpus = added.gpus[here]
-        own = tree.array({group: used for group, used in use.get(gpu_class, {}).items() if used})
+        own = use[gpu_class].copy() if gpu_class in use else np.zeros(len(tree), np.int64)
         before = Usage(tree, capacity, own)
         np.add.at(own, position[which], gpus)
         after = Usage(tree, capacity, own)
@@ -281,7 +295,9 @@ def _check_verdicts(snapshot: Snapshot, plan: Plan, started: Started, pledged: S
     if not len(waits_on):
         return
     if isinstance(plan.verdicts, Verdicts):
-        silent = np.setdiff1d(waits_on, plan.verdicts.rows).tolist()
+        told_of = np.zeros(len(table.start), np.bool_)
+        told_of[plan.verdicts.rows] = True
+        silent = waits_on[~told_of[waits_on]].tolist()
     else:
         told = {each.key for each in plan.verdicts}
         silent = [row for row in waits_on.tolist() if table.key(row) not in told]

@@ -80,7 +80,7 @@ def _wrong_number(size: Earmark, stop: Stop, run: LiveRun) -> Iterator[str]:
 def _wrong_starts(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     """Elastic jobs that start within several domains of the level that they require."""
     wide: defaultdict[int, set[tuple[str, ...]]] = defaultdict(set)
-    if not any(shape.workers_max for shape in snapshot.shapes.values()):
+    if not snapshot.shapes.any_elastic:
         return
     for start in plan.starts:
         shape = snapshot.shapes[start.shape]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from quota.admission import Usage
@@ -51,10 +51,8 @@ def wrong_earmarks(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
 
 def _above_bound_beside_leavers(snapshot: Snapshot, start: Start) -> GroupId | None:
     tree, capacity = snapshot.tree.of_class(start.gpu_class), snapshot.capacity(start.gpu_class)
-    leaving = Counter(snapshot.leaving_use.get(start.gpu_class, {}))
-    used = Counter(snapshot.own_use.get(start.gpu_class, {})) + leaving
-    usage = Usage(tree, capacity, tree.array({group: gpus for group, gpus in used.items() if gpus}))
-    going = Usage(tree, capacity, tree.array({group: gpus for group, gpus in leaving.items() if gpus})).used
+    use = snapshot.use(start.gpu_class)
+    usage, going = Usage(tree, capacity, use.counted), Usage(tree, capacity, use.leaving).used
     for group in snapshot.tree.path(start.group):
         at = tree.position(group)
         if going[at] and usage.held()[at] > usage.bound[at]:

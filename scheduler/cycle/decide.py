@@ -66,6 +66,8 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
 def place(round_: Round) -> tuple[Reservation, ...]:
     """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
     classes = round_.classes
+    if not round_.board.nodes.pool_free.any():
+        return ()  # nobody can start, and only where some could is anything reserved
     reservations: dict[str, Reservations] = {}
     made: list[Reservation] = []
     alone = len(round_.snapshot.table.rows) == 1

@@ -34,9 +34,12 @@ def protected_runs(runs: Sequence[LiveRun], guaranteed: int) -> frozenset[RunId]
     """Which of one group's runs of a GPU class lie wholly inside its ``guaranteed`` GPUs."""
     if guaranteed <= 0:
         return frozenset()
+    counted = [(run, run.gpus - run.spare_gpus) for run in runs]
+    if sum([gpus for _, gpus in counted]) <= guaranteed:
+        return frozenset([run.id for run, _ in counted])
     inside, left = [], guaranteed
-    for run in sorted(runs, key=lambda each: (each.preemptible, -each.priority, each.started_ms, each.id)):
-        gpus = run.gpus - run.spare_gpus
+    counted.sort(key=lambda each: (each[0].preemptible, -each[0].priority, each[0].started_ms, each[0].id))
+    for run, gpus in counted:
         if gpus <= left:
             inside.append(run.id)
             left -= gpus

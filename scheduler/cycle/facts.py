@@ -155,7 +155,8 @@ class LiveRun:
     @property
     def workers(self) -> int:
         """How many it has."""
-        return sum(workers for _, workers in self.gang)
+        gang = self.gang
+        return gang[0][1] if len(gang) == 1 else sum([workers for _, workers in gang])
 
     @property
     def gpus(self) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from immutables import Map
 
 from quota.decay import Decay, DecayedUse
 from quota.standing import Standing
@@ -17,6 +19,7 @@ from scheduler.cycle.facts import (
     PreemptionRules,
     WaitingJob,
 )
+from scheduler.cycle.group_use import GroupUses
 from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.past_use import PastUses
@@ -46,23 +49,19 @@ class Federation:
         self._tree = QuotaTree.build([Group(0, "federation", None)], {})
         self._groups: dict[GroupId, GroupFacts] = {}
         self._sites: dict[SiteId, Site] = {}
-        self._nodes: dict[NodeId, Node] = {}
+        self._nodes: Map[NodeId, Node] = Map()
         self._pools: dict[PoolKey, NodePool] = {}
         self._shapes = ShapeTable()
         self._queues = Queues()
         self._rules: dict[tuple[Clearance, SecurityGrade], str | None] = {}
-        self._runs: dict[RunId, LiveRun] = {}
-        self._runs_on: dict[NodeId, tuple[RunId, ...]] = {}
+        self._runs: Map[RunId, LiveRun] = Map()
+        self._runs_on: Map[NodeId, tuple[RunId, ...]] = Map()
         self._earmarks: dict[JobId, Earmarked] = {}
         self._leaving: dict[JobId, LiveRun] = {}
         self._elastic: dict[RunId, LiveRun] = {}
         self._node_use: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._node_leaving: defaultdict[NodeId, list[int]] = defaultdict(lambda: [0, 0, 0])
-        self._own_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
-        self._leaving_use: defaultdict[str, defaultdict[GroupId, int]] = defaultdict(lambda: defaultdict(int))
-        self._displaceable_use: defaultdict[str, defaultdict[tuple[GroupId, int], int]] = defaultdict(
-            lambda: defaultdict(int)
-        )
+        self._uses = GroupUses()
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
         self._lending = Lending()
         self._holders: frozenset[GroupId] = frozenset()
@@ -73,18 +72,14 @@ class Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
         twin = Federation(self._policy, self._preemption)
         twin._tree, twin._groups, twin._shapes, twin._rules = self._tree, self._groups, self._shapes, self._rules
-        twin._sites, twin._nodes, twin._runs = self._sites.copy(), self._nodes.copy(), self._runs.copy()
+        twin._sites, twin._nodes, twin._runs = self._sites.copy(), self._nodes, self._runs
         twin._pools = {key: pool.copy() for key, pool in self._pools.items()}
         twin._queues, twin._earmarks = self._queues.copy(), self._earmarks.copy()
-        twin._leaving, twin._runs_on = self._leaving.copy(), self._runs_on.copy()
+        twin._leaving, twin._runs_on = self._leaving.copy(), self._runs_on
         twin._elastic = self._elastic.copy()
         for mine, its in ((self._node_use, twin._node_use), (self._node_leaving, twin._node_leaving)):
             its.update({node: amounts.copy() for node, amounts in mine.items()})
-        for mine_by_class, its_by_class in ((self._own_use, twin._own_use), (self._leaving_use, twin._leaving_use)):
-            for gpu_class, use in mine_by_class.items():
-                its_by_class[gpu_class].update(use)
-        for gpu_class, use_by_priority in self._displaceable_use.items():
-            twin._displaceable_use[gpu_class].update(use_by_priority)
+        twin._uses = self._uses.copy()
         twin._site_use.update(self._site_use)
         twin._lending, twin._past = self._lending.copy(), self._past.copy()
         twin._standings = self._standings.copy()
@@ -98,6 +93,7 @@ class Federation:
         self._groups = {each.id: each for each in groups}
         self._queues.forget_venues()
         self._lending.forget()
+        self._uses.forget()
 
     def put_site(self, site: Site) -> None:
         """Know a site, or its new state."""
@@ -106,7 +102,7 @@ class Federation:
     def put_node(self, node: Node) -> None:
         """Know a node, or what has changed of it."""
         self.remove_node(node.id)
-        self._nodes[node.id] = node
+        self._nodes = self._nodes.set(node.id, node)
         self._pool(node.site_id, node.gpu_class).put(node)
         self._lending.touch(node.site_id)
 
@@ -116,8 +112,9 @@ class Federation:
 
     def remove_node(self, node_id: NodeId) -> None:
         """Forget a node. Runs on it go on holding what they hold."""
-        node = self._nodes.pop(node_id, None)
+        node = self._nodes.get(node_id)
         if node is not None:
+            self._nodes = self._nodes.delete(node_id)
             self._pool(node.site_id, node.gpu_class).remove(node_id)
             self._lending.touch(node.site_id)
 
@@ -153,22 +150,27 @@ class Federation:
     def put_run(self, run: LiveRun) -> None:
         """A run holds its nodes."""
         self.drop_run(run.id)
-        self._runs[run.id] = run
-        for node, _ in run.gang:
-            self._runs_on[node] = (*self._runs_on.get(node, ()), run.id)
+        self._runs = self._runs.set(run.id, run)
+        with self._runs_on.mutate() as runs_on:
+            for node, _ in run.gang:
+                runs_on[node] = (*runs_on.get(node, ()), run.id)
+            self._runs_on = runs_on.finish()
         self._hold(run, 1)
         self._lending.put_run(run)
 
     def drop_run(self, run_id: RunId) -> None:
         """A run holds nothing any more."""
-        run = self._runs.pop(run_id, None)
+        run = self._runs.get(run_id)
         if run is not None:
-            for node, _ in run.gang:
-                left = tuple([each for each in self._runs_on[node] if each != run_id])
-                if left:
-                    self._runs_on[node] = left
-                else:
-                    self._runs_on.pop(node)
+            self._runs = self._runs.delete(run_id)
+            with self._runs_on.mutate() as runs_on:
+                for node, _ in run.gang:
+                    left = tuple([each for each in runs_on[node] if each != run_id])
+                    if left:
+                        runs_on[node] = left
+                    else:
+                        del runs_on[node]
+                self._runs_on = runs_on.finish()
             self._hold(run, -1)
             self._lending.drop_run(run)
 
@@ -238,19 +240,17 @@ class Federation:
             groups=self._groups,
             policy=self._policy,
             sites=dict(self._sites),
-            nodes=self._nodes.copy(),
+            nodes=self._nodes,
             shapes=self._shapes,
             pools={
                 key: self._pools[key].show(self._node_use, self._node_leaving)
                 for key in sorted(self._pools)
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
-            own_use={name: dict(use) for name, use in self._own_use.items()},
-            leaving_use=self._shown_leaving_use(),
-            displaceable_use={name: dict(use) for name, use in self._displaceable_use.items()},
+            uses=self._uses.show(self._tree, self._going_on()),
             site_use=dict(self._site_use),
-            runs=self._runs.copy(),
-            runs_on=self._runs_on.copy(),
+            runs=self._runs,
+            runs_on=self._runs_on,
             elastic=self._elastic.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
@@ -262,13 +262,11 @@ class Federation:
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )
 
-    def _shown_leaving_use(self) -> dict[str, dict[GroupId, int]]:
-        """Without what the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks."""
-        shown = {name: dict(use) for name, use in self._leaving_use.items()}
+    def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:
+        """What the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks already."""
         for job in self._earmarks.keys() & self._leaving.keys():
             run = self._leaving[job]
-            shown[run.gpu_class][run.group] -= min(run.gpus, self._gpus_held(self._earmarks[job]))
-        return shown
+            yield run.group, run.gpu_class, min(run.gpus, self._gpus_held(self._earmarks[job]))
 
     def _venue_of(self, key: ClassKey) -> Venue:
         group = self._groups[key.group]
@@ -293,10 +291,7 @@ class Federation:
             self._elastic[run.id] = run
         elif run.workers_min is not None:
             self._elastic.pop(run.id, None)
-        use = self._leaving_use if run.leaving else self._own_use
-        use[run.gpu_class][run.group] += sign * run.gpus
-        if run.preemptible and not run.leaving:
-            self._displaceable_use[run.gpu_class][run.group, run.priority] += sign * run.gpus
+        self._uses.hold(run, sign)
         self._site_use[run.site, run.gpu_class] += sign * run.gpus
 
     def _drop_earmark(self, job_id: JobId) -> None:
@@ -308,7 +303,7 @@ class Federation:
         shape = self._shapes[earmark.job.shape]
         each = (sign * shape.gpus_per_worker, sign * shape.cpus_per_worker, sign * shape.memory_mib_per_worker)
         self._hold_nodes((earmark.site, earmark.gpu_class), earmark.gang, each)
-        self._own_use[earmark.gpu_class][earmark.job.group] += sign * self._gpus_held(earmark)
+        self._uses.hold_earmark(earmark.job.group, earmark.gpu_class, sign * self._gpus_held(earmark))
 
     def _gpus_held(self, earmark: Earmarked) -> int:
         return earmark.workers * self._shapes[earmark.job.shape].gpus_per_worker

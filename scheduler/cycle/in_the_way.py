@@ -23,6 +23,8 @@ from scheduler.placement.victims import lost_work
 
 BoolArray = NDArray[np.bool_]
 
+_NOBODY = np.zeros(0, np.int64)
+
 
 class InTheWay:
     """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first."""
@@ -42,10 +44,6 @@ class InTheWay:
         for run in snapshot.runs.values():
             if run.gpu_class == gpu_class and not run.leaving:
                 by_group[run.group].append(run)
-        inside: set[RunId] = set()
-        guaranteed = guaranteed_own(usage)
-        for group, mine in by_group.items():
-            inside |= protected_runs(mine, int(guaranteed[usage.tree.position(group)]))
         young = now_ms - snapshot.preemption.minimum_run_ms
         runs = [
             run
@@ -63,10 +61,15 @@ class InTheWay:
         number = {(pool.site, pool.gpu_class): at for at, pool in enumerate(pools)}
         self._pool = np.array([number.get((run.site, gpu_class), -1) for run in runs], np.int64)
         at_group = {group: usage.tree.position(group) for group in by_group}
+        self._runs_of = {at_group[group]: mine for group, mine in by_group.items()}
         self._position = np.array([at_group[run.group] for run in runs], np.int64)
         self._priority = np.array([run.priority for run in runs], np.int64)
-        self._inside = np.array([run.id in inside for run in runs], np.bool_)
+        #: by position, of groups that were found above their shares: numbers of runs that lie inside their guarantees
+        self._inside: dict[int, list[int]] = {}
         self._stays = np.ones(len(runs), np.bool_)
+        self._lowest = int(self._priority.min(initial=np.iinfo(np.int64).max))
+        #: by (group above the preemptor, top) while nothing is charged or released: who might be ended for siblings there
+        self._above: dict[tuple[int, int], IntArray] = {}
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -79,15 +82,41 @@ class InTheWay:
         """A run has been told to go."""
         self._stays[self._number_of[run.id]] = False
 
+    def forget_shares(self) -> None:
+        """Something has been charged or released: who is above a share has to be asked anew."""
+        self._above = {}
+
     def might_go(self, shares: FairShares, kept: FairShares, position: int, gpus: int, priority: int) -> IntArray:
         """Numbers of the runs that might be ended for ``gpus`` more at a group, as shares stand now; victims keep ``kept``."""
-        mask = self._stays & (self._position == position) & (self._priority < priority)
-        top = reaches_up_to(self._usage, shares, position, gpus)
+        others, top = _NOBODY, reaches_up_to(self._usage, shares, position, gpus)
         if top is not None:
+            others = self._above_their_shares(kept, position, top)
+        if priority <= self._lowest:
+            return others
+        own = np.flatnonzero(self._stays & (self._position == position) & (self._priority < priority))
+        return np.union1d(others, own) if len(own) else others
+
+    def _above_their_shares(self, kept: FairShares, position: int, top: int) -> IntArray:
+        tree = self._usage.tree
+        key = int(tree.parent[position]), top
+        if key not in self._above or tree.inner[position]:
             above = above_their_shares(self._usage, kept, position, top)
-            mask |= self._stays & ~self._inside & above[self._position]
-        found: IntArray = np.flatnonzero(mask)
-        return found
+            mask = self._stays & above[self._position]
+            for owner in set(self._position[mask].tolist()):
+                mask[self._protected(owner)] = False
+            found: IntArray = np.flatnonzero(mask)
+            if tree.inner[position]:
+                return found
+            self._above[key] = found
+        return self._above[key]
+
+    def _protected(self, owner: int) -> list[int]:
+        """Numbers of a group's runs that lie inside its guarantee."""
+        if owner not in self._inside:
+            guaranteed = int(guaranteed_own(self._usage)[owner])
+            inside = protected_runs(self._runs_of[owner], guaranteed)
+            self._inside[owner] = [self._number_of[run] for run in inside if run in self._number_of]
+        return self._inside[owner]
 
     def gpus_by_pool(self, numbers: IntArray, pools: int) -> IntArray:
         """GPUs that these runs hold in every pool."""

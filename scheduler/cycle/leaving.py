@@ -38,8 +38,7 @@ class Leaving:
         table, classes = self._round.snapshot.table, self._round.classes
         if bool((classes.end[table.rows] < NEVER_MS).any()):
             return True
-        runs = self._round.snapshot.runs.values()
-        return any(run.gpu_class == self._gpu_class and run.leaves_ms(self._now_ms) is not None for run in runs)
+        return self._round.snapshot.use(self._gpu_class).ending > 0
 
     def of(self, pool: int) -> Parts:
         """The parts that leave a pool."""

@@ -79,17 +79,14 @@ def _could_have(round_: Round, soon: Soon, gpu_class: str, rows: IntArray) -> Bo
     """Rows of jobs that quotas admit, inside their group's share, and for which a pool has enough free in all."""
     classes, usage = round_.classes, round_.usages[gpu_class]
     asked = (classes.workers * classes.gpus)[rows]
-    could: BoolArray = asked <= available_all(usage)[classes.position[rows]]
+    pools = (number for number, pool in enumerate(round_.site_pools) if pool.gpu_class == gpu_class)
+    could: BoolArray = asked <= max((soon.free_gpus(pool) for pool in pools), default=0)
+    if not could.any():
+        return could
+    could &= asked <= available_all(usage)[classes.position[rows]]
     could &= asked <= (round_.shares(gpu_class).own - usage.own)[classes.position[rows]]
     could &= (classes.firm[rows] == 0) | (asked <= (usage.guaranteed - usage.used)[classes.position[rows]])
-    if could.any():
-        pools = (number for number, pool in enumerate(round_.site_pools) if pool.gpu_class == gpu_class)
-        could &= asked <= max((_free_gpus(soon, pool) for pool in pools), default=0)
     return could
-
-
-def _free_gpus(soon: Soon, pool: int) -> int:
-    return int(np.maximum(soon.of(pool)[0], 0).sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +157,11 @@ class _Moves:
         asking = [
             (pool, self._usable(pool, head.key, head.priority, {head.job}))
             for pool in pools[first[venue] : first[venue + 1]].tolist()
-            if _free_gpus(self._soon, pool) >= asked
+            if self._soon.free_gpus(pool) >= asked
         ]
         if any(self._fits(pool, head.request, self._soon.of(pool), usable).any() for pool, usable in asking):
             return False  # what leaves already is enough: it starts in its turn when that is gone
-        asking.sort(key=lambda each: -_free_gpus(self._soon, each[0]))
+        asking.sort(key=lambda each: -self._soon.free_gpus(each[0]))
         ways = (way for pool, usable in asking[:POOLS_MAX] for way in self._ways_in(head, pool, usable))
         way = next(ways, None)
         if way is None or self._starts_as_soon(head, way):

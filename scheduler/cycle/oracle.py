@@ -18,7 +18,7 @@ from scheduler.cycle.reservations_oracle import SlowReservations, leaving_of
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.cycle.waiting import Turn, WaitingClass
-from scheduler.model.ids import GroupId, JobId, SiteId
+from scheduler.model.ids import JobId, SiteId
 from scheduler.model.shape import Shape, Topology
 from scheduler.model.site import Node
 from scheduler.placement import oracle
@@ -84,15 +84,11 @@ def _next_start(
     usage = _usage(snapshot, starts, gpu_class)
     tree = snapshot.tree.of_class(gpu_class)
     asked: dict[int, int] = {}
-    for group, gpus in snapshot.own_use.get(gpu_class, {}).items():
-        asked[group] = asked.get(group, 0) + gpus
-    for group, gpus in snapshot.leaving_use.get(gpu_class, {}).items():
-        asked[group] = asked.get(group, 0) + gpus
     for waiting in snapshot.waiting:
         shape = snapshot.shapes[waiting.shape]
         if snapshot.candidates(shape)[:1] == (gpu_class,):
             asked[waiting.group] = asked.get(waiting.group, 0) + shape.gpus * len(waiting.turns)
-    shares = fair_share(tree, tree.array(asked), snapshot.capacity(gpu_class))
+    shares = fair_share(tree, snapshot.use(gpu_class).counted + tree.array(asked), snapshot.capacity(gpu_class))
     ranks = _past_ranks(snapshot, tree), _standing_ranks(snapshot, tree)
     heads: list[tuple[tuple[object, ...], Turn, int, WaitingClass]] = []
     classes = sorted(snapshot.waiting, key=lambda each: (each.group, each.shape, each.bound_site or 0))
@@ -211,14 +207,12 @@ def _place(nodes: list[tuple[FreeNode, Node]], request: Request, level: Topology
 
 
 def _usage(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> Usage:
-    own: dict[GroupId, int] = dict(snapshot.own_use.get(gpu_class, {}))
-    for group, gpus in snapshot.leaving_use.get(gpu_class, {}).items():
-        own[group] = own.get(group, 0) + gpus
+    started: dict[int, int] = {}
     for start in starts:
         if start.gpu_class == gpu_class:
-            own[start.group] = own.get(start.group, 0) + snapshot.shapes[start.shape].gpus
+            started[start.group] = started.get(start.group, 0) + snapshot.shapes[start.shape].gpus
     tree = snapshot.tree.of_class(gpu_class)
-    return Usage(tree, snapshot.capacity(gpu_class), tree.array({int(group): gpus for group, gpus in own.items()}))
+    return Usage(tree, snapshot.capacity(gpu_class), snapshot.use(gpu_class).counted + tree.array(started))
 
 
 def _free(snapshot: Snapshot, starts: list[Start], gpu_class: str) -> dict[SiteId, list[tuple[FreeNode, Node]]]:

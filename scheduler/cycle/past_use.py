@@ -56,9 +56,9 @@ class PastUse:
         return 0.0 if own is None else int(own[positions].sum()) * 1000 / self.decay.half_life_ms
 
     def ranks(self, tree: ClassTree) -> IntArray:
-        """By position: the turn of each group by Fair Tree, where all else is equal; by names where nothing was used."""
+        """By position: the turn of each group by Fair Tree, where all else is equal."""
         own = self.own(tree.gpu_class)
-        return tree.path_rank if own is None else fair_tree_ranks(tree, own)
+        return fair_tree_ranks(tree, np.zeros(len(tree), np.int64) if own is None else own)
 
 
 NOTHING_USED = PastUse()

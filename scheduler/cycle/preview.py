@@ -146,10 +146,10 @@ def _starts(snapshot: Snapshot, plan: Plan) -> defaultdict[QuotaKey, Count]:
 def _next_usages(snapshot: Snapshot, now: Round, plan: Plan, starts: Mapping[QuotaKey, Count]) -> dict[str, Usage]:
     """Use once the plan is applied and what leaves is gone. What is redeemed was charged when it was earmarked."""
     usages = {gpu_class: usage.copy() for gpu_class, usage in now.usages.items()}
-    for gpu_class, use in snapshot.leaving_use.items():
-        for group, gpus in use.items():
-            if gpus and gpu_class in usages:
-                usages[gpu_class].release(group, gpus)
+    for gpu_class, usage in usages.items():
+        leaving = snapshot.use(gpu_class).leaving
+        for position in np.flatnonzero(leaving).tolist():
+            usage.release(int(usage.tree.group_ids[position]), int(leaving[position]))
     for (group, gpu_class), count in starts.items():
         usages[gpu_class].charge(group, count.gpus)
     for earmark in (*plan.earmarks, *plan.sizes):

@@ -177,14 +177,14 @@ class Queues:
     def _settle(self, row: int) -> None:
         """Bring what joined and left into the segment of a class."""
         start, stop, room = self._columns[_START : _ROOM + 1, row].tolist()
-        segment = self._turns[:, start:stop]
-        joined = np.array(sorted(self._added.get(row, {}).values()), np.int64).reshape(-1, TURN_ROWS).T
-        gone = self._removed.get(row)
-        behind = not len(segment[0]) or not len(joined[0]) or tuple(segment[:, -1]) < tuple(joined[:, 0])
-        if gone is None and behind and start < stop and stop + len(joined[0]) <= room:
-            self._turns[:, stop : stop + len(joined[0])] = joined
-            self._columns[_STOP, row] = stop + len(joined[0])
+        added, gone = sorted(self._added.get(row, {}).values()), self._removed.get(row)
+        behind = start == stop or not added or tuple(self._turns[:, stop - 1].tolist()) < added[0]
+        if gone is None and behind and start < stop and stop + len(added) <= room:
+            self._turns[:, stop : stop + len(added)] = np.array(added, np.int64).reshape(-1, TURN_ROWS).T
+            self._columns[_STOP, row] = stop + len(added)
             return
+        segment = self._turns[:, start:stop]
+        joined = np.array(added, np.int64).reshape(-1, TURN_ROWS).T
         if gone is not None:
             segment = segment[:, ~np.isin(segment[2], list(gone))]
         merged = np.concatenate([segment, joined], axis=1)

@@ -8,6 +8,7 @@ beyond their least workers is given back first (``shrink``); it counts for nothi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,13 +47,7 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     if not (round_.classes.next < round_.classes.stop).any():
         return Reclaimed((), ())
     decided = _Decided([], [], [], [])
-    leaving = [
-        (round_.usages[gpu_class], group, gpus)
-        for gpu_class, use in round_.snapshot.leaving_use.items()
-        if gpu_class in round_.usages  # its last node may be gone
-        for group, gpus in use.items()
-        if gpus
-    ]
+    leaving = [each for gpu_class, usage in round_.usages.items() for each in _leaving(round_, gpu_class, usage)]
     # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
@@ -65,10 +60,17 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
                 rows = rows[_could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)]
             if len(rows):
                 claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], decided)
-                Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
+                if claims.are_any:
+                    Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
     for usage, group, gpus in (*leaving, *decided.released):
         usage.charge(group, gpus)
     return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
+
+
+def _leaving(round_: Round, gpu_class: str, usage: Usage) -> Iterator[tuple[Usage, GroupId, int]]:
+    leaving = round_.snapshot.use(gpu_class).leaving
+    for position in np.flatnonzero(leaving).tolist():
+        yield usage, GroupId(int(usage.tree.group_ids[position])), int(leaving[position])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,16 @@ class _Decided:
 def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
     """Rows whose group is below its share by so much, or runs something of lower priority than their head."""
     classes, usage = round_.classes, round_.usages[gpu_class]
+    owner, priority, gpus = round_.snapshot.use(gpu_class).displaceable
+    there = gpus > 0
+    if not there.any():
+        return np.zeros(len(rows), np.bool_)
     position, asked = classes.position[rows], (classes.workers * classes.gpus)[rows]
     shares = round_.shares(gpu_class).own
     below = asked <= (shares - usage.own)[position]
     lowest = np.full(len(usage.tree), np.iinfo(np.int64).max)
-    takes_above_share = False
-    for (group, priority), gpus in round_.snapshot.displaceable_use.get(gpu_class, {}).items():
-        if gpus:
-            at = usage.tree.position(group)
-            lowest[at] = min(int(lowest[at]), priority)
-            takes_above_share |= bool(usage.own[at] > shares[at])
-    below &= takes_above_share
+    np.minimum.at(lowest, owner[there], priority[there])
+    below &= bool((usage.own > shares)[owner[there]].any())
     could: BoolArray = below | (lowest[position] < -classes.minus_priority[classes.next[rows]])
     return could
 
@@ -116,6 +117,11 @@ class _Claims:
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
         self._spares, self._decided = spares, decided
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is a run that may be ended or shrunk for anybody."""
+        return len(self._way) > 0 or self._spares.are_any
 
     def claim(self, head: Head) -> bool:
         """Find whom to shrink or to end for a head, and hold for it what they leave."""
@@ -199,6 +205,7 @@ class _Claims:
         assert placement is not None, "what leaves makes room for the gang"
         gang = self._soon.take(pool, head.request, placement)
         self._usage.charge(head.group, head.request.gpus_in_all)
+        self._way.forget_shares()
         site = self._round.site_pools[pool].site
         self._decided.earmarks.append(Earmark(head.job, head.group, head.key.shape, site, self._gpu_class, gang))
         self._round.classes.next[head.row] += 1

@@ -60,10 +60,8 @@ def redeem(round_: Round) -> Redemption:
 
 def _leaving_below(round_: Round, gpu_class: str) -> IntArray:
     """By position: GPUs of runs that are leaving, in the whole subtree."""
-    usage, use = round_.usages[gpu_class], round_.snapshot.leaving_use.get(gpu_class, {})
-    return Usage(
-        usage.tree, usage.capacity, usage.tree.array({group: gpus for group, gpus in use.items() if gpus})
-    ).used
+    usage = round_.usages[gpu_class]
+    return Usage(usage.tree, usage.capacity, round_.snapshot.use(gpu_class).leaving).used
 
 
 def _waits_for_quota(round_: Round, earmark: Earmarked, leaving: IntArray) -> bool:

@@ -14,7 +14,7 @@ from quota.fair_share import FairShares, fair_share
 from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, LOOSEST, MEMORY, WORKERS
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
-from scheduler.cycle.stay import NEVER_MS
+from scheduler.cycle.stay import NEVER_MS, stay_columns
 from scheduler.cycle.waiting import Venue
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import Shape
@@ -76,12 +76,12 @@ class Round:
     @cached_property
     def classes(self) -> Classes:
         """The waiting classes' columns, by the table's row."""
-        table, shapes = self.snapshot.table, self.snapshot.shapes
+        snapshot, table, shapes = self.snapshot, self.snapshot.table, self.snapshot.shapes
         index = shapes.indices(table.shape)
         columns = shapes.columns[:, index]
         end, least = self._stays
         return Classes(
-            position=self._positions(table.group),
+            position=snapshot.tree.positions_of(table.group),
             next=table.start.copy(),
             stop=table.stop,
             shape=index,
@@ -276,21 +276,13 @@ class Round:
     def _stays(self) -> tuple[IntArray, IntArray]:
         """By number of the stay: when such a gang is over, and for how long it has to be left where it can save its state."""
         snapshot = self.snapshot
-        stays, run_ms = snapshot.table.stays, snapshot.preemption.minimum_run_ms
-        end = [NEVER_MS if each.walltime_ms is None else snapshot.lent_at_ms + each.walltime_ms for each in stays]
-        least = [-1 if each.save_ms is None else each.save_ms + run_ms for each in stays]
-        return np.array(end, np.int64), np.array(least, np.int64)
+        walltimes, saves = stay_columns(snapshot.table.stays)
+        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.lent_at_ms + walltimes)
+        return end, np.where(saves < 0, -1, saves + snapshot.preemption.minimum_run_ms)
 
     @cached_property
     def _workers_max(self) -> int:
         return int(self.classes.workers.max(initial=0))
-
-    def _positions(self, groups: IntArray) -> IntArray:
-        positions = self.snapshot.tree.positions
-        numbers = np.zeros(max(positions, default=0) + 1, np.int64)
-        numbers[list(positions)] = list(positions.values())
-        found: IntArray = numbers[groups]
-        return found
 
     def _count(self) -> None:
         """Step 1, effective capacity, with what is used and asked for of every GPU class."""
@@ -302,9 +294,7 @@ class Round:
         for number, gpu_class in enumerate(self.gpu_classes):
             tree = snapshot.tree.of_class(gpu_class)
             capacity = snapshot.capacity(gpu_class)
-            own = tree.array({group: used for group, used in snapshot.own_use.get(gpu_class, {}).items() if used})
-            # What is leaving is used until it is gone, and asks again then: shares that forgot it meanwhile would swing.
-            own += tree.array({group: used for group, used in snapshot.leaving_use.get(gpu_class, {}).items() if used})
+            own = snapshot.use(gpu_class).counted  # shares that forgot what is leaving meanwhile would swing
             asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
             self.usages[gpu_class] = Usage(tree, capacity, own)
             self._demands[gpu_class] = own + asked.astype(np.int64)

@@ -45,6 +45,11 @@ class ShapeTable(Mapping[ShapeId, Shape]):
         """Every ``gpu_classes`` of a shape, by number."""
         return tuple(self._choices)
 
+    @property
+    def any_elastic(self) -> bool:
+        """Whether jobs of some shape may have more workers than they have to."""
+        return bool((self.columns[WORKERS_MOST] > self.columns[WORKERS]).any())
+
     def indices(self, shape_ids: IntArray) -> IntArray:
         """The columns' index of each id."""
         found: IntArray = self._index[shape_ids]

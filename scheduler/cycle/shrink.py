@@ -71,6 +71,11 @@ class Spares:
             if restarts.may(run, site_pool) and restarts.may_stay(run, pool, site_pool):
                 self._runs[run.id], self._pool_of[run.id] = run, pool
 
+    @property
+    def are_any(self) -> bool:
+        """Whether a run may be made smaller."""
+        return bool(self._runs)
+
     def might_serve(self, rows: IntArray) -> BoolArray:
         """Rows of heads to which something might be given: a look at all of them at once."""
         classes, usage = self._round.classes, self._usage
@@ -107,7 +112,7 @@ class Spares:
 
     def find(self, head: Head) -> Shrinking | None:
         """How to make room for a head at the least lost work; None where that cannot be. It may need nobody to shrink."""
-        runs = self._giving(head)
+        runs = self._giving(head) if self._runs else []
         if not runs:
             return None
         first, pools = self._round.venue_pools[self._gpu_class]

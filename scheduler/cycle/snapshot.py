@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
+from scheduler.cycle.group_use import GroupUse
 from scheduler.cycle.past_use import NOTHING_USED, PastUse
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.standing import NO_STANDING, StandingNow
@@ -50,17 +51,12 @@ class Snapshot:
     nodes: Mapping[NodeId, Node]
     shapes: ShapeTable
     pools: Mapping[tuple[SiteId, str], SitePool]
-    #: by class and group: GPUs of its own runs that are not leaving, and of its earmarks
-    own_use: Mapping[str, Mapping[GroupId, int]]
+    uses: Mapping[str, GroupUse]  #: by class of which anything was ever used; ``use`` answers for any
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
     runs_on: Mapping[NodeId, tuple[RunId, ...]]  #: runs by the nodes that they hold
     elastic: Mapping[RunId, LiveRun]  #: those whose number of workers may be changed, and that are not leaving
     table: WaitingTable
-    #: by class and group: GPUs of its own runs that are leaving, but for those that go on where nodes are held for them
-    leaving_use: Mapping[str, Mapping[GroupId, int]] = field(default_factory=dict)
-    #: by class, group and priority: GPUs of runs that may be preempted and are not leaving
-    displaceable_use: Mapping[str, Mapping[tuple[GroupId, int], int]] = field(default_factory=dict)
     earmarks: Mapping[JobId, Earmarked] = field(default_factory=dict)
     preemption: PreemptionRules = DEFAULT_PREEMPTION
     #: the terms on which nodes are lent, by number, as of a moment
@@ -137,6 +133,10 @@ class Snapshot:
         if key not in self.rules:
             self.rules[key] = why_not_served(self.policy, clearance, site.security)
         return self.rules[key]
+
+    def use(self, gpu_class: str) -> GroupUse:
+        """What groups use of a class, by position of the tree."""
+        return self.uses[gpu_class] if gpu_class in self.uses else GroupUse.nothing(len(self.tree.groups))
 
     def capacity(self, gpu_class: str) -> int:
         """What quotas are measured against: GPUs that may take work, and those in use where nothing new starts."""

@@ -32,6 +32,16 @@ class Soon:
             self._free[pool] = site_pool.soon - (before - after)
         return self._free[pool]
 
+    def free_gpus(self, pool: int) -> int:
+        """GPUs of a pool that will be free, without looking at more than them."""
+        if pool in self._free:
+            gpus = self._free[pool][0]
+        else:
+            site_pool, nodes = self._round.site_pools[pool], self._round.board.nodes
+            here = slice(int(nodes.first[pool]), int(nodes.first[pool + 1]))
+            gpus = site_pool.soon[0] - (site_pool.pool.gpus - nodes.gpus[here])
+        return int(np.maximum(gpus, 0).sum())
+
     def give_back(self, run: LiveRun) -> None:
         """Count as free what a run holds, in whatever pool that is."""
         amounts = np.array([run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker])

@@ -12,11 +12,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
+
+import numpy as np
 
 from scheduler.model.ids import GroupId
 from scheduler.model.offer import Offer, Sector
 from scheduler.model.shape import DataClass
+from scheduler.placement.pool import IntArray
 
 #: Where nothing is known to take a node, and when a run without a walltime ends.
 NEVER_MS = 1 << 62
@@ -53,6 +57,16 @@ class Stay(NamedTuple):
 
 #: Of a job that stays for ever and cannot save its state.
 ANY_STAY = Stay()
+
+
+@lru_cache(maxsize=8)
+def stay_columns(stays: tuple[Stay, ...]) -> tuple[IntArray, IntArray]:
+    """Walltimes (ms, ``NEVER_MS`` for ever) and times to save a state (ms, -1 for never) of stays that many rounds see alike."""
+    walltimes = np.array([NEVER_MS if each.walltime_ms is None else each.walltime_ms for each in stays], np.int64)
+    saves = np.array([-1 if each.save_ms is None else each.save_ms for each in stays], np.int64)
+    for column in (walltimes, saves):
+        column.setflags(write=False)
+    return walltimes, saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from scheduler.cycle.explain import explain
 from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.round import Round
-from scheduler.cycle.stay import NEVER_MS
+from scheduler.cycle.stay import stay_columns
 from scheduler.model.reason import Reason, ReasonCode
 from scheduler.placement.pool import IntArray
 
@@ -33,8 +33,7 @@ class Verdicts(Sequence[Verdict]):
     def _rows(self) -> IntArray:
         """In their order."""
         table, rows = self._round.snapshot.table, self._waiting
-        walltimes = np.array([each.walltime_ms or NEVER_MS for each in table.stays], np.int64)
-        saves = np.array([-1 if each.save_ms is None else each.save_ms for each in table.stays], np.int64)
+        walltimes, saves = stay_columns(table.stays)
         rank = {each: number for number, each in enumerate(sorted(table.refusers))}
         refused = np.array([rank[each] for each in table.refusers], np.int64)[table.refused_by[rows]]
         stay = table.stay[rows]

@@ -21,6 +21,7 @@ from scheduler.placement import kernel
 from scheduler.placement.arrays import DOMAIN_LEVELS, HALL, LEAF, NODE, SITE, SPINE, Need, Nodes, Starts
 from scheduler.placement.pool import BoolArray, IntArray, Pool, PoolLayout
 from scheduler.placement.request import Placement, Request
+from scheduler.placement.tally import tally
 
 LEVEL_NUMBERS = {
     Topology.NODE: NODE,
@@ -161,22 +162,20 @@ def _plan_of(layouts: tuple[PoolLayout, ...]) -> _Plan:
 def _nodes_of(pools: Sequence[Pool]) -> Nodes:
     plan = _plan_of(tuple(pool.layout for pool in pools))
     gpus = _joined([pool.gpus for pool in pools])
-    width = int(gpus.max(initial=0)) + 1
-    count = np.bincount(plan.pool_of * width + gpus, minlength=len(pools) * width).reshape(len(pools), width)
-    free = np.bincount(plan.domain.ravel(), weights=np.tile(gpus, DOMAIN_LEVELS), minlength=len(plan.member_first) - 1)
+    pool_free, count, domain_free = tally(gpus, plan.pool_of, plan.domain, len(pools), len(plan.member_first) - 1)
     return Nodes(
         first=plan.first,
         gpus=gpus,
         cpus=_joined([pool.cpus for pool in pools]),
         memory=_joined([pool.memory_mib for pool in pools]),
-        pool_free=np.bincount(plan.pool_of, weights=gpus, minlength=len(pools)).astype(np.int64),
+        pool_free=pool_free,
         count=count,
-        hint=np.repeat(plan.first[:-1, None], width, axis=1),
+        hint=np.repeat(plan.first[:-1, None], count.shape[1], axis=1),
         domain=plan.domain,
         domains_of=plan.domains_of,
         member_first=plan.member_first,
         members=plan.members,
-        domain_free=free.astype(np.int64),
+        domain_free=domain_free,
         terms=_joined([_given(pool.terms, pool) for pool in pools]),
         until=_joined([_given(pool.until_ms, pool) for pool in pools]),
         plain=np.array([pool.terms is None for pool in pools], np.bool_),

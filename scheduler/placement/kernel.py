@@ -449,6 +449,7 @@ def hand_out(
             firsts.append(at)
             sizes.append(0)
         sizes[-1] += 1
+    might_reserve, free = later.last[rows].any(), nodes.pool_free[venue_pools].any()
     keys = [turn_of(quotas, position) for position in positions]
     heap, size = np.arange(len(positions)), len(positions)
     for group in range(size):
@@ -456,7 +457,7 @@ def hand_out(
             sink_row(classes, heap_rows, firsts[group], sizes[group], at)
     for at in range(size // 2 - 1, -1, -1):
         sink_group(keys, heap, size, at)
-    while size > 0:
+    while size > 0 and (free or might_reserve):
         group = heap[0]
         now = turn_of(quotas, positions[group])
         if now != keys[group]:  # starts have moved it back
@@ -473,6 +474,7 @@ def hand_out(
         venue = classes.venue[row]
         pools = venue_pools[venue_first[venue] : venue_first[venue + 1]]
         started = start_head(nodes, quotas, later, classes, lending, row, pools, failed, starts)
+        free = not started or nodes.pool_free[venue_pools].any()
         if not started or classes.next[row] == classes.stop[row]:
             later.done[row] = True
             if not started and may_reserve(quotas, later, classes, row):

@@ -33,9 +33,7 @@ def test_groups_stand_as_by_exact_fractions(case: Case, data: st.DataObject) -> 
     }
     tree = QuotaTree.build(case.tree.groups, quotas).of_class(GPU_CLASS)
     use = np.array(data.draw(st.lists(USES, min_size=len(tree), max_size=len(tree))), np.int64)
-    by_exact_fractions = exact(tree, use)
-    assert _by_arrays(tree, use).tolist() == by_exact_fractions
-    assert fair_tree_ranks(tree, use).tolist() == (by_exact_fractions if use.any() else tree.path_rank.tolist())
+    assert _by_arrays(tree, use).tolist() == exact(tree, use) == fair_tree_ranks(tree, use).tolist()
 
 
 @given(st.lists(st.integers(1, 3), min_size=4, max_size=12), st.integers(2**50, 2**56), st.data())
@@ -52,9 +50,13 @@ def test_what_doubles_cannot_tell_apart_is_told_apart(
     assert _by_arrays(tree.of_class(GPU_CLASS), amounts).tolist() == exact(tree.of_class(GPU_CLASS), amounts)
 
 
-def test_where_nothing_was_used_names_decide() -> None:
-    tree = tree_of({"all": None, "b": "all", "a": "all", "b1": "b"}).of_class(GPU_CLASS)
-    assert fair_tree_ranks(tree, np.zeros(4, np.int64)).tolist() == tree.path_rank.tolist()
+@pytest.mark.parametrize("leaves", [1, 200])
+def test_where_nothing_was_used_paths_that_end_stand_before_those_that_go_on(leaves: int) -> None:
+    below = {f"a-{number:03}": "a" for number in range(leaves)}
+    tree = tree_of({"all": None, "a": "all", "b": "all"} | below).of_class(GPU_CLASS)
+    turns = np.argsort(fair_tree_ranks(tree, np.zeros(len(tree), np.int64)))
+    numbers = tree.group_ids[turns].tolist()
+    assert numbers == [1, 3, 2, *range(4, leaves + 4)]
 
 
 @pytest.mark.parametrize("use", [[0, -1], [0], [2**62, 2**62]])

@@ -8,6 +8,7 @@ from elastic import elastic
 from hypothesis import given
 from hypothesis import strategies as st
 from pressed import NOW_MS, Applied, Pressed, federation_of, pressed
+from used_gpus import displaceable_gpus, leaving_gpus, own_gpus
 
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import WaitingJob
@@ -58,11 +59,9 @@ def test_a_copy_of_a_shown_federation_shows_what_it_would_have_shown_itself(fact
     assert shown.waiting == own.waiting
     assert list(shown.table.jobs()) == list(own.table.jobs())
     assert sorted(shown.table.jobs(), key=lambda job: job.id) == sorted(facts.jobs, key=lambda job: job.id)
-    assert (shown.own_use, shown.leaving_use, shown.displaceable_use) == (
-        own.own_use,
-        own.leaving_use,
-        own.displaceable_use,
-    )
+    for gpu_class in own.gpu_classes:
+        for gpus_of in (own_gpus, leaving_gpus, displaceable_gpus):
+            assert gpus_of(shown, gpu_class) == gpus_of(own, gpu_class)
     assert (shown.site_use, shown.runs, shown.earmarks) == (own.site_use, own.runs, own.earmarks)
     assert shown.elastic == own.elastic
 

@@ -104,7 +104,7 @@ def test_where_everything_ends_only_what_could_never_start_is_left_without_a_tim
 def test_a_forecast_leaves_the_federation_as_it_was(facts: Pressed) -> None:
     federation = federation_of(facts)
     before = decide(federation.snapshot(), NOW_MS, 0)
-    runs = dict(federation.live_runs)
+    runs = federation.live_runs
     forecast = Forecast(federation, NOW_MS)
     for job in facts.jobs:
         forecast.of(job.id)

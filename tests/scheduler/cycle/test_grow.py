@@ -24,6 +24,7 @@ from elastic_scenes import (
 )
 from pressed import GPU_CLASS, NOW_MS, Applied, federation_of
 from scattered import NODE_GPUS, moving, node_at, shape_of
+from used_gpus import leaving_gpus, own_gpus
 
 from quota.tree import Quota
 from scheduler.cycle.decide import decide
@@ -73,8 +74,8 @@ def test_what_has_grown_goes_on_with_all_its_workers() -> None:
     first = applied.federation.snapshot()
     applied.apply(first, decide(first, NOW_MS, 0))
     meanwhile = applied.federation.snapshot()
-    assert meanwhile.own_use[GPU_CLASS][OURS] == 3 * NODE_GPUS
-    assert not meanwhile.leaving_use[GPU_CLASS][OURS]
+    assert own_gpus(meanwhile, GPU_CLASS)[OURS] == 3 * NODE_GPUS
+    assert OURS not in leaving_gpus(meanwhile, GPU_CLASS)
     applied.end_leaving()
     after = decide(applied.federation.snapshot(), NOW_MS, 0)
     assert [(start.job, start.workers) for start in after.redeemed] == [(1, 3)]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from pressed import GPU_CLASS, MINIMUM_RUN_MS, NOW_MS, Applied, Pressed, assert_comes_to_rest, federation_of
 from scattered import NODE_GPUS, SITE, moving, node_at, scattered, shape_of
+from used_gpus import leaving_gpus, own_gpus
 
 from quota.tree import Quota
 from scheduler.cycle.check_plan import Law, check_plan
@@ -209,8 +210,8 @@ def test_a_group_uses_no_more_while_its_run_is_moved() -> None:
     first = applied.federation.snapshot()
     applied.apply(first, decide(first, NOW_MS, 0))
     beside = applied.federation.snapshot()
-    assert beside.leaving_use[GPU_CLASS][THEIRS] == 0
-    assert beside.own_use[GPU_CLASS] == {THEIRS: 2, OURS: NODE_GPUS}
+    assert not leaving_gpus(beside, GPU_CLASS)
+    assert own_gpus(beside, GPU_CLASS) == {THEIRS: 2, OURS: NODE_GPUS}
 
 
 def test_nobody_is_moved_for_a_group_that_would_be_above_its_share() -> None:

@@ -67,6 +67,8 @@ def test_a_gang_starts_at_its_moment_whatever_comes_after_it(facts: Facts, data:
     several = [each for each in left.waiting if len(left.shapes[each.shape].gpu_classes) > 1]
     if any(each.turns[0] < turn for each in several):
         return  # what comes before it has another GPU class to try, and may have these nodes
+    if first.gpu_class != left.candidates(left.shapes[first.shape])[0]:
+        return  # it is tried there after all jobs that would rather have that class
     while True:
         ended_by(federation, now_ms)
         for _ in range(data.draw(st.integers(0, 3))):

@@ -21,6 +21,7 @@ from elastic_scenes import (
 )
 from pressed import GPU_CLASS, NOW_MS, Applied, Pressed, federation_of
 from scattered import NODE_GPUS, moving, node_at, shape_of
+from used_gpus import leaving_gpus
 
 from quota.tree import Quota
 from scheduler.cycle.decide import decide
@@ -41,7 +42,7 @@ def test_a_run_gives_its_own_group_what_it_does_not_need() -> None:
     applied = Applied(facts, federation_of(facts))
     first = applied.federation.snapshot()
     applied.apply(first, plan)
-    assert applied.federation.snapshot().leaving_use[GPU_CLASS][OURS] == NODE_GPUS
+    assert leaving_gpus(applied.federation.snapshot(), GPU_CLASS)[OURS] == NODE_GPUS
     applied.end_leaving()
     after = decide(applied.federation.snapshot(), NOW_MS, 0)
     assert sorted((start.job, start.workers) for start in after.redeemed) == [(1, 2), (101, 1)]

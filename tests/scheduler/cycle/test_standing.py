@@ -171,7 +171,8 @@ def test_nobody_is_left_below_a_share_that_it_would_have_without_it(drawn: Facts
     shares = Round(without).shares("h100")
     held = [Counter(start.group for start in decide(each, 0, 0).starts) for each in (with_standing, without)]
     for group in map(GroupId, WORKING):
-        own, share = without.own_use.get("h100", {}).get(group, 0), int(shares.own[shares.tree.position(group)])
+        position = shares.tree.position(group)
+        own, share = int(without.use("h100").counted[position]), int(shares.own[position])
         ends = [min(own + each[group], share) for each in held]
         assert ends[0] == ends[1]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from clearings import commit, earmark_on, make_way, plan_of, stop_of
 from runtime import ScriptedAgent, Stage, administrator_of, ended, ids_of, runs_now
+from used_gpus import own_gpus
 
 from scheduler.cycle.plan import Start, StopCause
 from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
@@ -296,7 +297,7 @@ def test_a_follower_that_begins_anew_knows_the_same_earmarks_and_runs(stage: Sta
     anew.catch_up()
     ours, theirs = stage.follower.federation.snapshot(), anew.federation.snapshot()
     assert (dict(ours.earmarks), dict(ours.runs)) == (dict(theirs.earmarks), dict(theirs.runs))
-    assert ours.own_use["h100"] == {stage.job(claimant).group_id: 8}
+    assert own_gpus(ours, "h100") == {stage.job(claimant).group_id: 8}
 
 
 def test_stops_and_the_earmark_that_they_serve_are_never_cut_apart(stage: Stage, agent: ScriptedAgent) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import Stage, make_runtime
 from site_model import SiteModel
+from used_gpus import own_gpus
 
 from scheduler.clock import ManualClock
 from scheduler.cycle.snapshot import Snapshot
@@ -161,7 +162,7 @@ def _comparable(snapshot: Snapshot) -> dict[str, object]:
         "runs": dict(sorted(snapshot.runs.items())),
         "earmarks": dict(sorted(snapshot.earmarks.items())),
         "waiting": {(each.key, each.turns) for each in snapshot.waiting},
-        "use": {(name, group): gpus for name, use in snapshot.own_use.items() for group, gpus in use.items() if gpus},
+        "use": {name: own_gpus(snapshot, name) for name in snapshot.gpu_classes},
         "site_use": {key: gpus for key, gpus in snapshot.site_use.items() if gpus},
         "free": {key: pool.pool.free_gpus for key, pool in snapshot.pools.items()},
     }
