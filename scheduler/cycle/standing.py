@@ -7,7 +7,7 @@ computes a few array operations a class. ``earning`` says what counts from a mom
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,7 +69,8 @@ class Standings:
     def __init__(self) -> None:
         self.decay = DEFAULT_DECAY
         self._kept: dict[StandingKey, Standing] = {}
-        self._shown: Mapping[StandingKey, Standing] | None = None
+        self._shown: Mapping[StandingKey, Standing] = {}
+        self._changed: set[StandingKey] = set()
         self._tree: QuotaTree | None = None
         self._until_ms = 0
         self._counts: dict[str, tuple[IntArray, IntArray]] = {}
@@ -77,7 +78,7 @@ class Standings:
     def copy(self) -> Standings:
         """The same, which from now on goes on by itself."""
         twin = Standings()
-        twin.decay, twin._kept = self.decay, self._kept.copy()
+        twin.decay, twin._kept, twin._changed = self.decay, self._kept.copy(), set(self._kept)
         return twin
 
     def set_decay(self, decay: Decay) -> None:
@@ -89,18 +90,21 @@ class Standings:
     def put(self, key: StandingKey, standing: Standing) -> None:
         """Know one group's."""
         self._kept[key] = standing
-        self._shown = self._tree = None
+        self._changed.add(key)
 
     def show(self, tree: QuotaTree, now_ms: int) -> StandingNow:
         """What everybody's comes to at a moment."""
         half_life_ms = self.decay.half_life_ms
         until_ms = (now_ms // half_life_ms + 1) * half_life_ms
-        if self._shown is None:
-            self._shown = self._kept.copy()
+        changed: Iterable[StandingKey] = self._changed
         if tree is not self._tree or until_ms != self._until_ms:
-            self._tree, self._until_ms, self._counts = tree, until_ms, {}
-            for key, standing in self._kept.items():
-                self._count(tree, key, standing)
+            self._tree, self._until_ms, self._counts, changed = tree, until_ms, {}, self._kept
+        elif self._changed:  # what was shown before stays as it was
+            self._counts = {name: (rates.copy(), kept.copy()) for name, (rates, kept) in self._counts.items()}
+        for key in changed:
+            self._count(tree, key, self._kept[key])
+        if self._changed:
+            self._shown, self._changed = self._kept.copy(), set()
         growth = (1 << FACTOR_BITS) / factor(until_ms - now_ms, half_life_ms)
         return StandingNow(now_ms, self.decay, growth, self._counts, self._shown)
 

@@ -85,6 +85,18 @@ def test_who_starts_anew_on_the_same_record_counts_the_very_same(
         assert kept(lasting, now_ms) == kept(fresh, now_ms) == kept(lasting.copy(), now_ms)
 
 
+def test_what_was_shown_of_a_moment_stays_as_it_was() -> None:
+    federation = empty()
+    federation.put_standing(GroupId(4), "h100", Standing.none(0).counting(PARTS, 0))
+    before = shown(federation, HOUR_MS)
+    told = before.own("h100"), before.of(GroupId(4), "h100")
+    federation.put_standing(GroupId(4), "h100", Standing.none(0).counting(0, PARTS))
+    federation.put_standing(GroupId(4), "a100", Standing.none(0).counting(0, PARTS))
+    after = shown(federation, HOUR_MS)
+    assert before.own("a100") is None and before.of(GroupId(4), "h100") == told[1]
+    assert (before.own("h100") == told[0]).all() and (after.own("h100") != told[0]).any()
+
+
 #: One node of eight for two equals, beside a group whose gang fits on no node and whose share of four so lies idle.
 BLOCKED = JobId(99)
 EQUALS = (GroupId(4), GroupId(5))
@@ -160,7 +172,7 @@ def test_nobody_is_left_below_a_share_that_it_would_have_without_it(drawn: Facts
     held = [Counter(start.group for start in decide(each, 0, 0).starts) for each in (with_standing, without)]
     for group in map(GroupId, WORKING):
         position = shares.tree.position(group)
-        own, share = int(without.use("h100").own[position]), int(shares.own[position])
+        own, share = int(without.use("h100").counted[position]), int(shares.own[position])
         ends = [min(own + each[group], share) for each in held]
         assert ends[0] == ends[1]
 
