@@ -15,11 +15,12 @@ import statistics
 import time
 from collections.abc import Mapping
 
+from quota.cell_shape import Level
 from quota.cells import Bound, Granted, bind, callable_back, grant
 from quota.packing import CellKind
 from quota.refusal import Refusal
 from quota.settlement import settle
-from quota.topology import Domain, Level, Node, Topology
+from quota.topology import Domain, Node, Topology
 
 GPU_CLASS = "h100"
 NODES_A_SITE, NODES_A_SPINE, NODES_A_LEAF = 2_000, 256, 32

@@ -14,22 +14,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 import numpy as np
 
+from quota.cell_shape import Level
 from quota.errors import TopologyError
 from quota.tree import IntArray
-
-
-class Level(IntEnum):
-    """How wide a domain is; the wider is the greater."""
-
-    NODE = 0
-    LEAF = 1
-    SPINE = 2
-    HALL = 3
-    SITE = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from quota.cell_shape import Cells, cells_out_of_range
 from quota.errors import TreeError, UnknownGroupError
 
 IntArray = NDArray[np.int64]
@@ -47,7 +48,8 @@ class Quota:
 
     ``limit`` bounds what the group's subtree holds; ``borrowing_limit`` bounds how far that may exceed
     ``guaranteed``; ``lending_limit`` bounds how much of an unused guarantee others may use, the rest is
-    held in reserve; ``weight`` divides what is left beyond guarantees.
+    held in reserve; ``weight`` divides what is left beyond guarantees. ``cells`` are the parts of the
+    guarantee that have a shape.
     """
 
     guaranteed: int = 0
@@ -55,6 +57,7 @@ class Quota:
     borrowing_limit: int | None = None
     lending_limit: int | None = None
     weight: int = 1
+    cells: tuple[Cells, ...] = ()
 
 
 NO_QUOTA = Quota()
@@ -254,7 +257,7 @@ def quota_out_of_range(quota: Quota) -> tuple[str, int, int] | None:
             return name, value, 0 if value < 0 else GPUS_MAX
     if not 1 <= quota.weight <= WEIGHT_MAX:
         return "weight", quota.weight, 1 if quota.weight < 1 else WEIGHT_MAX
-    return None
+    return cells_out_of_range(quota.cells)
 
 
 def _check_quotas(quotas: Mapping[tuple[int, str], Quota], positions: Mapping[int, int]) -> None:

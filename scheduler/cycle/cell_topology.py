@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from quota.topology import Domain, Level, Node, Topology
+from quota.cell_shape import Level
+from quota.topology import Domain, Node, Topology
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms
 from scheduler.model.ids import NodeId, SiteId

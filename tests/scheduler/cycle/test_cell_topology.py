@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lendings import CALENDARS, HOUR_MS, NOW_MS, offer_of
 
+from quota.cell_shape import Level
 from quota.cells import Bound, Granted, bind, grant
 from quota.packing import CellKind
 from quota.refusal import Refusal
 from quota.settlement import settle
-from quota.topology import Level, Topology
+from quota.topology import Topology
 from scheduler.cycle.cell_topology import cell_topology, domain_name, node_name
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import GroupId, NodeId, SiteId
