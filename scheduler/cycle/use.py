@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from quota.admission import available
+from quota.cell_promises import rights_of
+from quota.settlement import worth_of
+from scheduler.cycle.cell_topology import cell_topology
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import GroupId, SiteId
@@ -25,6 +28,9 @@ class ClassUse:
     fair_share: int
     queued: int
     past_use_gpus: float = 0.0  #: used on average, recent use counting most
+    cells_effective: int = (
+        0  #: of the cells that it and those below are granted, those that can be held with the nodes there are
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +70,18 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
                 fair_share=round_.shares(gpu_class).of(group),
                 queued=queued,
                 past_use_gpus=snapshot.past_use.average(gpu_class, positions),
+                cells_effective=_cells_effective(snapshot, gpu_class, below),
             )
         )
     return tuple(found)
+
+
+def _cells_effective(snapshot: Snapshot, gpu_class: str, below: Collection[GroupId]) -> int:
+    rights = rights_of(snapshot.tree, gpu_class)
+    if all(right.group not in below for right in rights):
+        return 0
+    worth = worth_of(rights, cell_topology(snapshot).of_class(gpu_class))
+    return sum(number for right, number in worth.items() if right.group in below)
 
 
 def used_by_group(snapshot: Snapshot) -> dict[tuple[GroupId, str], int]:

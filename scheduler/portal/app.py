@@ -20,6 +20,7 @@ from scheduler.portal.session import SignInNeeded
 from scheduler.service.access import inspects
 from scheduler.service.certificate import prices_by_pool, show_certificate
 from scheduler.service.gpus import list_free_gpus
+from scheduler.service.quota_fact import quota_fact
 from scheduler.service.quotas import PAST_USE_MIN, QuotaView, show_quotas
 from scheduler.service.sites import list_sites
 
@@ -110,8 +111,17 @@ def _quota_line(view: QuotaView) -> QuotaLine:
         fair_share=use.fair_share,
         queued=use.queued,
         past_use=f"{use.past_use_gpus:.1f}",
+        cells=_cells_text(view),
         used_percent=round(100 * use.used / whole),
     )
+
+
+def _cells_text(view: QuotaView) -> str:
+    cells = () if view.row is None else quota_fact(view.row).cells
+    if not cells:
+        return ""
+    texts = [f"{each.level.name.lower()}:{each.nodes}={each.number}" for each in cells]
+    return f"{' '.join(texts)} ({view.use.cells_effective}/{sum(each.number for each in cells)})"
 
 
 def install_portal(app: FastAPI) -> None:

@@ -298,6 +298,7 @@ class QuotaLine:
     fair_share: int
     queued: int
     past_use: str
+    cells: str  #: as the command line writes them, and how many of them can be held; empty for none
     used_percent: int
 
 

@@ -50,9 +50,7 @@ ORACLES = {
 STANDS_IN = {"connectors.local.simulated"}
 #: Proven alone, asked by no round yet. What a round comes to ask leaves this list.
 WAITING = {
-    "quota.settlement",
     "quota.standing",
-    "scheduler.cycle.cell_topology",
     "scheduler.placement.fragmentation",
     "scheduler.placement.gaps",
 }
