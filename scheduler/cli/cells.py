@@ -1,30 +1,28 @@
-"""Cells as they are written on the command line: `leaf:4=2` is two leaves of four nodes."""
+"""Cells as options and as a column."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-_CELL = re.compile(r"(node|leaf|spine|hall|site)(?::([0-9]{1,6}))?=([0-9]{1,6})")
 
 
 def cells_of(texts: Sequence[str]) -> list[dict[str, Any]]:
     """Read ``leaf:4=2`` and the like; ``none`` alone, and a number of 0, is no cell. Refuses anything else."""
     from scheduler.cli.failure import usage_failure
+    from scheduler.model.cell_words import read_cell
 
     if list(texts) == ["none"]:
         return []
     cells = []
     for text in texts:
-        found = _CELL.fullmatch(text)
-        if found is None or (found[2] is None and found[1] != "node"):
+        cell = read_cell(text)
+        if cell is None:
             raise usage_failure(
                 f"--cell {text!r}: write LEVEL:NODES=NUMBER, as in leaf:4=2 or node=8, or none.",
                 f"--cell {text!r}: leaf:4=2나 node=8처럼 LEVEL:NODES=NUMBER로, 또는 none으로 쓰십시오.",
             )
-        if int(found[3]):
-            cells.append({"level": found[1], "nodes": int(found[2] or 1), "number": int(found[3])})
+        if cell.number:
+            cells.append(cell._asdict())
     return cells
 
 

@@ -45,7 +45,10 @@ class InTheWay:
         inside: set[RunId] = set()
         guaranteed = guaranteed_own(usage)
         for group, mine in by_group.items():
-            inside |= protected_runs(mine, int(guaranteed[usage.tree.position(group)]))
+            at_home = frozenset(run.id for run in mine if snapshot.cells.holds(run))
+            shaped = snapshot.cells.gpus.get((group, gpu_class), 0)
+            others = [run for run in mine if run.id not in at_home] if at_home else mine
+            inside |= at_home | protected_runs(others, int(guaranteed[usage.tree.position(group)]) - shaped)
         young = now_ms - snapshot.preemption.minimum_run_ms
         runs = [
             run
@@ -88,6 +91,12 @@ class InTheWay:
             mask |= self._stays & ~self._inside & above[self._position]
         found: IntArray = np.flatnonzero(mask)
         return found
+
+    def on(self, pool: int, nodes: BoolArray) -> list[Occupant]:
+        """Runs that stay and have a part on some of a pool's ``nodes``, the least lost work for a GPU first."""
+        here = np.flatnonzero(self._stays & (self._pool == pool)).tolist()
+        found = (self.occupant(number, pool) for number in here)
+        return [each for each in found if any(nodes[node] for node, _ in each.parts)]
 
     def gpus_by_pool(self, numbers: IntArray, pools: int) -> IntArray:
         """GPUs that these runs hold in every pool."""

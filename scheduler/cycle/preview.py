@@ -10,6 +10,7 @@ import numpy as np
 
 from quota.admission import Usage
 from quota.tree import Quota, QuotaTree
+from scheduler.cycle.cells import with_cells
 from scheduler.cycle.decide import decide
 from scheduler.cycle.plan import Plan, StopCause
 from scheduler.cycle.round import Round
@@ -84,9 +85,8 @@ def preview(snapshot: Snapshot, changes: Mapping[QuotaKey, Quota], now_ms: int) 
 
 def with_quotas(snapshot: Snapshot, changes: Mapping[QuotaKey, Quota]) -> Snapshot:
     """The same moment under another policy."""
-    return replace(
-        snapshot, tree=snapshot.tree.with_quotas({(int(at), name): new for (at, name), new in changes.items()})
-    )
+    tree = snapshot.tree.with_quotas({(int(at), name): new for (at, name), new in changes.items()})
+    return with_cells(replace(snapshot, tree=tree))
 
 
 def _concerned(tree: QuotaTree, changes: Iterable[QuotaKey]) -> list[QuotaKey]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
+from quota.cells import Right
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.past_use import NOTHING_USED, PastUse
@@ -39,6 +40,27 @@ class SitePool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """Where cells are at a moment (``cycle.cells``). ``worth`` counts those that rights hold, ``places`` has the domain of each,
+    ``holders`` the group that has the cell, by node; ``gpus`` is what the cells of a group declare, by group and class, and
+    ``having`` who has any, by class.
+    """
+
+    worth: Mapping[Right, int] = field(default_factory=dict)
+    places: Mapping[str, Right] = field(default_factory=dict)
+    holders: Mapping[NodeId, GroupId] = field(default_factory=dict)
+    gpus: Mapping[tuple[GroupId, str], int] = field(default_factory=dict)
+    having: Mapping[str, frozenset[GroupId]] = field(default_factory=dict)
+
+    def holds(self, run: LiveRun) -> bool:
+        """Whether a run lies wholly inside cells of its own group: nobody else ends it."""
+        return bool(self.holders) and all(self.holders.get(node) == run.group for node, _ in run.gang)
+
+
+NO_CELLS = CellView()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One moment of the federation."""
 
@@ -66,6 +88,7 @@ class Snapshot:
     terms: tuple[Terms, ...] = (PLAIN,)
     lent_at_ms: int = 0
     past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
+    cells: CellView = NO_CELLS
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
 
@@ -92,8 +115,10 @@ class Snapshot:
         """Who may serve a class."""
         group = self.groups[key.group]
         holders = {each.holder for each in self.terms if each.holder is not None}
-        mine = tuple(sorted(holders.intersection(self.path(key.group))))
-        return Venue(clearance_of(group, self.shapes[key.shape]), group.sector, key.bound_site, key.refused_by, mine)
+        having = frozenset[GroupId]().union(*self.cells.having.values())
+        mine = tuple(sorted((holders | having).intersection(self.path(key.group))))
+        clearance, own = clearance_of(group, self.shapes[key.shape]), key.group if key.group in having else None
+        return Venue(clearance, group.sector, key.bound_site, key.refused_by, mine, own)
 
     def path(self, group: GroupId) -> frozenset[GroupId]:
         """A group with all that it belongs to."""
@@ -108,8 +133,10 @@ class Snapshot:
         if pool.pool.terms is None or pool.pool.until_ms is None:
             return True
         shape, terms = self.shapes[key.shape], self.terms[int(pool.pool.terms[at])]
-        sector = self.groups[key.group].sector
-        if not terms.lets_in(sector, shape.data_class, self.path(key.group)) or not terms.serves(priority):
+        sector, groups = self.groups[key.group].sector, self.path(key.group)
+        if not terms.lets_in(sector, shape.data_class, groups) or not terms.serves(priority):
+            return False
+        if not shape.preemptible and not terms.lets_firm_in(key.group, groups):
             return False
         return may_stay(
             terms,

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from quota.admission import available
-from quota.cell_promises import rights_of
-from quota.settlement import worth_of
-from scheduler.cycle.cell_topology import cell_topology
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import GroupId, SiteId
@@ -77,11 +74,8 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
 
 
 def _cells_effective(snapshot: Snapshot, gpu_class: str, below: Collection[GroupId]) -> int:
-    rights = rights_of(snapshot.tree, gpu_class)
-    if all(right.group not in below for right in rights):
-        return 0
-    worth = worth_of(rights, cell_topology(snapshot).of_class(gpu_class))
-    return sum(number for right, number in worth.items() if right.group in below)
+    worth = snapshot.cells.worth.items()
+    return sum(number for right, number in worth if right.kind.gpu_class == gpu_class and right.group in below)
 
 
 def used_by_group(snapshot: Snapshot) -> dict[tuple[GroupId, str], int]:

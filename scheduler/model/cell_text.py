@@ -43,4 +43,11 @@ CELL_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "Whether {asked} cells {cell} can be held at once with all that are granted could not be settled; {limit} certainly can: "
         "ask for those.",
     ),
+    _C.KEPT_FOR_CELLS: (
+        _K.WAITING,
+        "{site}에서 {gpu_class}이(가) 충분히 비어 있지만, 그 노드 {nodes}개는 셀로 보장되어 비선점 작업을 받지 않습니다. "
+        "선점할 수 있게 제출하면 바로 빌려 쓸 수 있습니다.",
+        "Enough of {gpu_class} is free at {site}, but on {nodes} nodes that are kept for cells, from which this job could not be "
+        "called back. Submitted as preemptible it may borrow them.",
+    ),
 }

@@ -112,6 +112,9 @@ class ReasonCode(StrEnum):
     NOT_LENT_TO = "NotLentTo"  #: enough is free, but offers serve other sectors, data classes or priorities
     LENT_TOO_SHORT = "LentTooShort"  #: enough is free, but taken back before the job could be done or save its state
     WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
+    KEPT_FOR_CELLS = (
+        "KeptForCells"  #: enough is free, but in cells from which it could not be called back, or beside its own
+    )
     RESERVED_FOR_OTHERS = (
         "ReservedForOthers"  #: there is room, but for a job ahead that needs it before this one were over
     )

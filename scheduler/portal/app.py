@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from scheduler.api.dependencies import RuntimeHere
 from scheduler.api.problem import answered
 from scheduler.cycle.use import ClassUse
+from scheduler.model.cell_words import CellWords
 from scheduler.model.reason_text import sentence
 from scheduler.portal import job_live, jobs, sign_in, site
 from scheduler.portal.frame import SignedIn, frame_of, page_of
@@ -120,7 +121,7 @@ def _cells_text(view: QuotaView) -> str:
     cells = () if view.row is None else quota_fact(view.row).cells
     if not cells:
         return ""
-    texts = [f"{each.level.name.lower()}:{each.nodes}={each.number}" for each in cells]
+    texts = [str(CellWords(each.level.name.lower(), each.nodes, each.number)) for each in cells]
     return f"{' '.join(texts)} ({view.use.cells_effective}/{sum(each.number for each in cells)})"
 
 

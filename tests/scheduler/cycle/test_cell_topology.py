@@ -234,7 +234,7 @@ def _lies_in(level: Level) -> Callable[[Node], str | None]:
 
     def name(node: Node) -> str | None:
         if level is Level.NODE:
-            return node_name(node)
+            return node_name(node.id)
         depth = _depths[level]
         return domain_name(node.site_id, node.domain[:depth]) if len(node.domain) >= depth else None
 

@@ -120,3 +120,17 @@ def test_cells_are_judged_in_a_preview_as_when_they_are_set(
     (row,) = (row for row in foreseen(3).groups if row.group == "research")
     assert (row.before.quota.cells, row.after.quota.cells) == ((), leaves(3))
     refused(foreseen(4), ReasonCode.CELLS_EXCEEDED)
+
+
+def test_work_that_cannot_be_called_back_is_in_the_way_until_it_is_over(
+    stage: Stage, administrator: Caller, agent: ScriptedAgent
+) -> None:
+    granted(put(stage, administrator, "public", (), guaranteed=8))
+    public = stage.runtime.directories.newest().by_path["public"].id
+    stage.submit(public, group="public", preemptible=False, gpus_per_worker=8)
+    assert stage.turn() == 1
+    numbers = refused(put(stage, administrator, "research", leaves(3)), ReasonCode.CELLS_IN_THE_WAY)
+    assert {name: numbers[name] for name in ("asked", "limit", "granted", "bad")} == {
+        "asked": 3, "limit": 2, "granted": 0, "bad": 0,
+    }  # fmt: skip
+    granted(put(stage, administrator, "research", leaves(2)))
