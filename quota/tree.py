@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -69,7 +69,8 @@ class ClassTree:
 
     ``limit``, ``borrowing_ceiling`` (guaranteed + borrowing limit) and ``lending_limit`` hold UNLIMITED
     where there is none; ``ceiling`` is the smaller of the first two. ``reserve`` is the part of a guarantee
-    that is not lent. ``reserved_below`` is what the children hold while nobody uses anything.
+    that is not lent. ``reserved_below`` is what the children hold while nobody uses anything. ``shaped`` is the
+    part of a guarantee that lies in cells which can be held: it does not scale down.
     """
 
     gpu_class: str
@@ -87,6 +88,7 @@ class ClassTree:
     ceiling: IntArray
     reserve: IntArray
     reserved_below: IntArray
+    shaped: IntArray
 
     def __len__(self) -> int:
         return len(self.parent)
@@ -127,6 +129,7 @@ class QuotaTree:
     _parent: IntArray
     _levels: tuple[slice, ...]
     _path_rank: IntArray
+    shaped: Mapping[tuple[int, str], int] = field(default_factory=dict)  #: GPUs in a group's own cells that can be held
     _compiled: dict[str, ClassTree] = field(default_factory=dict)
 
     @staticmethod
@@ -162,6 +165,10 @@ class QuotaTree:
     def with_quotas(self, changes: Mapping[tuple[int, str], Quota]) -> QuotaTree:
         """Return the tree with other quotas for some (group id, GPU class). Raises TreeError as ``build`` does."""
         return QuotaTree.build(self.groups, {**self.quotas, **changes})
+
+    def with_shaped(self, shaped: Mapping[tuple[int, str], int]) -> QuotaTree:
+        """Return the tree in which so many GPUs of groups (id, GPU class) lie in cells of their own that can be held."""
+        return replace(self, shaped=dict(shaped), _compiled={})
 
     def of_class(self, gpu_class: str) -> ClassTree:
         """Return the tree as ``gpu_class`` sees it; without any quota: no guarantee, no limit."""
@@ -307,7 +314,19 @@ def _compile(tree: QuotaTree, gpu_class: str) -> ClassTree:
         ceiling=_frozen(ceiling),
         reserve=_frozen(reserve),
         reserved_below=_frozen(_reserved_below(tree, reserve)),
+        shaped=_frozen(_shaped(tree, gpu_class, guaranteed)),
     )
+
+
+def _shaped(tree: QuotaTree, gpu_class: str, guaranteed: IntArray) -> IntArray:
+    shaped = np.zeros(len(tree.groups), np.int64)
+    for (group, row_class), gpus in tree.shaped.items():
+        if row_class == gpu_class and group in tree.positions:
+            shaped[tree.positions[group]] = gpus
+    for level in reversed(tree._levels[1:]):
+        shaped[level] = np.minimum(shaped[level], guaranteed[level])
+        np.add.at(shaped, tree._parent[level], shaped[level])
+    return shaped
 
 
 def _reserved_below(tree: QuotaTree, reserve: IntArray) -> IntArray:

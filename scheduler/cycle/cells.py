@@ -46,6 +46,7 @@ class CellKeeper:
         self._work: defaultdict[str, list[Work]] | None = None  #: None: to be read from the next snapshot
         self._topology: Topology | None = None
         self._placed: Placed | None = None
+        self._shaped: QuotaTree | None = None  #: the last tree that was shown
 
     def forget_nodes(self) -> None:
         """Nodes, sites or what they lend have changed."""
@@ -92,7 +93,11 @@ class CellKeeper:
             rights = {right: number for each in having for right, number in rights_of(snapshot.tree, each).items()}
             self._placed = place_cells(rights, self._topology, self._work, self._before)
             self._before = self._placed.places
-        return _shown(snapshot, self._topology, self._placed, having)
+        shown = _shown(snapshot, self._topology, self._placed, having)
+        shaped = {(int(group), gpu_class): gpus for (group, gpu_class), gpus in shown.cells.gpus.items()}
+        if self._shaped is None or self._shaped.shaped != shaped or self._shaped.quotas is not snapshot.tree.quotas:
+            self._shaped = snapshot.tree.with_shaped(shaped)
+        return replace(shown, tree=self._shaped)
 
 
 def with_cells(snapshot: Snapshot) -> Snapshot:

@@ -101,6 +101,13 @@ def test_firm_work_of_a_group_with_cells_starts_in_its_cells_alone() -> None:
     assert len(scene.where(first)) == 2 and scene.where(second) == []
 
 
+def test_a_cell_is_worth_all_its_gpus_though_more_is_guaranteed_in_numbers_than_there_is() -> None:
+    scene = leaf_scene(2, 2, others=64)
+    mine = scene.submit(ONE, 2, firm=True, in_leaf=True)
+    scene.rest()
+    assert len(scene.where(mine)) == 2
+
+
 def test_a_group_below_one_with_cells_may_have_them() -> None:
     scene = CellScene.of((2, 2), {ONE: quota(leaves(1), 32), BELOW_ONE: quota((), 16), OTHER: quota((), 16)})
     below = scene.submit(BELOW_ONE, 2, in_leaf=True)
