@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from quota.cells import Right
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
@@ -146,6 +148,15 @@ class Snapshot:
             now_ms=self.lent_at_ms,
             minimum_run_ms=self.preemption.minimum_run_ms,
         )
+
+    def kept_from(self, pool: SitePool, group: GroupId) -> BoolArray:
+        """By node of a pool: whether it lies in a cell of a group that this one does not belong to."""
+        if pool.pool.terms is None or not self.cells.holders:
+            return np.zeros(len(pool.node_ids), np.bool_)
+        path = self.path(group)
+        kept = [each.cell is not None and each.cell not in path for each in self.terms]
+        found: BoolArray = np.array(kept, np.bool_)[pool.pool.terms]
+        return found
 
     def left_until_ms(self, pool: SitePool, at: int, group: GroupId) -> int:
         """Until when a node of a pool, by index, is left to a run of a group; 0 where it should not be there."""

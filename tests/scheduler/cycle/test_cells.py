@@ -108,6 +108,20 @@ def test_a_cell_is_worth_all_its_gpus_though_more_is_guaranteed_in_numbers_than_
     assert len(scene.where(mine)) == 2
 
 
+def test_nodes_of_a_cell_are_reserved_for_nobody_else() -> None:
+    scene = leaf_scene(2, 2, others=16)
+    first = scene.submit(ONE, 1)
+    scene.rest()
+    (taken,) = scene.where(first)
+    elsewhere = NodeId(3 if taken < 3 else 1)
+    run = run_of(1, JobId(1), GroupId(6), plain_shape(GPUS), SiteId(1), GPU_CLASS, ((elsewhere, 1),))
+    scene.federation.put_run(replace(run, expected_end_ms=3_600_000))
+    scene.submit(OTHER, 3)
+    second = scene.submit(ONE, 1, in_leaf=True)
+    scene.round()
+    assert len(scene.where(second)) == 1
+
+
 def test_a_group_below_one_with_cells_may_have_them() -> None:
     scene = CellScene.of((2, 2), {ONE: quota(leaves(1), 32), BELOW_ONE: quota((), 16), OTHER: quota((), 16)})
     below = scene.submit(BELOW_ONE, 2, in_leaf=True)
