@@ -66,6 +66,7 @@ class Federation:
         self._lending = Lending()
         self._holders: frozenset[GroupId] = frozenset()
         self._having_cells: Mapping[str, frozenset[GroupId]] = {}
+        self._cell_groups: frozenset[GroupId] = frozenset()
         self._cells = CellKeeper()
         self._past = PastUses()
 
@@ -87,7 +88,8 @@ class Federation:
             twin._displaceable_use[gpu_class].update(use_by_priority)
         twin._site_use.update(self._site_use)
         twin._lending, twin._past = self._lending.copy(), self._past.copy()
-        twin._holders, twin._having_cells, twin._cells = self._holders, self._having_cells, self._cells.copy()
+        twin._holders, twin._cells = self._holders, self._cells.copy()
+        twin._having_cells, twin._cell_groups = self._having_cells, self._cell_groups
         return twin
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
@@ -96,6 +98,7 @@ class Federation:
         self._tree = QuotaTree.build(members, {(int(group), name): quota for (group, name), quota in quotas.items()})
         self._groups = {each.id: each for each in groups}
         self._having_cells = groups_with_cells(self._tree)
+        self._cell_groups = frozenset[GroupId]().union(*self._having_cells.values())
         self._cells.forget_rights()
         self._queues.forget_venues()
         self._lending.forget()
@@ -271,8 +274,8 @@ class Federation:
 
     def _venue_of(self, key: ClassKey) -> Venue:
         group = self._groups[key.group]
-        having = frozenset[GroupId]().union(*self._having_cells.values())
-        holders = self._holders | having
+        having = self._cell_groups
+        holders = self._holders | having if having else self._holders
         mine = tuple(sorted(holders.intersection(self._tree.path(key.group)))) if holders else ()
         clearance, own = clearance_of(group, self._shapes[key.shape]), key.group if key.group in having else None
         return Venue(clearance, group.sector, key.bound_site, key.refused_by, mine, own)
