@@ -36,16 +36,21 @@ class CallingBack:
             if holders and pool.gpu_class == gpu_class
         }
         self._nodes: dict[tuple[GroupId, int], BoolArray] = {}
+        self._has_some: dict[tuple[GroupId, int], bool] = {}
 
     def might_serve(self, rows: IntArray) -> BoolArray:
-        """Rows of heads whose group has a cell with room for so many GPUs, whoever is in it."""
+        """Rows of heads that have cells to go to, whoever is in them."""
         classes = self._round.classes
         found = np.zeros(len(rows), np.bool_)
         if self._holders:
-            for at, row in enumerate(rows.tolist()):
-                group = GroupId(int(self._round.snapshot.table.group[row]))
-                found[at] = any(self.nodes(group, pool).any() for pool in self._pools_of(int(classes.venue[row])))
+            groups, venues = self._round.snapshot.table.group[rows].tolist(), classes.venue[rows].tolist()
+            found[:] = [self._has(GroupId(group), venue) for group, venue in zip(groups, venues, strict=True)]
         return found
+
+    def _has(self, group: GroupId, venue: int) -> bool:
+        if (group, venue) not in self._has_some:
+            self._has_some[group, venue] = any(self.nodes(group, pool).any() for pool in self._pools_of(venue))
+        return self._has_some[group, venue]
 
     def nodes(self, group: GroupId, pool: int) -> BoolArray:
         """Which nodes of a pool lie in cells of a group, or of one that it belongs to."""

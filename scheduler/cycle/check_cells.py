@@ -11,17 +11,21 @@ from scheduler.cycle.snapshot import Snapshot
 
 def wrong_cells(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
     """Work that cannot be called back stays out of others' cells, and that of a group with cells goes nowhere else; a run wholly
-    inside cells of its group is neither reclaimed nor moved."""
+    inside cells of groups that it belongs to is not moved, and reclaimed only for others of those groups."""
     cells = snapshot.cells
     if not cells.having:
         return
     for start in [*plan.starts, *(start_of(earmark) for earmark in plan.earmarks)]:
         if start.gpu_class in cells.having and not snapshot.shapes[start.shape].preemptible:
             yield from _in_the_way(snapshot, start)
+    groups = {earmark.job: snapshot.path(earmark.group) for earmark in plan.earmarks}
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)
-        if run is not None and stop.cause in (StopCause.RECLAIMED, StopCause.MOVED) and cells.holds(run):
-            yield f"run {stop.run} is ended in a cell of its own group"
+        if run is None or stop.cause not in (StopCause.RECLAIMED, StopCause.MOVED):
+            continue
+        home, claimants = snapshot.home(run), None if stop.preemptor is None else groups.get(stop.preemptor)
+        if home and (stop.cause is StopCause.MOVED or claimants is None or not home <= claimants):
+            yield f"run {stop.run} is ended in a cell of a group that it belongs to"
 
 
 def _in_the_way(snapshot: Snapshot, start: Start) -> Iterator[str]:

@@ -43,12 +43,13 @@ class InTheWay:
             if run.gpu_class == gpu_class and not run.leaving:
                 by_group[run.group].append(run)
         inside: set[RunId] = set()
+        homes: dict[RunId, frozenset[GroupId]] = {}
         guaranteed = guaranteed_own(usage)
         for group, mine in by_group.items():
-            at_home = frozenset(run.id for run in mine if snapshot.cells.holds(run))
+            homes |= {run.id: home for run in mine if (home := snapshot.home(run))}
             shaped = snapshot.cells.gpus.get((group, gpu_class), 0)
-            others = [run for run in mine if run.id not in at_home] if at_home else mine
-            inside |= at_home | protected_runs(others, int(guaranteed[usage.tree.position(group)]) - shaped)
+            others = [run for run in mine if group not in homes.get(run.id, ())]
+            inside |= protected_runs(others, int(guaranteed[usage.tree.position(group)]) - shaped)
         young = now_ms - snapshot.preemption.minimum_run_ms
         runs = [
             run
@@ -69,6 +70,8 @@ class InTheWay:
         self._position = np.array([at_group[run.group] for run in runs], np.int64)
         self._priority = np.array([run.priority for run in runs], np.int64)
         self._inside = np.array([run.id in inside for run in runs], np.bool_)
+        self._homes = {number: homes[run.id] for number, run in enumerate(runs) if run.id in homes}
+        self._home_masks: dict[int, BoolArray] = {}
         self._stays = np.ones(len(runs), np.bool_)
 
     def __len__(self) -> int:
@@ -88,9 +91,20 @@ class InTheWay:
         top = reaches_up_to(self._usage, shares, position, gpus)
         if top is not None:
             above = above_their_shares(self._usage, kept, position, top)
-            mask |= self._stays & ~self._inside & above[self._position]
+            mask |= self._stays & ~self._inside & above[self._position] & ~self._at_home(position)
         found: IntArray = np.flatnonzero(mask)
         return found
+
+    def _at_home(self, preemptor: int) -> BoolArray:
+        """Which runs lie wholly inside cells that this group has no part in."""
+        if preemptor not in self._home_masks:
+            tree = self._usage.tree
+            path = {int(tree.group_ids[each]) for each in path_of(tree, preemptor)} if self._homes else set()
+            mask = np.zeros(len(self._runs), np.bool_)
+            for number, home in self._homes.items():
+                mask[number] = not home <= path
+            self._home_masks[preemptor] = mask
+        return self._home_masks[preemptor]
 
     def on(self, pool: int, nodes: BoolArray) -> list[Occupant]:
         """Runs that stay and have a part on some of a pool's ``nodes``, the least lost work for a GPU first."""

@@ -54,10 +54,6 @@ class CellView:
     gpus: Mapping[tuple[GroupId, str], int] = field(default_factory=dict)
     having: Mapping[str, frozenset[GroupId]] = field(default_factory=dict)
 
-    def holds(self, run: LiveRun) -> bool:
-        """Whether a run lies wholly inside cells of its own group: nobody else ends it."""
-        return bool(self.holders) and all(self.holders.get(node) == run.group for node, _ in run.gang)
-
 
 NO_CELLS = CellView()
 
@@ -148,6 +144,14 @@ class Snapshot:
             now_ms=self.lent_at_ms,
             minimum_run_ms=self.preemption.minimum_run_ms,
         )
+
+    def home(self, run: LiveRun) -> frozenset[GroupId]:
+        """Whose cells a run lies in, if it lies wholly inside cells of groups that it belongs to; else nobody's."""
+        holders = self.cells.holders
+        if not holders:
+            return frozenset()
+        found = {holders.get(node) for node, _ in run.gang}
+        return frozenset(each for each in found if each is not None) if found <= self.path(run.group) else frozenset()
 
     def kept_from(self, pool: SitePool, group: GroupId) -> BoolArray:
         """By node of a pool: whether it lies in a cell of a group that this one does not belong to."""

@@ -131,6 +131,19 @@ def test_a_group_below_one_with_cells_may_have_them() -> None:
     assert len(scene.where(below)) == 2
 
 
+def test_what_a_group_below_runs_in_the_cell_is_at_home_there_too() -> None:
+    scene = leaf_scene(2, 2, others=16)
+    scene.seen()
+    gangs = [scene.submit(BELOW_ONE, 2, in_leaf=True) for _ in range(2)]
+    scene.rest()
+    scene.submit(OTHER, 2, in_leaf=True)
+    holders = scene.seen().cells.holders
+    (ended,) = [stop.job for stop in scene.round().stops]
+    (kept,) = [job for job in gangs if job != ended]
+    assert [holders.get(NodeId(node)) for node in scene.where(kept)] == [ONE, ONE]
+    scene.rest()
+
+
 def test_when_a_node_fails_the_cell_goes_elsewhere_if_it_can_and_is_told_to_be_worth_nothing_if_it_cannot() -> None:
     scene = leaf_scene(2, 2)
     (place,) = scene.seen().cells.places

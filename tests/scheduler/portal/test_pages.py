@@ -10,7 +10,7 @@ from runtime import Stage, ended, runs_now
 
 from scheduler.portal import app, sign_in
 from scheduler.service.certificate_keeper import keep_certificate
-from scheduler.store import groups
+from scheduler.store import groups, memberships, quotas
 
 BAD_ADDRESSES = [
     ("GET", "/nothing", 404),
@@ -94,6 +94,24 @@ def test_a_group_s_page_says_in_which_order_its_jobs_go(stage: Stage, reader: Pa
         stage.runtime.database.run(lambda each, order=order: groups.set_job_order(each, 1, order))  # type: ignore[misc]
         stage.runtime.directories.forget()
         assert f"Order of jobs: {told}" in reader.get("/groups").text
+
+
+def test_a_group_s_page_tells_its_cells_and_how_many_can_be_held(stage: Stage, reader: PageReader) -> None:
+    group = stage.group("research")
+    stage.agent(nodes=2)
+    stage.runtime.database.run(
+        lambda transaction: memberships.add(transaction, person_id=1, group_id=group, role="viewer")
+    )
+    stage.runtime.callers.forget()
+    stage.runtime.database.run(
+        lambda transaction: quotas.put(
+            transaction, group_id=group, gpu_class="h100", guaranteed=24, limit=None, borrowing_limit=None,
+            lending_limit=None, weight=1, cells=[["node", 1, 3]],
+        )
+    )  # fmt: skip
+    assert "Cells h100: node:1=3 (2/3)" in reader.get("/groups").text
+    reader.cookies["dure_language"] = "ko"
+    assert "셀 h100: node:1=3 (2/3)" in reader.get("/groups").text
 
 
 def test_everybody_s_jobs_are_filtered_as_mine_are(reader: PageReader) -> None:
