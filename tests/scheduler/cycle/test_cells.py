@@ -10,6 +10,7 @@ from federations import plain_shape, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quota.cell_shape import Cells, Level
 from quota.cells import Right
 from quota.packing import CellKind
 from quota.packing_oracle import packs
@@ -21,6 +22,7 @@ from scheduler.cycle.preview import preview
 from scheduler.cycle.verdicts import Verdicts
 from scheduler.model.ids import GroupId, JobId, NodeId, SiteId
 from scheduler.model.reason import ReasonCode
+from scheduler.model.site import Node
 
 
 def leaf_scene(*sizes: int, cells: int = 1, others: int = 0) -> CellScene:
@@ -210,29 +212,22 @@ STEPS = st.lists(
 )
 
 
-def firm_nodes(scene: CellScene, group: GroupId) -> set[NodeId]:
-    """Nodes with work that cannot be called back for a group."""
-    tree = scene.seen().tree
-    return {
-        node
-        for run in scene.federation.live_runs.values()
-        if not run.preemptible and group not in tree.path(run.group)
-        for node, _ in run.gang
-    }
-
-
 @settings(max_examples=examples(60))
-@given(SIZES, st.integers(1, 3), st.integers(1, 2), STEPS)
+@given(SIZES, st.integers(1, 3), st.integers(1, 2), st.integers(0, 2), STEPS)
 def test_what_is_granted_can_be_placed_after_any_story_and_is_had_when_it_is_asked_for(
-    sizes: list[int], nodes: int, cells: int, steps: list[tuple[str, int, int, bool, bool]]
+    sizes: list[int], nodes: int, cells: int, others: int, steps: list[tuple[str, int, int, bool, bool]]
 ) -> None:
-    kind = CellKind(GPU_CLASS, leaves(1)[0].level, nodes)
-    in_numbers = {OTHER: quota((), 8 * sum(sizes)), BELOW_ONE: quota((), 8)}
-    bare = CellScene.of(sizes, in_numbers)
-    cells = next(number for number in range(cells, -1, -1) if packs(cell_topology(bare.seen()), {kind: number}))
-    if not cells:
+    mine, theirs = CellKind(GPU_CLASS, Level.LEAF, nodes), CellKind(GPU_CLASS, Level.NODE, 1)
+    empty = cell_topology(CellScene.of(sizes, {}).seen())
+    if not packs(empty, {mine: cells, theirs: others}):
         return
-    scene = CellScene.of(sizes, {**in_numbers, ONE: quota(leaves(cells, nodes=nodes), 8 * nodes * cells + 8)})
+    quotas = {
+        ONE: quota(leaves(cells, nodes=nodes), 8 * nodes * cells + 8),
+        BELOW_ONE: quota((), 8),
+        OTHER: quota((Cells(Level.NODE, 1, others),) if others else (), 8 * sum(sizes)),
+    }
+    rights = {Right(ONE, mine): cells} | ({Right(OTHER, theirs): others} if others else {})
+    scene = CellScene.of(sizes, quotas)
     failed = False
     for what, number, workers, firm, in_leaf in steps:
         jobs = sorted(scene.jobs)
@@ -245,24 +240,37 @@ def test_what_is_granted_can_be_placed_after_any_story_and_is_had_when_it_is_ask
             scene.fail(int(every[number % len(every)].id))
             failed = True
         scene.round()
-        placed = scene.seen().cells
-        assert failed or placed.worth == {Right(ONE, kind): cells}
-        assert not firm_nodes(scene, ONE) & served(scene)
-    for job in [each for each in sorted(scene.jobs) if scene.jobs[each].group != OTHER]:
-        scene.end(job)
-    held = sum(scene.seen().cells.worth.values())
-    mine = [scene.submit(ONE, nodes, in_leaf=True) for _ in range(held)]
+        assert failed or scene.seen().cells.worth == rights
+        assert_clear(scene)
+    for group in (ONE, OTHER):
+        assert_all_is_had(scene, group, nodes if group == ONE else 1)
+
+
+def assert_all_is_had(scene: CellScene, group: GroupId, workers: int) -> None:
+    """A group that has nothing running and asks for its cells gets them, whatever others run."""
+    for job in sorted(scene.jobs):
+        if group in scene.seen().tree.path(scene.jobs[job].group):
+            scene.end(job)
+    held = sum(number for right, number in scene.seen().cells.worth.items() if right.group == group)
+    mine = [scene.submit(group, workers, in_leaf=True) for _ in range(held)]
     scene.rest()
-    assert [len(scene.where(job)) for job in mine] == [nodes] * held
+    assert [len(scene.where(job)) for job in mine] == [workers] * held
 
 
-def served(scene: CellScene) -> set[NodeId]:
-    """Nodes of cells, those left out that are spare."""
+def assert_clear(scene: CellScene) -> None:
+    """Every place has as many nodes as its cell declares that are well and hold no work that its group could not call back."""
     snapshot = scene.seen()
-    found: set[NodeId] = set()
     for domain, right in snapshot.cells.places.items():
-        inside = {node.id for node in snapshot.nodes.values() if node.healthy and domain.endswith(node.domain[-1])}
-        clear = inside - firm_nodes(scene, ONE)
-        assert len(clear) >= right.kind.nodes
-        found |= clear
-    return found
+        stuck = {
+            node
+            for run in snapshot.runs.values()
+            if not run.preemptible and right.group not in snapshot.tree.path(run.group)
+            for node, _ in run.gang
+        }
+        inside = {node.id for node in snapshot.nodes.values() if node.healthy and lies_in(node, domain)}
+        assert len(inside - stuck) >= right.kind.nodes
+
+
+def lies_in(node: Node, domain: str) -> bool:
+    """Whether a node lies in a domain, by its name."""
+    return domain in (f"#{node.id}", "/".join((str(node.site_id), *node.domain)))
