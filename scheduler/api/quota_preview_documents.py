@@ -44,7 +44,10 @@ class QuotaPreviewIn(Input):
 
 
 class StandingOut(BaseModel):
-    """A group's quota and use of a GPU class. ``used`` is of now, ``used_next`` once the next round is applied."""
+    """A group's quota and use of a GPU class. ``used`` is of now, ``used_next`` once the next round is applied.
+
+    ``cells_effective`` of all its cells can be held with the nodes that there are.
+    """
 
     guaranteed: int
     guaranteed_effective: int
@@ -56,6 +59,7 @@ class StandingOut(BaseModel):
     fair_share: int
     used: int
     used_next: int
+    cells_effective: int
 
 
 class StandingChangeOut(BaseModel):
@@ -152,6 +156,7 @@ def _standing(standing: Standing) -> StandingOut:
         fair_share=standing.fair_share,
         used=standing.used,
         used_next=standing.used_next,
+        cells_effective=standing.cells_effective,
     )
 
 

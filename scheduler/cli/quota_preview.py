@@ -34,8 +34,12 @@ def _arrow(before: int | None, after: int | None) -> str:
 def _cells(row: Row) -> str:
     from scheduler.cli.cells import cells_text
 
-    texts = [cells_text(row[side]["cells"]) for side in ("before", "after")]
+    texts = [cells_text(row[side].get("cells", [])) for side in ("before", "after")]
     return texts[0] if texts[0] == texts[1] else " → ".join(texts)
+
+
+def _cells_effective(row: Row) -> str:
+    return _arrow(*(row[side].get("cells_effective") for side in ("before", "after")))
 
 
 def _total(rows: Sequence[Row], name: str) -> str:
@@ -63,6 +67,7 @@ _GROUPS = (
     Column(heading="LENDING", value=_both("lending_limit"), wide=True),
     Column(heading="WEIGHT", value=_both("weight"), wide=True),
     Column(heading="CELLS", value=_cells, wide=True),
+    Column(heading="CELLS-EFFECTIVE", value=_cells_effective, wide=True),
     Column(heading="FAIR-SHARE", value=_both("fair_share")),
     Column(heading="USED", value=_both("used")),
     Column(heading="USED-NEXT", value=_both("used_next")),

@@ -67,13 +67,14 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
                 fair_share=round_.shares(gpu_class).of(group),
                 queued=queued,
                 past_use_gpus=snapshot.past_use.average(gpu_class, positions),
-                cells_effective=_cells_effective(snapshot, gpu_class, below),
+                cells_effective=cells_effective(snapshot, gpu_class, below),
             )
         )
     return tuple(found)
 
 
-def _cells_effective(snapshot: Snapshot, gpu_class: str, below: Collection[GroupId]) -> int:
+def cells_effective(snapshot: Snapshot, gpu_class: str, below: Collection[GroupId]) -> int:
+    """How many cells of some groups have a place with the nodes there are."""
     worth = snapshot.cells.worth.items()
     return sum(number for right, number in worth if right.kind.gpu_class == gpu_class and right.group in below)
 

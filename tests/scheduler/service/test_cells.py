@@ -119,6 +119,7 @@ def test_cells_are_judged_in_a_preview_as_when_they_are_set(
 
     (row,) = (row for row in foreseen(3).groups if row.group == "research")
     assert (row.before.quota.cells, row.after.quota.cells) == ((), leaves(3))
+    assert (row.before.cells_effective, row.after.cells_effective) == (0, 3)
     refused(foreseen(4), ReasonCode.CELLS_EXCEEDED)
 
 
