@@ -46,9 +46,10 @@ class InTheWay:
         homes: dict[RunId, frozenset[GroupId]] = {}
         guaranteed = guaranteed_own(usage)
         for group, mine in by_group.items():
-            homes |= {run.id: home for run in mine if (home := snapshot.home(run))}
-            shaped = snapshot.cells.gpus.get((group, gpu_class), 0)
-            others = [run for run in mine if group not in homes.get(run.id, ())]
+            others, shaped = mine, snapshot.cells.gpus.get((group, gpu_class), 0)
+            if snapshot.cells.holders:
+                homes |= {run.id: home for run in mine if (home := snapshot.home(run))}
+                others = [run for run in mine if group not in homes.get(run.id, ())]
             inside |= protected_runs(others, int(guaranteed[usage.tree.position(group)]) - shaped)
         young = now_ms - snapshot.preemption.minimum_run_ms
         runs = [

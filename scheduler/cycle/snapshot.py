@@ -155,7 +155,7 @@ class Snapshot:
 
     def kept_from(self, pool: SitePool, group: GroupId) -> BoolArray:
         """By node of a pool: whether it lies in a cell of a group that this one does not belong to."""
-        if pool.pool.terms is None or not self.cells.holders:
+        if pool.pool.terms is None:
             return np.zeros(len(pool.node_ids), np.bool_)
         path = self.path(group)
         kept = [each.cell is not None and each.cell not in path for each in self.terms]
