@@ -15,11 +15,13 @@ import statistics
 import time
 from collections.abc import Mapping
 
+from quota.cell_places import Work, place_cells
+from quota.cell_shape import Level
 from quota.cells import Bound, Granted, bind, callable_back, grant
 from quota.packing import CellKind
 from quota.refusal import Refusal
 from quota.settlement import settle
-from quota.topology import Domain, Level, Node, Topology
+from quota.topology import Domain, Node, Topology
 
 GPU_CLASS = "h100"
 NODES_A_SITE, NODES_A_SPINE, NODES_A_LEAF = 2_000, 256, 32
@@ -105,6 +107,12 @@ def main() -> None:
         granted = answer.granted if isinstance(answer, Bound) else granted
     claims = callable_back(granted, topology, lent.keys())
     watch.lap("callable_back")
+    work = {name: [Work(frozenset({-1}), 8, firm=False)] for name in names}
+    watch.begin = time.process_time()
+    placed = place_cells(granted.rights, topology, work, {})
+    watch.lap("place")
+    place_cells(granted.rights, topology, work, placed.places)
+    watch.lap("place_again")
     bad = dice.sample(names, len(names) // given.bad_every)
     ailing = topology.with_bad(bad)
     ailing.of_class(GPU_CLASS)

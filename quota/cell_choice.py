@@ -14,6 +14,7 @@ import numpy as np
 from quota.errors import CellError
 from quota.packing import CellKind, Unpacked, pack
 from quota.topology import ClassForest
+from quota.tree import IntArray
 
 #: How often one choice packs the other cells anew; domains that would need it again are passed over then.
 REPACKINGS_MAX = 8
@@ -22,17 +23,17 @@ _Places = Mapping[CellKind, Sequence[int]]
 
 
 def choose(
-    forest: ClassForest, kind: CellKind, cells: int, held: Sequence[int], reserved: _Places, lent: Mapping[str, int]
+    forest: ClassForest, kind: CellKind, cells: int, held: Sequence[int], reserved: _Places, lost: IntArray
 ) -> tuple[list[int], dict[CellKind, list[int]]]:
     """Return ``cells`` positions for cells of ``kind``, and the places reserved for all others then.
 
-    ``held`` are the positions of bound cells, ``reserved`` has at least ``cells`` places of the kind, ``lent``
-    maps nodes to what calling them back would lose (sums within 64 bits). Raises CellError when a reserved place
+    ``held`` are the positions of bound cells, ``reserved`` has at least ``cells`` places of the kind, ``lost``
+    is what calling back each domain would lose, by position. Raises CellError when a reserved place
     is too small.
     """
     if any(forest.healthy[place] < kind.nodes for place in reserved.get(kind, ())):
         raise CellError(f"places reserved for {kind} have lost nodes since cells were last settled")
-    order = _missed_least(forest, kind, held, lent)
+    order = _missed_least(forest, kind, held, lost)
     rank = {place: turn for turn, place in enumerate(order)}
     kept = _Kept(forest, reserved)
     chosen: list[int] = []
@@ -84,13 +85,17 @@ class _Kept:
         return {each: len(places) - (each == kind) for each, places in self.places.items()}
 
 
-def _missed_least(forest: ClassForest, kind: CellKind, held: Sequence[int], lent: Mapping[str, int]) -> list[int]:
+def lost_in(forest: ClassForest, lent: Mapping[str, int]) -> IntArray:
+    """Return by position what calling back the ``lent`` nodes of each domain would lose (sums within 64 bits)."""
+    known = [(forest.positions[name], loss) for name, loss in lent.items() if name in forest.positions]
+    return forest.gathered(*np.array(known, dtype=np.int64).reshape(-1, 2).T)
+
+
+def _missed_least(forest: ClassForest, kind: CellKind, held: Sequence[int], lost: IntArray) -> list[int]:
     """Return the free domains that serve ``kind``, the one missed least in front.
 
     Least lost; then the smallest free domain around it; then the fewest healthy nodes of its own; by name.
     """
-    known = [(forest.positions[name], loss) for name, loss in lent.items() if name in forest.positions]
-    lost = forest.gathered(*np.array(known, dtype=np.int64).reshape(-1, 2).T)
     taken = np.zeros(len(forest.names), dtype=np.bool_)
     taken[held] = True
     broken = forest.gathered(np.array(held, dtype=np.int64), np.ones(len(held), dtype=np.int64)) > 0

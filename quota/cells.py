@@ -20,11 +20,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from quota.cell_choice import choose
+from quota.cell_choice import choose, lost_in
 from quota.errors import CellError
 from quota.packing import CellKind, Packing, Unpacked, pack
 from quota.refusal import Refusal, RefusalCode
 from quota.topology import ClassForest, Topology
+from quota.tree import IntArray
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,10 +101,12 @@ def bind(
     *,
     cells: int = 1,
     lent: Mapping[str, int] | None = None,
+    lost: IntArray | None = None,
 ) -> Bound | Refusal:
     """Bind ``cells`` more cells of a right, whole or not at all, to the domains that are missed least.
 
-    ``lent`` maps nodes in opportunistic use to what calling them back would lose, in any unit. Refused with
+    ``lent`` maps nodes in opportunistic use to what calling them back would lose, in any unit; who has these sums by
+    position of the class's forest already gives them as ``lost`` (``cell_choice.lost_in``). Refused with
     GUARANTEE_REACHED, and for no other reason, when the right is not worth as many. Raises CellError for less
     than one cell, and when a reserved place is too small: after a change of nodes, ``settlement.settle``
     comes first.
@@ -118,7 +121,8 @@ def bind(
         code = RefusalCode.GUARANTEE_REACHED
         return Refusal(code=code, group=group, gpu_class=kind.gpu_class, field=str(kind), numbers=numbers)
     forest = topology.of_class(kind.gpu_class)
-    places, reserved = choose(forest, kind, cells, held(granted, forest), _reserved(granted, forest), lent)
+    lost = lost_in(forest, lent) if lost is None else lost
+    places, reserved = choose(forest, kind, cells, held(granted, forest), _reserved(granted, forest), lost)
     bound = {**granted.bound, **{forest.names[place]: right for place in places}}
     after = _reserve(replace(granted, bound=bound), reserved, forest)
     nodes = sorted(forest.names[node] for place in places for node in forest.within(place))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from quota.cell_promises import check_cells, check_moved_cells
 from quota.errors import UnknownGroupError
 from quota.refusal import Refusal, RefusalCode
 from quota.tree import NO_QUOTA, Quota, QuotaTree, quota_out_of_range
@@ -52,6 +53,8 @@ def check_quota_among(
     promised = _promised_by(tree, changes, group, gpu_class)
     if promised > new.guaranteed:
         return _guarantees(RefusalCode.GUARANTEED_BELOW_CHILDREN, group, gpu_class, promised, new.guaranteed)
+    if (refusal := check_cells(tree, changes, group, gpu_class)) is not None:
+        return refusal
     now, parent = tree.quota(group, gpu_class).guaranteed, _parent(tree, group)
     if new.guaranteed <= now:  # always welcome: what was over-promised before must be mendable step by step
         return None
@@ -86,6 +89,8 @@ def check_move(tree: QuotaTree, group: int, parent: int) -> Refusal | None:
     for gpu_class in tree.classes:
         if not (guaranteed := tree.quota(group, gpu_class).guaranteed):
             continue
+        if (refusal := check_moved_cells(tree, group, parent, gpu_class)) is not None:
+            return refusal
         asked = _promised_by(tree, {}, parent, gpu_class) + guaranteed
         if (refusal := _check_promise(tree, {}, parent, gpu_class, asked)) is not None:
             return refusal

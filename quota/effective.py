@@ -27,7 +27,8 @@ def effective_guarantees(tree: ClassTree, capacity: int | None) -> Guarantees:
     """Return every group's guarantee, declared and effective. ``capacity`` None: ample.
 
     Level by level, where the children's guarantees exceed what their parent's is worth, they are
-    apportioned in proportion to themselves. They never scale up (HTCondor's rule for group quotas). At the
+    apportioned in proportion to themselves; first all get what lies in cells that can be held, if there is
+    so much (after a lower limit of the root there may not be). They never scale up (HTCondor's rule for group quotas). At the
     root, whose guarantee is what there is, effective is the capacity up to the root's limit, and declared
     is 0.
     """
@@ -35,6 +36,10 @@ def effective_guarantees(tree: ClassTree, capacity: int | None) -> Guarantees:
     effective[0] = tree.ceiling[0] if capacity is None else min(max(capacity, 0), int(tree.ceiling[0]))
     for above, below, owners in tree.descents():
         declared = tree.guaranteed[below]
-        effective[below] = apportion(effective[above], owners, np.maximum(declared, 1), declared)
+        floor = np.minimum(tree.shaped[below], declared)
+        sums = np.bincount(owners, weights=floor, minlength=len(effective[above])).astype(np.int64)
+        floor = np.where((sums <= effective[above])[owners], floor, 0)
+        left = effective[above] - np.where(sums <= effective[above], sums, 0)
+        effective[below] = floor + apportion(left, owners, np.maximum(declared - floor, 1), declared - floor)
     effective.setflags(write=False)
     return Guarantees(declared=tree.guaranteed, effective=effective)

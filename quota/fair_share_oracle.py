@@ -65,11 +65,21 @@ def effective_oracle(tree: QuotaTree, gpu_class: str, capacity: int) -> dict[int
     for group in tree.groups:
         children = tree.children.get(group.id, ())
         guaranteed = [tree.quota(child, gpu_class).guaranteed for child in children]
+        floor = [min(_in_cells(tree, gpu_class, child), gpus) for child, gpus in zip(children, guaranteed, strict=True)]
+        if sum(floor) > effective[group.id]:
+            floor = [0] * len(children)
+        beside = [gpus - shaped for gpus, shaped in zip(guaranteed, floor, strict=True)]
         worth = [0] * len(children)
-        for _ in range(min(effective[group.id], sum(guaranteed))):
-            worth[_next(worth, guaranteed, guaranteed)] += 1
-        effective.update(zip(children, worth, strict=True))
+        for _ in range(min(effective[group.id] - sum(floor), sum(beside))):
+            worth[_next(worth, beside, beside)] += 1
+        effective.update({child: floor[at] + worth[at] for at, child in enumerate(children)})
     return effective
+
+
+def _in_cells(tree: QuotaTree, gpu_class: str, group: int) -> int:
+    """Return how much of a guarantee lies in cells that can be held, the group's own and those of the groups below it."""
+    below = sum(_in_cells(tree, gpu_class, child) for child in tree.children.get(group, ()))
+    return min(tree.shaped.get((group, gpu_class), 0) + below, tree.quota(group, gpu_class).guaranteed)
 
 
 def _hand_out(family: Sequence[_Child], amount: int) -> None:

@@ -20,8 +20,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from quota.cell_shape import Level
 from quota.errors import CellError
-from quota.topology import ClassForest, Level
+from quota.topology import ClassForest
 
 #: Choices after which a search gives up. Uniform topologies need one a kind of cells.
 CHOICES_MAX = 300

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from quota.cell_shape import Level
 from quota.packing import CellKind
-from quota.topology import Level, Topology
+from quota.topology import Topology
 
 
 def packs(topology: Topology, wanted: Mapping[CellKind, int], held: Collection[str] = ()) -> bool:

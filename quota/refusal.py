@@ -26,6 +26,8 @@ class RefusalCode(StrEnum):
     NAME_TAKEN = "NameTaken"
     GROUP_CYCLE = "GroupCycle"
     # cells may not be granted
+    CELLS_BEYOND_PARENT = "CellsBeyondParent"  #: children's cells are some of their parent's
+    CELLS_ABOVE_GUARANTEE = "CellsAboveGuarantee"  #: a guarantee holds the GPUs of the cells in it
     CELLS_EXCEEDED = "CellsExceeded"  #: with all granted cells, they cannot be held at once
     CELLS_IN_THE_WAY = "CellsInTheWay"  #: they could, if cells that are bound now lay elsewhere
     CELLS_UNPROVEN = "CellsUnproven"  #: nothing proves that they could, nor that they could not
@@ -41,7 +43,8 @@ class Refusal:
     ``limit`` (what it may be). OUT_OF_RANGE and LIMIT_BELOW_GUARANTEED give ``value`` and ``bound``;
     ``field`` names the part of the quota they speak of. Cells give ``asked``, ``limit`` (how many of them
     would be granted), ``short`` (the difference), ``granted`` (to all groups, of the kind that ``field``
-    names) and ``bad`` (bad nodes of the class).
+    names) and ``bad`` (bad nodes of the class). CELLS_BEYOND_PARENT gives ``asked``, ``limit`` and ``short`` in
+    cells, CELLS_ABOVE_GUARANTEE ``asked``, ``limit`` and ``excess`` in GPUs.
     """
 
     code: RefusalCode

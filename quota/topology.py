@@ -14,22 +14,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 import numpy as np
 
+from quota.cell_shape import Level
 from quota.errors import TopologyError
 from quota.tree import IntArray
-
-
-class Level(IntEnum):
-    """How wide a domain is; the wider is the greater."""
-
-    NODE = 0
-    LEAF = 1
-    SPINE = 2
-    HALL = 3
-    SITE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +127,7 @@ class Topology:
     domains: Mapping[str, Domain]
     nodes: Mapping[str, Node]
     _forests: dict[str, ClassForest] = field(default_factory=dict)
+    _inside: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     @staticmethod
     def build(domains: Iterable[Domain], nodes: Iterable[Node]) -> Topology:
@@ -181,6 +172,16 @@ class Topology:
             for node in self.nodes.values()
         }
         return Topology(self.domains, nodes)
+
+    def nodes_in(self, gpu_class: str, domain: str) -> tuple[str, ...]:
+        """Return the nodes of a class in a domain, bad ones too, by name; none where it is not there. Looked for once."""
+        key = gpu_class, domain
+        if key not in self._inside:
+            forest = self.of_class(gpu_class)
+            position = forest.positions.get(domain)
+            inside = () if position is None else tuple(forest.names[each] for each in forest.within(position))
+            self._inside[key] = inside
+        return self._inside[key]
 
     def of_class(self, gpu_class: str) -> ClassForest:
         """Return the forest of one GPU class, empty where the class has no node. Compiled once."""

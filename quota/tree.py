@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quota.cell_shape import Cells, cells_out_of_range
 from quota.errors import TreeError, UnknownGroupError
 
 IntArray = NDArray[np.int64]
@@ -47,7 +48,8 @@ class Quota:
 
     ``limit`` bounds what the group's subtree holds; ``borrowing_limit`` bounds how far that may exceed
     ``guaranteed``; ``lending_limit`` bounds how much of an unused guarantee others may use, the rest is
-    held in reserve; ``weight`` divides what is left beyond guarantees.
+    held in reserve; ``weight`` divides what is left beyond guarantees. ``cells`` are the parts of the
+    guarantee that have a shape.
     """
 
     guaranteed: int = 0
@@ -55,6 +57,7 @@ class Quota:
     borrowing_limit: int | None = None
     lending_limit: int | None = None
     weight: int = 1
+    cells: tuple[Cells, ...] = ()
 
 
 NO_QUOTA = Quota()
@@ -66,7 +69,8 @@ class ClassTree:
 
     ``limit``, ``borrowing_ceiling`` (guaranteed + borrowing limit) and ``lending_limit`` hold UNLIMITED
     where there is none; ``ceiling`` is the smaller of the first two. ``reserve`` is the part of a guarantee
-    that is not lent. ``reserved_below`` is what the children hold while nobody uses anything.
+    that is not lent. ``reserved_below`` is what the children hold while nobody uses anything. ``shaped`` is the
+    part of a guarantee that lies in cells which can be held: it does not scale down.
     """
 
     gpu_class: str
@@ -84,6 +88,7 @@ class ClassTree:
     ceiling: IntArray
     reserve: IntArray
     reserved_below: IntArray
+    shaped: IntArray
 
     def __len__(self) -> int:
         return len(self.parent)
@@ -125,6 +130,7 @@ class QuotaTree:
     _levels: tuple[slice, ...]
     _path_rank: IntArray
     _position_of: IntArray  #: group id -> position
+    shaped: Mapping[tuple[int, str], int] = field(default_factory=dict)  #: GPUs in a group's own cells that can be held
     _compiled: dict[str, ClassTree] = field(default_factory=dict)
 
     @staticmethod
@@ -166,6 +172,10 @@ class QuotaTree:
     def with_quotas(self, changes: Mapping[tuple[int, str], Quota]) -> QuotaTree:
         """Return the tree with other quotas for some (group id, GPU class). Raises TreeError as ``build`` does."""
         return QuotaTree.build(self.groups, {**self.quotas, **changes})
+
+    def with_shaped(self, shaped: Mapping[tuple[int, str], int]) -> QuotaTree:
+        """Return the tree in which so many GPUs of groups (id, GPU class) lie in cells of their own that can be held."""
+        return replace(self, shaped=dict(shaped), _compiled={})
 
     def of_class(self, gpu_class: str) -> ClassTree:
         """Return the tree as ``gpu_class`` sees it; without any quota: no guarantee, no limit."""
@@ -261,7 +271,7 @@ def quota_out_of_range(quota: Quota) -> tuple[str, int, int] | None:
             return name, value, 0 if value < 0 else GPUS_MAX
     if not 1 <= quota.weight <= WEIGHT_MAX:
         return "weight", quota.weight, 1 if quota.weight < 1 else WEIGHT_MAX
-    return None
+    return cells_out_of_range(quota.cells)
 
 
 def _check_quotas(quotas: Mapping[tuple[int, str], Quota], positions: Mapping[int, int]) -> None:
@@ -311,7 +321,19 @@ def _compile(tree: QuotaTree, gpu_class: str) -> ClassTree:
         ceiling=_frozen(ceiling),
         reserve=_frozen(reserve),
         reserved_below=_frozen(_reserved_below(tree, reserve)),
+        shaped=_frozen(_shaped(tree, gpu_class, guaranteed)),
     )
+
+
+def _shaped(tree: QuotaTree, gpu_class: str, guaranteed: IntArray) -> IntArray:
+    shaped = np.zeros(len(tree.groups), np.int64)
+    for (group, row_class), gpus in tree.shaped.items():
+        if row_class == gpu_class and group in tree.positions:
+            shaped[tree.positions[group]] = gpus
+    for level in reversed(tree._levels[1:]):
+        shaped[level] = np.minimum(shaped[level], guaranteed[level])
+        np.add.at(shaped, tree._parent[level], shaped[level])
+    return shaped
 
 
 def _reserved_below(tree: QuotaTree, reserve: IntArray) -> IntArray:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.api.array_schemas import ArrayTaskOut
+from scheduler.api.cell_documents import cell_documents
 from scheduler.api.group_schemas import GroupOut
 from scheduler.api.schemas import (
     CounterfactualOut,
@@ -33,6 +34,7 @@ from scheduler.service.directory import GroupView
 from scheduler.service.eta import EtaView
 from scheduler.service.groups import roles_on
 from scheduler.service.job_view import JobDetail, JobView, RunView, run_time_of
+from scheduler.service.quota_fact import quota_fact
 from scheduler.service.quotas import QuotaView
 from scheduler.service.tally import budgets_of, category_text
 from scheduler.service.time_text import time_text
@@ -234,6 +236,8 @@ def quota_document(view: QuotaView) -> QuotaOut:
         borrowing_limit=None if row is None else row.borrowing_limit,
         lending_limit=None if row is None else row.lending_limit,
         weight=1 if row is None else row.weight,
+        cells=[] if row is None else cell_documents(quota_fact(row).cells),
+        cells_effective=use.cells_effective,
         used=use.used,
         used_borrowed=use.borrowed,
         fair_share=use.fair_share,

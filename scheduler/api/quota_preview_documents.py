@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from scheduler.api.cell_documents import CellsInList, CellsOut, cell_documents, cells_of
 from scheduler.api.schemas import Amount, GroupPath, Input, TimeText
 from scheduler.cycle.preview import Standing
 from scheduler.model.job_spec import GPU_CLASS_PATTERN
@@ -26,10 +27,13 @@ class QuotaChangeIn(Input):
     borrowing_limit: Amount | None = Field(default_factory=lambda: None)
     lending_limit: Amount | None = Field(default_factory=lambda: None)
     weight: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default_factory=lambda: 1)
+    cells: CellsInList = Field(default_factory=list)
 
     def change(self) -> QuotaChange:
         """What the use case is asked."""
         fields = self.model_dump(exclude={"group", "gpu_class"}, exclude_unset=True)
+        if "cells" in fields:
+            fields["cells"] = cells_of(self.cells)
         return QuotaChange(group=self.group, gpu_class=self.gpu_class, fields=fields)
 
 
@@ -40,7 +44,10 @@ class QuotaPreviewIn(Input):
 
 
 class StandingOut(BaseModel):
-    """A group's quota and use of a GPU class. ``used`` is of now, ``used_next`` once the next round is applied."""
+    """A group's quota and use of a GPU class. ``used`` is of now, ``used_next`` once the next round is applied.
+
+    ``cells_effective`` of all its cells can be held with the nodes that there are.
+    """
 
     guaranteed: int
     guaranteed_effective: int
@@ -48,9 +55,11 @@ class StandingOut(BaseModel):
     borrowing_limit: int | None
     lending_limit: int | None
     weight: int
+    cells: list[CellsOut]
     fair_share: int
     used: int
     used_next: int
+    cells_effective: int
 
 
 class StandingChangeOut(BaseModel):
@@ -143,9 +152,11 @@ def _standing(standing: Standing) -> StandingOut:
         borrowing_limit=quota.borrowing_limit,
         lending_limit=quota.lending_limit,
         weight=quota.weight,
+        cells=cell_documents(quota.cells),
         fair_share=standing.fair_share,
         used=standing.used,
         used_next=standing.used_next,
+        cells_effective=standing.cells_effective,
     )
 
 

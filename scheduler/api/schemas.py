@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from quota.tree import Quota
 from scheduler.api.array_schemas import ArrayTaskOut, SubmittedArrayOut
+from scheduler.api.cell_documents import CellsInList, CellsOut, cells_of
 from scheduler.model.job_spec import GROUP_PATH_PATTERN
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
@@ -334,7 +336,12 @@ class QuotaIn(Input):
     borrowing_limit: Amount | None = None
     lending_limit: Amount | None = None
     weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    cells: CellsInList = []
     why: Why = ""
+
+    def quota(self) -> Quota:
+        """What the use case is asked."""
+        return Quota(**self.model_dump(exclude={"why", "cells"}), cells=cells_of(self.cells))
 
 
 class QuotaOut(BaseModel):
@@ -348,6 +355,8 @@ class QuotaOut(BaseModel):
     borrowing_limit: int | None
     lending_limit: int | None
     weight: int
+    cells: list[CellsOut]
+    cells_effective: int  #: of all these cells, those that can be held at once with the nodes that there are
     used: int
     used_borrowed: int
     fair_share: int

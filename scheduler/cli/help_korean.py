@@ -85,6 +85,7 @@ KOREAN: Mapping[str, str] = {
     "GPU class, e.g. h100.": "GPU 종류. 예: h100.",
     "GPU classes, and what a GPU-hour of each is worth.": "GPU 종류와 저마다의 GPU-시간이 얼마인지.",
     "GPUs in all, split among the workers (the fewest).": "모두 합한 GPU 수. 작업자(가장 적을 때)에게 나눕니다.",
+    "Domains that it gets whole, e.g. leaf:4=2; replaces all.": "통째로 받는 도메인. 예: leaf:4=2. 모두 바꿉니다.",
     "GPUs it gets whenever it asks.": "요청하면 언제나 받는 GPU 수.",
     "GPUs that are free, and free for me, by class and site.": "비어 있는 GPU와 내가 쓸 수 있는 GPU, 종류와 사이트별로.",
     "Give a person a role on a group and all below it.": "사용자에게 그룹과 그 아래의 역할을 줍니다.",

@@ -31,6 +31,17 @@ def _arrow(before: int | None, after: int | None) -> str:
     return texts[0] if before == after else " → ".join(texts)
 
 
+def _cells(row: Row) -> str:
+    from scheduler.cli.cells import cells_text
+
+    texts = [cells_text(row[side].get("cells", [])) for side in ("before", "after")]
+    return texts[0] if texts[0] == texts[1] else " → ".join(texts)
+
+
+def _cells_effective(row: Row) -> str:
+    return _arrow(*(row[side].get("cells_effective") for side in ("before", "after")))
+
+
 def _total(rows: Sequence[Row], name: str) -> str:
     before, after = (sum(row[side][name] for row in rows) for side in ("before", "after"))
     return _arrow(before, after)
@@ -55,6 +66,8 @@ _GROUPS = (
     Column(heading="BORROWING", value=_both("borrowing_limit"), wide=True),
     Column(heading="LENDING", value=_both("lending_limit"), wide=True),
     Column(heading="WEIGHT", value=_both("weight"), wide=True),
+    Column(heading="CELLS", value=_cells, wide=True),
+    Column(heading="CELLS-EFFECTIVE", value=_cells_effective, wide=True),
     Column(heading="FAIR-SHARE", value=_both("fair_share")),
     Column(heading="USED", value=_both("used")),
     Column(heading="USED-NEXT", value=_both("used_next")),
@@ -101,11 +114,17 @@ def read_quotas(path: Path) -> list[Any]:
             f"{path}에는 목록이 있어야 합니다: - {{group: research.kaist, gpu_class: h100, guaranteed: 8}}",
         )
     refuse_what_cannot_be_sent(path, {"quotas": document}, _NOUN)
-    return [_without_none(each) if isinstance(each, dict) else each for each in document]
+    return [_as_sent(each) if isinstance(each, dict) else each for each in document]
 
 
-def _without_none(quota: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: None if name in _BOUNDS and value == "none" else value for name, value in quota.items()}
+def _as_sent(quota: Mapping[str, Any]) -> dict[str, Any]:
+    """With bounds of ``none`` taken away, and cells read that are written as on the command line."""
+    from scheduler.cli.cells import cells_of
+
+    sent = {name: None if name in _BOUNDS and value == "none" else value for name, value in quota.items()}
+    if isinstance(cells := sent.get("cells"), list) and all(isinstance(each, str) for each in cells):
+        sent["cells"] = cells_of(cells)
+    return sent
 
 
 def _write_next_round(answer: Row, output: OutputFormat) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from scheduler.cli.address import path_of
+from scheduler.cli.cells import cells_of, cells_text
 from scheduler.cli.options import Output, Why, command
 from scheduler.cli.output import Column, OutputFormat, field, time_field
 from scheduler.cli.quota_decay import quota_decay
@@ -72,6 +73,8 @@ _QUOTA_COLUMNS = (
     Column(heading="BORROWING", value=_bounded("borrowing_limit"), wide=True),
     Column(heading="LENDING", value=_bounded("lending_limit"), wide=True),
     Column(heading="WEIGHT", value=field("weight"), wide=True),
+    Column(heading="CELLS", value=lambda row: cells_text(row.get("cells", []))),
+    Column(heading="CELLS-EFFECTIVE", value=lambda row: str(row["cells_effective"]) if row.get("cells") else "-"),
     Column(heading="USED", value=field("used")),
     Column(heading="BORROWED", value=field("used_borrowed")),
     Column(heading="FAIR-SHARE", value=field("fair_share")),
@@ -119,6 +122,10 @@ def quota_show(
 
 _Limit = Annotated[str | None, typer.Option(metavar="N|none", help="The most it uses, N or none.")]
 _BorrowingLimit = Annotated[str | None, typer.Option(metavar="N|none", help="The most it borrows, N or none.")]
+_Cell = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LEVEL:NODES=N|none", help="Domains that it gets whole, e.g. leaf:4=2; replaces all."),
+]
 _LendingLimit = Annotated[str | None, typer.Option(metavar="N|none", help="The most it lends, N or none.")]
 
 
@@ -132,6 +139,7 @@ def quota_set(
     borrowing_limit: _BorrowingLimit = None,
     lending_limit: _LendingLimit = None,
     weight: Annotated[int | None, typer.Option(min=1, help="Its weight in what remains.")] = None,
+    cell: _Cell = None,
     why: Why = "",
     output: Output = OutputFormat.TABLE,
 ) -> None:
@@ -141,7 +149,7 @@ def quota_set(
 
     client = Client.from_profile()
     rows = [row for row in client.get(path_of("groups", group, "quota"))["items"] if row["gpu_class"] == gpu_class]
-    before: dict[str, Any] = rows[0] if rows else {"guaranteed": 0, "weight": 1, "etag": None}
+    before: dict[str, Any] = rows[0] if rows else {"guaranteed": 0, "weight": 1, "cells": [], "etag": None}
 
     def bound(name: str, value: str | None) -> int | None:
         if value is None:
@@ -163,6 +171,8 @@ def quota_set(
         "weight": before["weight"] if weight is None else weight,
         "why": why,
     }
+    if cells := before.get("cells", []) if cell is None else cells_of(cell):
+        body["cells"] = cells
     condition = {"If-Match": f'"{before["etag"]}"'} if before.get("etag") else {"If-None-Match": "*"}
     _write_quota([client.put(path_of("groups", group, "quota", gpu_class), body, condition)], output)
 

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from quota.topology import Domain, Level, Node, Topology
+from quota.cell_shape import Level
+from quota.topology import Domain, Node, Topology
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms
 from scheduler.model.ids import NodeId, SiteId
-from scheduler.model.site import Node as SiteNode
 
 #: Of a node's path below its site, outermost first.
 _LEVELS = (Level.HALL, Level.SPINE, Level.LEAF)
@@ -37,7 +37,7 @@ def cell_topology(snapshot: Snapshot) -> Topology:
             name = domain_name(node.site_id, node.domain[:depth])
             domains.setdefault(name, Domain(name, level, around))
             around = name
-        nodes.append(Node(node_name(node), around, node.gpu_class, node.id in promised))
+        nodes.append(Node(node_name(node.id), around, node.gpu_class, node.id in promised))
     return Topology.build(domains.values(), nodes)
 
 
@@ -46,9 +46,14 @@ def domain_name(site: SiteId, path: tuple[str, ...]) -> str:
     return "/".join((str(site), *path))
 
 
-def node_name(node: SiteNode) -> str:
+def node_name(node: NodeId) -> str:
     """Name a node, apart from all domains: `#17`."""
-    return f"#{node.id}"
+    return f"#{node}"
+
+
+def node_of(name: str) -> NodeId:
+    """The node that is called so."""
+    return NodeId(int(name.removeprefix("#")))
 
 
 def _promised(snapshot: Snapshot) -> set[NodeId]:
@@ -65,11 +70,19 @@ def _stays(pool: SitePool, terms: tuple[Terms, ...]) -> list[bool]:
     """Return, by node of the pool, whether it is lent to everybody and for good."""
     if pool.pool.terms is None or pool.pool.until_ms is None:
         return [True] * len(pool.node_ids)
-    open_to_all = np.array(
-        [
-            each.firm and each == replace(PLAIN, hold_ms=each.hold_ms, rate=each.rate, lender=each.lender)
-            for each in terms
-        ]
-    )
+    open_to_all = np.array([each.firm and _open(each) for each in terms])
     stays: list[bool] = (open_to_all[pool.pool.terms] & (pool.pool.until_ms >= NEVER_MS)).tolist()
     return stays
+
+
+def _open(terms: Terms) -> bool:
+    """Whether all are let in; the cells that a snapshot knows already are no reason against."""
+    kept = replace(
+        PLAIN,
+        hold_ms=terms.hold_ms,
+        rate=terms.rate,
+        lender=terms.lender,
+        cell=terms.cell,
+        having_cells=terms.having_cells,
+    )
+    return terms == kept

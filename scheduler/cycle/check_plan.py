@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quota.admission import Usage
+from scheduler.cycle.check_cells import wrong_cells
 from scheduler.cycle.check_moves import wrong_moves
 from scheduler.cycle.check_reservations import wrong_reservations
 from scheduler.cycle.check_sizes import gpus_dropped, gpus_grown, wrong_sizes
@@ -44,6 +45,7 @@ class Law(StrEnum):
     STOP = "stop"  #: a run that may not be ended, or not for this job
     MOVE = "move"  #: a run that may not be moved, or not to there
     SIZE = "size"  #: a gang with a number of workers that it may not have, or not there
+    CELL = "cell"  #: not to be called back from another group's cell, or ended in a cell of its own
     RESERVED = "reserved"  #: in the way, when its time comes, of a job for which nodes are reserved
     EARMARK = "earmark"  #: redeemed or withdrawn without one, or on other nodes
     NO_VERDICT = "no_verdict"  #: a class that waits on without a reason
@@ -75,6 +77,7 @@ def check_plan(snapshot: Snapshot, plan: Plan) -> tuple[Violation, ...]:
         *(Violation(Law.EARMARK, detail) for detail in wrong_earmarks(snapshot, plan)),
         *(Violation(Law.STOP, detail) for detail in wrong_stops(snapshot, plan)),
         *(Violation(Law.MOVE, detail) for detail in wrong_moves(snapshot, plan)),
+        *(Violation(Law.CELL, detail) for detail in wrong_cells(snapshot, plan)),
         *(Violation(Law.SIZE, detail) for detail in wrong_sizes(snapshot, plan)),
         *(Violation(Law.NODE_OVERFULL, detail) for detail in overfull_soon(snapshot, plan)),
     )

@@ -10,6 +10,7 @@ from immutables import Map
 from quota.decay import Decay, DecayedUse
 from quota.standing import Standing
 from quota.tree import Group, Quota, QuotaTree
+from scheduler.cycle.cells import CellKeeper, groups_with_cells
 from scheduler.cycle.facts import (
     DEFAULT_PREEMPTION,
     ClassKey,
@@ -65,6 +66,9 @@ class Federation:
         self._site_use: defaultdict[PoolKey, int] = defaultdict(int)
         self._lending = Lending()
         self._holders: frozenset[GroupId] = frozenset()
+        self._having_cells: Mapping[str, frozenset[GroupId]] = {}
+        self._cell_groups: frozenset[GroupId] = frozenset()
+        self._cells = CellKeeper()
         self._past = PastUses()
         self._standings = Standings()
 
@@ -83,7 +87,8 @@ class Federation:
         twin._site_use.update(self._site_use)
         twin._lending, twin._past = self._lending.copy(), self._past.copy()
         twin._standings = self._standings.copy()
-        twin._holders = self._holders
+        twin._holders, twin._cells = self._holders, self._cells.copy()
+        twin._having_cells, twin._cell_groups = self._having_cells, self._cell_groups
         return twin
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
@@ -91,6 +96,9 @@ class Federation:
         members = [Group(each.id, each.path.rpartition(".")[2], each.parent) for each in groups]
         self._tree = QuotaTree.build(members, {(int(group), name): quota for (group, name), quota in quotas.items()})
         self._groups = {each.id: each for each in groups}
+        self._having_cells = groups_with_cells(self._tree)
+        self._cell_groups = frozenset[GroupId]().union(*self._having_cells.values())
+        self._cells.forget_rights()
         self._queues.forget_venues()
         self._lending.forget()
         self._uses.forget()
@@ -98,6 +106,7 @@ class Federation:
     def put_site(self, site: Site) -> None:
         """Know a site, or its new state."""
         self._sites[site.id] = site
+        self._cells.forget_nodes()
 
     def put_node(self, node: Node) -> None:
         """Know a node, or what has changed of it."""
@@ -105,6 +114,7 @@ class Federation:
         self._nodes = self._nodes.set(node.id, node)
         self._pool(node.site_id, node.gpu_class).put(node)
         self._lending.touch(node.site_id)
+        self._cells.forget_nodes()
 
     def is_earmarked(self, job_id: JobId) -> bool:
         """Whether nodes are held for a job."""
@@ -117,6 +127,7 @@ class Federation:
             self._nodes = self._nodes.delete(node_id)
             self._pool(node.site_id, node.gpu_class).remove(node_id)
             self._lending.touch(node.site_id)
+            self._cells.forget_nodes()
 
     def put_shape(self, shape_id: ShapeId, shape: Shape) -> None:
         """Know what a shape asks for."""
@@ -209,6 +220,7 @@ class Federation:
         """Work out what sites lend at a moment, and whom they may be asked for. Snapshots speak of the last such moment."""
         self._queues.let_ask(now_ms)
         for site, lent in self._lending.work_out(now_ms, self._nodes.values(), self._groups):
+            self._cells.forget_nodes()
             for (each, _), pool in self._pools.items():
                 if each == site:
                     pool.lend(lent)
@@ -235,7 +247,7 @@ class Federation:
 
     def snapshot(self) -> Snapshot:
         """This moment, for a round. Later changes here do not reach it."""
-        return Snapshot(
+        shown = Snapshot(
             tree=self._tree,
             groups=self._groups,
             policy=self._policy,
@@ -261,6 +273,7 @@ class Federation:
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )
+        return self._cells.show(shown) if self._having_cells else shown
 
     def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:
         """What the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks already."""
@@ -270,8 +283,11 @@ class Federation:
 
     def _venue_of(self, key: ClassKey) -> Venue:
         group = self._groups[key.group]
-        mine = tuple(sorted(self._holders.intersection(self._tree.path(key.group)))) if self._holders else ()
-        return Venue(clearance_of(group, self._shapes[key.shape]), group.sector, key.bound_site, key.refused_by, mine)
+        having = self._cell_groups
+        holders = self._holders | having if having else self._holders
+        mine = tuple(sorted(holders.intersection(self._tree.path(key.group)))) if holders else ()
+        clearance, own = clearance_of(group, self._shapes[key.shape]), key.group if key.group in having else None
+        return Venue(clearance, group.sector, key.bound_site, key.refused_by, mine, own)
 
     def _pool(self, site: SiteId, gpu_class: str) -> NodePool:
         pool = self._pools.get((site, gpu_class))
@@ -283,6 +299,8 @@ class Federation:
         self._past.hold(run, sign)
         each = (sign * run.gpus_per_worker, sign * run.cpus_per_worker, sign * run.memory_mib_per_worker)
         self._hold_nodes((run.site, run.gpu_class), run.gang, each, leaving=run.leaving)
+        if run.gpu_class in self._having_cells and not run.leaving:
+            self._cells.hold(run.group, run.gang, run.gpus_per_worker, firm=not run.preemptible, sign=sign)
         if run.leaving and sign > 0:
             self._leaving[run.job] = run
         elif run.leaving:
@@ -303,6 +321,9 @@ class Federation:
         shape = self._shapes[earmark.job.shape]
         each = (sign * shape.gpus_per_worker, sign * shape.cpus_per_worker, sign * shape.memory_mib_per_worker)
         self._hold_nodes((earmark.site, earmark.gpu_class), earmark.gang, each)
+        if earmark.gpu_class in self._having_cells:
+            asked, firm = shape.gpus_per_worker, not shape.preemptible
+            self._cells.hold(earmark.job.group, earmark.gang, asked, firm=firm, sign=sign)
         self._uses.hold_earmark(earmark.job.group, earmark.gpu_class, sign * self._gpus_held(earmark))
 
     def _gpus_held(self, earmark: Earmarked) -> int:

@@ -66,6 +66,16 @@ class InTheWay:
         self._priority = np.array([run.priority for run in runs], np.int64)
         #: by position, of groups that were found above their shares: numbers of runs that lie inside their guarantees
         self._inside: dict[int, list[int]] = {}
+        self._shaped = {
+            at_group[group]: gpus
+            for (group, name), gpus in snapshot.cells.gpus.items()
+            if name == gpu_class and group in at_group
+        }
+        self._homes: dict[RunId, frozenset[GroupId]] = {}
+        if snapshot.cells.holders:
+            there = (run for mine in by_group.values() for run in mine)
+            self._homes = {run.id: home for run in there if (home := snapshot.home(run))}
+        self._home_masks: dict[int, BoolArray] = {}
         self._stays = np.ones(len(runs), np.bool_)
         self._lowest = int(self._priority.min(initial=np.iinfo(np.int64).max))
         #: by (group above the preemptor, top) while nothing is charged or released: who might be ended for siblings there
@@ -91,6 +101,8 @@ class InTheWay:
         others, top = _NOBODY, reaches_up_to(self._usage, shares, position, gpus)
         if top is not None:
             others = self._above_their_shares(kept, position, top)
+            if self._homes:
+                others = others[~self._at_home(position)[others]]
         if priority <= self._lowest:
             return others
         own = np.flatnonzero(self._stays & (self._position == position) & (self._priority < priority))
@@ -111,12 +123,32 @@ class InTheWay:
         return self._above[key]
 
     def _protected(self, owner: int) -> list[int]:
-        """Numbers of a group's runs that lie inside its guarantee."""
+        """Numbers of a group's runs that lie inside its guarantee, what is in cells apart."""
         if owner not in self._inside:
-            guaranteed = int(guaranteed_own(self._usage)[owner])
-            inside = protected_runs(self._runs_of[owner], guaranteed)
+            group = GroupId(int(self._usage.tree.group_ids[owner]))
+            others = [run for run in self._runs_of[owner] if group not in self._homes.get(run.id, ())]
+            guaranteed = int(guaranteed_own(self._usage)[owner]) - self._shaped.get(owner, 0)
+            inside = protected_runs(others, guaranteed)
             self._inside[owner] = [self._number_of[run] for run in inside if run in self._number_of]
         return self._inside[owner]
+
+    def _at_home(self, preemptor: int) -> BoolArray:
+        """Which runs lie wholly inside cells that this group has no part in."""
+        if preemptor not in self._home_masks:
+            tree = self._usage.tree
+            path = {int(tree.group_ids[each]) for each in path_of(tree, preemptor)} if self._homes else set()
+            mask = np.zeros(len(self._runs), np.bool_)
+            for run, home in self._homes.items():
+                if run in self._number_of:
+                    mask[self._number_of[run]] = not home <= path
+            self._home_masks[preemptor] = mask
+        return self._home_masks[preemptor]
+
+    def on(self, pool: int, nodes: BoolArray) -> list[Occupant]:
+        """Runs that stay and have a part on some of a pool's ``nodes``, the least lost work for a GPU first."""
+        here = np.flatnonzero(self._stays & (self._pool == pool)).tolist()
+        found = (self.occupant(number, pool) for number in here)
+        return [each for each in found if any(nodes[node] for node, _ in each.parts)]
 
     def gpus_by_pool(self, numbers: IntArray, pools: int) -> IntArray:
         """GPUs that these runs hold in every pool."""

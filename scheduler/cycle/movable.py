@@ -66,7 +66,9 @@ class MovableRuns:
         if pool not in self._kept:
             site_pool, snapshot = self._round.site_pools[pool], self._round.snapshot
             there = {run for node in site_pool.node_ids for run in snapshot.runs_on.get(node, ())}
-            runs = (snapshot.runs[run] for run in there)
+            runs = [snapshot.runs[run] for run in there]
+            if snapshot.cells.holders:
+                runs = [run for run in runs if not snapshot.home(run)]
             self._kept[pool] = Movable.of(
                 (_occupant(run, site_pool) for run in runs if self._restarts.may(run, site_pool)),
                 len(site_pool.node_ids),

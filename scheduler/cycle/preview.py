@@ -10,12 +10,14 @@ import numpy as np
 
 from quota.admission import Usage
 from quota.tree import Quota, QuotaTree
+from scheduler.cycle.cells import with_cells
 from scheduler.cycle.decide import decide
 from scheduler.cycle.plan import Plan, StopCause
 from scheduler.cycle.round import Round
 from scheduler.cycle.shape_table import GPUS
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.starts import StartTable
+from scheduler.cycle.use import cells_effective
 from scheduler.model.ids import GroupId
 
 QuotaKey = tuple[GroupId, str]  #: group, GPU class
@@ -45,6 +47,7 @@ class Standing:
     fair_share: int
     used: int
     used_next: int
+    cells_effective: int = 0  #: of its cells, those that have a place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +87,8 @@ def preview(snapshot: Snapshot, changes: Mapping[QuotaKey, Quota], now_ms: int) 
 
 def with_quotas(snapshot: Snapshot, changes: Mapping[QuotaKey, Quota]) -> Snapshot:
     """The same moment under another policy."""
-    return replace(
-        snapshot, tree=snapshot.tree.with_quotas({(int(at), name): new for (at, name), new in changes.items()})
-    )
+    tree = snapshot.tree.with_quotas({(int(at), name): new for (at, name), new in changes.items()})
+    return with_cells(replace(snapshot, tree=tree))
 
 
 def _concerned(tree: QuotaTree, changes: Iterable[QuotaKey]) -> list[QuotaKey]:
@@ -181,7 +183,12 @@ def _standing(snapshot: Snapshot, now: Round, nexts: Mapping[str, Usage], key: Q
         fair_share=now.shares(gpu_class).of(group),
         used=int(usage.used[position]),
         used_next=int(nexts[gpu_class].used[position]),
+        cells_effective=cells_effective(snapshot, gpu_class, _subtree(snapshot.tree, group)) if quota.cells else 0,
     )
+
+
+def _subtree(tree: QuotaTree, group: GroupId) -> set[GroupId]:
+    return {GroupId(each.id) for each in tree.groups if group in tree.path(each.id)}
 
 
 def _showing(outlook: Outlook, keys: Collection[QuotaKey]) -> Outlook:

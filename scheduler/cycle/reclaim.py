@@ -4,6 +4,7 @@ A run is ended only together with an earmark that needs it: for a job of higher 
 for a group below its share from one above its own (reclaimed); see ``entitlement``. It has run for the minimum run time and
 may be preempted. What leaving runs hold counts as free already, since an earmark waits for all of them. What elastic runs have
 beyond their least workers is given back first (``shrink``); it counts for nothing when shares say whose runs may be ended.
+What others run in the cells of a head's group is called back before shares are asked (``call_back``).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from quota.admission import Usage
 from quota.fair_share import FairShares
+from scheduler.cycle.call_back import CallingBack
 from scheduler.cycle.entitlement import Claim
 from scheduler.cycle.heads import Head, Heads
 from scheduler.cycle.in_the_way import InTheWay
@@ -57,9 +59,11 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
         for number, gpu_class in enumerate(round_.gpu_classes):
             rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
             if len(rows):
-                rows = rows[_could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)]
+                called = CallingBack(round_, soon, gpu_class)
+                could = _could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)
+                rows = rows[could | called.might_serve(rows)]
             if len(rows):
-                claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], decided)
+                claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], called, decided)
                 if claims.are_any:
                     Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
     for usage, group, gpus in (*leaving, *decided.released):
@@ -111,12 +115,13 @@ class _Claims:
         now_ms: int,
         going: frozenset[RunId],
         spares: Spares,
+        called: CallingBack,
         decided: _Decided,
     ) -> None:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
-        self._spares, self._decided = spares, decided
+        self._spares, self._called, self._decided = spares, called, decided
 
     @property
     def are_any(self) -> bool:
@@ -127,7 +132,7 @@ class _Claims:
         """Find whom to shrink or to end for a head, and hold for it what they leave."""
         shrinking = self._spares.find(head)
         if shrinking is None:
-            return self._end_others(head)
+            return self._call_back(head) or self._end_others(head)
         if not shrinking.dropped:
             return False  # what leaves already is enough: it starts in its turn when that is gone
         self._shrink(head, shrinking)
@@ -142,6 +147,13 @@ class _Claims:
             self._way.stop(run)
         self._decided.sizes.extend(sizes)
         self._hold(head, shrinking.pool)
+
+    def _call_back(self, head: Head) -> bool:
+        found = self._called.find(head, self._way)
+        if found is None:
+            return False
+        self._end(head, *found)
+        return True
 
     def _end_others(self, head: Head) -> bool:
         asked = head.request.gpus_in_all
@@ -187,7 +199,7 @@ class _Claims:
         found = Displaced.of(self._way.occupant(number, pool) for number in needed[:count].tolist())
         return cheapest(free, request, self._way.occupants(order, pool), found, claim, within)
 
-    def _end(self, head: Head, displaced: Displaced, pool: int) -> None:
+    def _end(self, head: Head, displaced: Displaced, pool: int, within: BoolArray | None = None) -> None:
         for each in displaced.occupants:
             run = self._way.run(each.run)
             cause = StopCause.PREEMPTED if run.group == head.group else StopCause.RECLAIMED
@@ -197,10 +209,11 @@ class _Claims:
             self._spares.forget(run.id)
             self._usage.release(run.group, run.gpus)
             self._soon.give_back(run)
-        self._hold(head, pool)
+        self._hold(head, pool, within)
 
-    def _hold(self, head: Head, pool: int) -> None:
-        usable = self._round.usable(pool, head.key, head.priority)
+    def _hold(self, head: Head, pool: int, within: BoolArray | None = None) -> None:
+        """On ``within`` of the pool's nodes; None: on any that the head may use."""
+        usable = self._round.usable(pool, head.key, head.priority) if within is None else within
         placement = self._soon.find(pool, head.request, usable)
         assert placement is not None, "what leaves makes room for the gang"
         gang = self._soon.take(pool, head.request, placement)

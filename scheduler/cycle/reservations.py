@@ -119,7 +119,11 @@ class Reservations:
             if held is not None:
                 free -= held
         priority = -int(round_.classes.minus_priority[round_.classes.next[row]])
-        until = round_.latest_starts(pool, round_.snapshot.table.key(row), priority)
+        key = round_.snapshot.table.key(row)
+        until = round_.latest_starts(pool, key, priority)
+        # Who has a cell may want it before: what is lent of it can be had now, but not counted on.
+        if round_.snapshot.cells.holders:
+            until = np.where(round_.snapshot.kept_from(round_.site_pools[pool], key.group), -1, until)
         asked = (request.workers, request.gpus, request.cpus, request.memory_mib)
         domains = round_.site_pools[pool].pool.layout.domains_of(request.loosest)
         moments = [

@@ -181,6 +181,10 @@ def _may_start(snapshot: Snapshot, node: Node, key: ClassKey, priority: int, mom
     sector, groups = snapshot.groups[key.group].sector, snapshot.path(key.group)
     if not terms.lets_in(sector, shape.data_class, groups) or not terms.serves(priority):
         return False
+    if terms.cell is not None and terms.cell not in groups:
+        return False
+    if not shape.preemptible and not terms.lets_firm_in(key.group, groups):
+        return False
     return may_stay(
         terms,
         int(pool.pool.until_ms[at]),

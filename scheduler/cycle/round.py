@@ -110,6 +110,7 @@ class Round:
             [each.lets_in(venue.sector, venue.clearance.data_class, venue.holders) for each in terms]
             for venue in venues
         ]
+        firm = [[each.lets_firm_in(venue.having_cells, venue.holders) for each in terms] for venue in venues]
         lowest = np.iinfo(np.int64).min
         return Lending(
             now=snapshot.lent_at_ms,
@@ -118,7 +119,7 @@ class Round:
                 [lowest if each.priority_floor is None else each.priority_floor for each in terms], np.int64
             ),
             hold=np.array([each.hold_ms for each in terms], np.int64),
-            firm_terms=np.array([each.firm for each in terms], np.bool_),
+            firm_terms=np.array(firm, np.bool_).reshape(len(venues), len(terms)),
         )
 
     def usable(self, number: int, key: ClassKey, priority: int) -> BoolArray | None:
@@ -149,7 +150,7 @@ class Round:
         lets = [
             each.lets_in(sector, shape.data_class, groups)
             and each.serves(priority)
-            and (shape.preemptible or each.firm)
+            and (shape.preemptible or each.lets_firm_in(key.group, groups))
             for each in snapshot.terms
         ]
         walltime_ms = key.stay.walltime_ms

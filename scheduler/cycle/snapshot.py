@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from quota.cells import Right
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.group_use import GroupUse
@@ -41,6 +44,23 @@ class SitePool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """Where cells are at a moment (``cycle.cells``). ``worth`` counts those that rights hold, ``places`` has the domain of each,
+    ``holders`` the group that has the cell, by node; ``gpus`` is what the cells of a group declare, by group and class, and
+    ``having`` who has any, by class.
+    """
+
+    worth: Mapping[Right, int] = field(default_factory=dict)
+    places: Mapping[str, Right] = field(default_factory=dict)
+    holders: Mapping[NodeId, GroupId] = field(default_factory=dict)
+    gpus: Mapping[tuple[GroupId, str], int] = field(default_factory=dict)
+    having: Mapping[str, frozenset[GroupId]] = field(default_factory=dict)
+
+
+NO_CELLS = CellView()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One moment of the federation."""
 
@@ -64,6 +84,7 @@ class Snapshot:
     lent_at_ms: int = 0
     past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
     standing: StandingNow = NO_STANDING  #: likewise
+    cells: CellView = NO_CELLS
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
 
@@ -90,8 +111,10 @@ class Snapshot:
         """Who may serve a class."""
         group = self.groups[key.group]
         holders = {each.holder for each in self.terms if each.holder is not None}
-        mine = tuple(sorted(holders.intersection(self.path(key.group))))
-        return Venue(clearance_of(group, self.shapes[key.shape]), group.sector, key.bound_site, key.refused_by, mine)
+        having = frozenset[GroupId]().union(*self.cells.having.values())
+        mine = tuple(sorted((holders | having).intersection(self.path(key.group))))
+        clearance, own = clearance_of(group, self.shapes[key.shape]), key.group if key.group in having else None
+        return Venue(clearance, group.sector, key.bound_site, key.refused_by, mine, own)
 
     def path(self, group: GroupId) -> frozenset[GroupId]:
         """A group with all that it belongs to."""
@@ -106,8 +129,10 @@ class Snapshot:
         if pool.pool.terms is None or pool.pool.until_ms is None:
             return True
         shape, terms = self.shapes[key.shape], self.terms[int(pool.pool.terms[at])]
-        sector = self.groups[key.group].sector
-        if not terms.lets_in(sector, shape.data_class, self.path(key.group)) or not terms.serves(priority):
+        sector, groups = self.groups[key.group].sector, self.path(key.group)
+        if not terms.lets_in(sector, shape.data_class, groups) or not terms.serves(priority):
+            return False
+        if not shape.preemptible and not terms.lets_firm_in(key.group, groups):
             return False
         return may_stay(
             terms,
@@ -117,6 +142,23 @@ class Snapshot:
             now_ms=self.lent_at_ms,
             minimum_run_ms=self.preemption.minimum_run_ms,
         )
+
+    def home(self, run: LiveRun) -> frozenset[GroupId]:
+        """Whose cells a run lies in, if it lies wholly inside cells of groups that it belongs to; else nobody's."""
+        holders = self.cells.holders
+        if not holders:
+            return frozenset()
+        found = {holders.get(node) for node, _ in run.gang}
+        return frozenset(each for each in found if each is not None) if found <= self.path(run.group) else frozenset()
+
+    def kept_from(self, pool: SitePool, group: GroupId) -> BoolArray:
+        """By node of a pool: whether it lies in a cell of a group that this one does not belong to."""
+        if pool.pool.terms is None:
+            return np.zeros(len(pool.node_ids), np.bool_)
+        path = self.path(group)
+        kept = [each.cell is not None and each.cell not in path for each in self.terms]
+        found: BoolArray = np.array(kept, np.bool_)[pool.pool.terms]
+        return found
 
     def left_until_ms(self, pool: SitePool, at: int, group: GroupId) -> int:
         """Until when a node of a pool, by index, is left to a run of a group; 0 where it should not be there."""

@@ -75,7 +75,8 @@ class Terms:
 
     With a ``holder`` the node is reserved for that group and those below it; with an ``heir`` it is taken back to be reserved for
     that one, whose runs may stay until ``heir_until_ms``. ``rate`` is what its lender is owed for a GPU-hour,
-    in credits; None: what the exchange table says. ``lender`` is the group that earns standing by it; None: nobody.
+    in credits; None: what the exchange table says. ``lender`` is the group that earns standing by it; None: nobody. A node in a
+    ``cell`` of a group lets in its firm work alone; groups ``having_cells`` of the node's GPU class start theirs in cells alone.
     """
 
     sectors: frozenset[Sector] = frozenset()
@@ -88,6 +89,8 @@ class Terms:
     heir_until_ms: int = NEVER_MS
     rate: Fraction | None = None
     lender: GroupId | None = None
+    cell: GroupId | None = None
+    having_cells: frozenset[GroupId] = frozenset()
 
     @staticmethod
     def of(offer: Offer, *, endless: bool) -> Terms:
@@ -107,6 +110,12 @@ class Terms:
         served = not self.sectors or sector in self.sectors
         served = served and (self.holder is None or self.holder in groups)
         return served and (not self.data_classes or data_class in self.data_classes)
+
+    def lets_firm_in(self, group: GroupId | None, groups: Collection[GroupId]) -> bool:
+        """Whether work of a group, which is below all these, may stay where nothing calls it back."""
+        if not self.firm or self.cell is not None:
+            return self.firm and self.cell in groups
+        return self.holder is not None or group not in self.having_cells
 
     def serves(self, priority: int) -> bool:
         """Whether work of a priority is."""

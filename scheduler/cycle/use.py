@@ -37,6 +37,10 @@ class ClassUse:
         """Lent less surged, on average."""
         return self.lent_gpus - self.surged_gpus
 
+    cells_effective: int = (
+        0  #: of the cells that it and those below are granted, those that can be held with the nodes there are
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreeGpus:
@@ -81,9 +85,16 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
                 surged_gpus=snapshot.standing.gpus(standing.surged),
                 lends_gpus=standing.lends / PARTS,
                 surges_gpus=standing.surges / PARTS,
+                cells_effective=cells_effective(snapshot, gpu_class, below),
             )
         )
     return tuple(found)
+
+
+def cells_effective(snapshot: Snapshot, gpu_class: str, below: Collection[GroupId]) -> int:
+    """How many cells of some groups have a place with the nodes there are."""
+    worth = snapshot.cells.worth.items()
+    return sum(number for right, number in worth if right.kind.gpu_class == gpu_class and right.group in below)
 
 
 def used_by_group(snapshot: Snapshot) -> dict[tuple[GroupId, str], int]:

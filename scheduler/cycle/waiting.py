@@ -39,13 +39,14 @@ def column_of(job: WaitingJob) -> Column:
 
 class Venue(NamedTuple):
     """Who may serve a class: whose data it carries, of which sector, the site that holds its checkpoint, sites that are not
-    asked, and of the groups for which nodes are reserved those that it belongs to, sorted."""
+    asked, of the groups that have nodes reserved or cells those that it belongs to, sorted, and its own where that has cells."""
 
     clearance: Clearance
     sector: Sector | None
     bound_site: SiteId | None
     refused_by: tuple[SiteId, ...] = ()
     holders: tuple[GroupId, ...] = ()
+    having_cells: GroupId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,11 @@ class ReasonCode(StrEnum):
     QUOTA_INCONSISTENT = "QuotaInconsistent"
     LIMIT_BELOW_GUARANTEED = "LimitBelowGuaranteed"
     FEDERATION_QUOTA = "FederationQuota"  #: the federation has a limit and nothing else
+    CELLS_BEYOND_PARENT = "CellsBeyondParent"  #: children's cells are some of their parent's
+    CELLS_ABOVE_GUARANTEE = "CellsAboveGuarantee"  #: the cells in a guarantee have more GPUs than it says
+    CELLS_EXCEEDED = "CellsExceeded"  #: all granted cells could not be held at once
+    CELLS_IN_THE_WAY = "CellsInTheWay"  #: they could, but for what cannot be called back
+    CELLS_UNPROVEN = "CellsUnproven"  #: nothing proves that they could, nor that they could not
     SECTOR_DIFFERS = "SectorDiffers"  #: from the parent's
     TREE_TOO_DEEP = "TreeTooDeep"
     GROUP_CYCLE = "GroupCycle"
@@ -107,6 +112,9 @@ class ReasonCode(StrEnum):
     NOT_LENT_TO = "NotLentTo"  #: enough is free, but offers serve other sectors, data classes or priorities
     LENT_TOO_SHORT = "LentTooShort"  #: enough is free, but taken back before the job could be done or save its state
     WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
+    KEPT_FOR_CELLS = (
+        "KeptForCells"  #: enough is free, but in cells from which it could not be called back, or beside its own
+    )
     RESERVED_FOR_OTHERS = (
         "ReservedForOthers"  #: there is room, but for a job ahead that needs it before this one were over
     )

@@ -10,6 +10,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from scheduler.model.cell_text import CELL_TEXTS
 from scheduler.model.certificate_text import CERTIFICATE_TEXTS
 from scheduler.model.dependency_text import DEPENDENCY_TEXTS
 from scheduler.model.eta_text import ETA_TEXTS
@@ -366,6 +367,7 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     **QUOTA_TEXTS,
     **RETRY_TEXTS,
     **NODE_TEXTS,
+    **CELL_TEXTS,
 }
 
 

@@ -63,7 +63,7 @@ class Need(NamedTuple):
 
 
 class Lending(NamedTuple):
-    """The parts of ``Need`` that a round's gangs have in common; ``lets`` is (venue, terms)."""
+    """The parts of ``Need`` that a round's gangs have in common; ``lets`` and ``firm_terms`` are (venue, terms)."""
 
     now: Any
     lets: Any

@@ -421,7 +421,7 @@ def start_head(
         lending.lets[venue],
         lending.floor,
         lending.hold,
-        lending.firm_terms,
+        lending.firm_terms[venue],
     )
     order = np.empty(len(pools), np.int64)
     found = 0

@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from scheduler.api.dependencies import RuntimeHere
 from scheduler.api.problem import answered
 from scheduler.cycle.use import ClassUse
+from scheduler.model.cell_words import CellWords
 from scheduler.model.reason_text import sentence
 from scheduler.portal import job_live, jobs, sign_in, site
 from scheduler.portal.frame import SignedIn, frame_of, page_of
@@ -20,6 +21,7 @@ from scheduler.portal.session import SignInNeeded
 from scheduler.service.access import inspects
 from scheduler.service.certificate import prices_by_pool, show_certificate
 from scheduler.service.gpus import list_free_gpus
+from scheduler.service.quota_fact import quota_fact
 from scheduler.service.quotas import PAST_USE_MIN, QuotaView, show_quotas
 from scheduler.service.sites import list_sites
 
@@ -112,8 +114,17 @@ def _quota_line(view: QuotaView) -> QuotaLine:
         queued=use.queued,
         past_use=f"{use.past_use_gpus:.1f}",
         standing=f"{round(use.standing_gpus, 1) + 0.0:+.1f}",
+        cells=_cells_text(view),
         used_percent=round(100 * use.used / whole),
     )
+
+
+def _cells_text(view: QuotaView) -> str:
+    cells = () if view.row is None else quota_fact(view.row).cells
+    if not cells:
+        return ""
+    texts = [str(CellWords(each.level.name.lower(), each.nodes, each.number)) for each in cells]
+    return f"{' '.join(texts)} ({view.use.cells_effective}/{sum(each.number for each in cells)})"
 
 
 def install_portal(app: FastAPI) -> None:

@@ -299,6 +299,7 @@ class QuotaLine:
     queued: int
     past_use: str
     standing: str
+    cells: str  #: as the command line writes them, and how many of them can be held; empty for none
     used_percent: int
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from quota.tree import Quota as TreeQuota
 from scheduler.clock import Clock
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
@@ -24,6 +23,7 @@ from scheduler.service.hearing import Hearing
 from scheduler.service.job_facts import run_fact, waiting_fact
 from scheduler.service.lending import offer_of, recall_of, reservation_of
 from scheduler.service.node_fact import node_fact
+from scheduler.service.quota_fact import quota_fact
 from scheduler.service.retries import Retries
 from scheduler.service.throttle import Throttles
 from scheduler.service.waiters import Waiters
@@ -177,7 +177,7 @@ class Follower:
         directory = read_directory(connection)
         self.federation.set_groups(
             [facts_of(group) for group in directory.by_id.values()],
-            {(GroupId(row.group_id), row.gpu_class): _quota(row) for row in quota_rows.every(connection)},
+            {(GroupId(row.group_id), row.gpu_class): quota_fact(row) for row in quota_rows.every(connection)},
         )
         orders = {group.id: group.order for group in directory.by_id.values()}
         self._reordered |= {group for group, order in self._orders.items() if orders.get(group) is not order}
@@ -356,13 +356,3 @@ class Follower:
         unknown = sorted(each for each in wanted if not self.federation.has_shape(each))
         for shape_id, shape in shape_rows.by_id(connection, unknown).items():
             self.federation.put_shape(ShapeId(shape_id), shape)
-
-
-def _quota(row: quota_rows.Quota) -> TreeQuota:
-    return TreeQuota(
-        guaranteed=row.guaranteed,
-        limit=row.limit,
-        borrowing_limit=row.borrowing_limit,
-        lending_limit=row.lending_limit,
-        weight=row.weight,
-    )

@@ -10,7 +10,6 @@ from quota.changes import check_move
 from quota.refusal import Refusal as QuotaRefusal
 from quota.refusal import RefusalCode
 from quota.tree import Group as TreeGroup
-from quota.tree import Quota as TreeQuota
 from quota.tree import QuotaTree
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.reason import ReasonCode, Refusal, refuse
@@ -18,6 +17,7 @@ from scheduler.service.access import group_for, holds, sees
 from scheduler.service.caller import Caller, Role
 from scheduler.service.directory import Directory, GroupView, read_directory
 from scheduler.service.protection import protect_jobs
+from scheduler.service.quota_fact import quota_fact
 from scheduler.service.runtime import Runtime, access_changed
 from scheduler.store import groups, quotas
 from scheduler.store.groups import ROOT_PATH, NewGroup
@@ -210,7 +210,7 @@ def quota_tree(connection: Connection, directory: Directory) -> QuotaTree:
     """The tree with its quotas as they are now."""
     rows = quotas.every(connection)
     return QuotaTree.build(
-        _tree_groups(directory.by_id.values()), {(row.group_id, row.gpu_class): quota_of(row) for row in rows}
+        _tree_groups(directory.by_id.values()), {(row.group_id, row.gpu_class): quota_fact(row) for row in rows}
     )
 
 
@@ -218,22 +218,23 @@ def _tree_groups(views: Iterable[GroupView]) -> list[TreeGroup]:
     return [TreeGroup(view.id, view.row.name, view.row.parent_id) for view in views]
 
 
-def quota_of(row: quotas.Quota) -> TreeQuota:
-    """A stored quota as the tree knows it."""
-    return TreeQuota(
-        guaranteed=row.guaranteed,
-        limit=row.limit,
-        borrowing_limit=row.borrowing_limit,
-        lending_limit=row.lending_limit,
-        weight=row.weight,
-    )
-
-
+#: Refusals whose field is the kind of cells that they speak of.
+_OF_A_KIND = {
+    RefusalCode.CELLS_BEYOND_PARENT,
+    RefusalCode.CELLS_EXCEEDED,
+    RefusalCode.CELLS_IN_THE_WAY,
+    RefusalCode.CELLS_UNPROVEN,
+}
 _CODE_OF_CHANGE = {
     RefusalCode.GUARANTEE_EXCEEDED: ReasonCode.GUARANTEE_EXCEEDED,
     RefusalCode.GUARANTEED_BELOW_CHILDREN: ReasonCode.GUARANTEE_EXCEEDED,
     RefusalCode.LIMIT_BELOW_GUARANTEED: ReasonCode.LIMIT_BELOW_GUARANTEED,
     RefusalCode.ROOT_QUOTA: ReasonCode.FEDERATION_QUOTA,
+    RefusalCode.CELLS_BEYOND_PARENT: ReasonCode.CELLS_BEYOND_PARENT,
+    RefusalCode.CELLS_ABOVE_GUARANTEE: ReasonCode.CELLS_ABOVE_GUARANTEE,
+    RefusalCode.CELLS_EXCEEDED: ReasonCode.CELLS_EXCEEDED,
+    RefusalCode.CELLS_IN_THE_WAY: ReasonCode.CELLS_IN_THE_WAY,
+    RefusalCode.CELLS_UNPROVEN: ReasonCode.CELLS_UNPROVEN,
     RefusalCode.GROUP_CYCLE: ReasonCode.GROUP_CYCLE,
     RefusalCode.NAME_TAKEN: ReasonCode.NAME_TAKEN,
     RefusalCode.UNKNOWN_GROUP: ReasonCode.GROUP_NOT_FOUND,
@@ -247,4 +248,6 @@ def refusal_of_quota(directory: Directory, refusal: QuotaRefusal, *, name: str =
     code = _CODE_OF_CHANGE.get(refusal.code, ReasonCode.QUOTA_INCONSISTENT)
     numbers: dict[str, int | float | str | None] = dict(refusal.numbers)
     numbers |= {"group": path, "gpu_class": refusal.gpu_class, "name": name}
+    if refusal.code in _OF_A_KIND:
+        return refuse(code, field="cells", cell=refusal.field, **numbers)
     return refuse(code, field=refusal.field or "quota", **numbers)

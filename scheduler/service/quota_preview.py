@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +13,15 @@ from quota.changes import check_quota_among
 from quota.tree import Quota
 from scheduler.cycle.plan import StopCause
 from scheduler.cycle.preview import Count, Preview, QuotaKey, Standing, preview
+from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import visible_group_ids
 from scheduler.service.caller import Caller
+from scheduler.service.cells import why_not_granted
 from scheduler.service.directory import Directory, read_directory
 from scheduler.service.groups import quota_tree, refusal_of_quota
+from scheduler.service.quota_fact import in_order
 from scheduler.service.quotas import group_to_set, why_unknown
 from scheduler.service.runtime import Runtime
 
@@ -73,7 +76,7 @@ def preview_quotas(runtime: Runtime, caller: Caller, changes: Sequence[QuotaChan
     """What the next round would do were ``changes`` made; for those who may make them all. The first "no" is the answer."""
     with runtime.database.read() as connection:
         directory = read_directory(connection)
-        judged = _judged(connection, directory, caller, changes)
+        judged = _judged(connection, runtime.world.snapshot, directory, caller, changes)
     if isinstance(judged, Refusal):
         return judged
     snapshot, now_ms = runtime.world.snapshot(), runtime.clock.now_ms()
@@ -83,7 +86,11 @@ def preview_quotas(runtime: Runtime, caller: Caller, changes: Sequence[QuotaChan
 
 
 def _judged(
-    connection: Connection, directory: Directory, caller: Caller, changes: Sequence[QuotaChange]
+    connection: Connection,
+    snapshot: Callable[[], Snapshot],
+    directory: Directory,
+    caller: Caller,
+    changes: Sequence[QuotaChange],
 ) -> dict[QuotaKey, Quota] | Refusal:
     """The quotas as a whole, or why one may not be set. Promises are judged when all stand."""
     tree = quota_tree(connection, directory)
@@ -98,10 +105,13 @@ def _judged(
         unknown = None if key in tree.quotas else why_unknown(connection, change.gpu_class)
         if unknown is not None:
             return _of_entry(number, unknown)
-        found[key] = replace(tree.quota(*key), **change.fields)
+        changed = replace(tree.quota(*key), **change.fields)
+        found[key] = replace(changed, cells=in_order(changed.cells))
     every = {(int(group), gpu_class): quota for (group, gpu_class), quota in found.items()}
     for number, (group_id, gpu_class) in enumerate(every):
         refusal = check_quota_among(tree, every, group_id, gpu_class)
+        if refusal is None:
+            refusal = why_not_granted(snapshot, tree, every, group_id, gpu_class)
         if refusal is not None:
             return _of_entry(number, refusal_of_quota(directory, refusal))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -13,8 +14,10 @@ from scheduler.model.ids import GroupId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
+from scheduler.service.cells import why_not_granted
 from scheduler.service.directory import Directory, GroupView, read_directory
 from scheduler.service.groups import quota_tree, refusal_of_quota
+from scheduler.service.quota_fact import in_order, quota_fact, written_cells
 from scheduler.service.runtime import Runtime
 from scheduler.store import gpu_classes, nodes, quotas
 from scheduler.store.quotas import Quota
@@ -71,17 +74,7 @@ def _is_used(use: ClassUse | None) -> bool:
 
 def _says_nothing(row: Quota) -> bool:
     """Whether a row means what no row means: so one is cleared."""
-    return _tree_quota(row) == TreeQuota()
-
-
-def _tree_quota(row: Quota) -> TreeQuota:
-    return TreeQuota(
-        guaranteed=row.guaranteed,
-        limit=row.limit,
-        borrowing_limit=row.borrowing_limit,
-        lending_limit=row.lending_limit,
-        weight=row.weight,
-    )
+    return quota_fact(row) == TreeQuota()
 
 
 def _unused(gpu_class: str) -> ClassUse:
@@ -108,16 +101,20 @@ def set_quota(
     group = group_to_set(directory, caller, path)
     if isinstance(group, Refusal):
         return group
+    new = replace(new, cells=in_order(new.cells))
     before = quotas.find(transaction.connection, group.id, gpu_class)
     current = None if before is None else str(before.change)
     cleared = before is not None and _says_nothing(before) and etag is None
     if current != etag and not cleared:
         return refuse(ReasonCode.ETAG_MISMATCH, field="If-Match", current=current or "-")
-    if before is not None and _tree_quota(before) == new:
+    if before is not None and quota_fact(before) == new:
         return QuotaView(group=path, gpu_class=gpu_class, row=before, use=_unused(gpu_class))
     if before is None and (unknown := why_unknown(transaction.connection, gpu_class)) is not None:
         return unknown
-    refusal = check_quota(quota_tree(transaction.connection, directory), group.id, gpu_class, new)
+    tree = quota_tree(transaction.connection, directory)
+    refusal = check_quota(tree, group.id, gpu_class, new)
+    if refusal is None:
+        refusal = why_not_granted(runtime.world.snapshot, tree, {(group.id, gpu_class): new}, group.id, gpu_class)
     if refusal is not None:
         return refusal_of_quota(directory, refusal)
     row = quotas.put(
@@ -129,6 +126,7 @@ def set_quota(
         borrowing_limit=new.borrowing_limit,
         lending_limit=new.lending_limit,
         weight=new.weight,
+        cells=written_cells(new.cells),
     )
     data = {"gpu_class": gpu_class, "before": _numbers(before), "after": _numbers(row)}
     transaction.event("quota.set", actor=caller.person, why=why, group_id=group.id, data=data)
@@ -157,7 +155,7 @@ def why_unknown(connection: Connection, gpu_class: str) -> Refusal | None:
     return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_class", gpu_class=gpu_class, known=names)
 
 
-def _numbers(row: Quota | None) -> dict[str, int | None] | None:
+def _numbers(row: Quota | None) -> dict[str, Any] | None:
     if row is None:
         return None
     return {
@@ -166,4 +164,5 @@ def _numbers(row: Quota | None) -> dict[str, int | None] | None:
         "borrowing_limit": row.borrowing_limit,
         "lending_limit": row.lending_limit,
         "weight": row.weight,
+        "cells": row.cells or [],
     }

@@ -11,12 +11,13 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
+from quota.cell_shape import KINDS_MAX
 from quota.decay import DEFAULT_DECAY, Decay
 from quota.tree import GPUS_MAX, WEIGHT_MAX
 from scheduler.model.decay_seconds import EntrySeconds, HalfLifeSeconds
 from scheduler.model.errors import ConfigurationError
 from scheduler.simulator.lending_policy import MaintenancePolicy, OfferPolicy, RecallPolicy
-from scheduler.simulator.policy_part import Part, Seconds
+from scheduler.simulator.policy_part import CellText, Part, Seconds
 from scheduler.simulator.policy_text import problem
 
 Gpus = Annotated[int, Field(ge=0, le=GPUS_MAX)]
@@ -65,6 +66,7 @@ class QuotaPolicy(Part):
     borrowing_limit: Gpus | None = None
     lending_limit: Gpus | None = None
     weight: int = Field(default=1, ge=1, le=WEIGHT_MAX)
+    cells: tuple[CellText, ...] = Field(default=(), max_length=KINDS_MAX)
 
 
 class GroupPolicy(Part):

@@ -52,6 +52,7 @@ _RULES: Mapping[str, str] = {
     "speeds go with neither a baseline nor nodes that are taken back: leave one out": (
         "speeds는 baseline이나 돌려받는 노드와 함께 쓸 수 없습니다. 한쪽을 빼십시오"
     ),
+    "write LEVEL:NODES=NUMBER, as in leaf:4=2 or node=8": "leaf:4=2나 node=8처럼 LEVEL:NODES=NUMBER로 쓰십시오",
     "groups: a path is given twice": "groups: 같은 경로가 두 번 있습니다. 하나만 남기십시오",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -24,6 +25,7 @@ class Quota:
     lending_limit: int | None
     weight: int
     change: int
+    cells: list[list[Any]] | None = None  #: (level, nodes, number) each
 
 
 def find(connection: Connection, group_id: int, gpu_class: str) -> Quota | None:
@@ -53,9 +55,10 @@ def put(
     borrowing_limit: int | None,
     lending_limit: int | None,
     weight: int,
+    cells: list[list[Any]] | None = None,
 ) -> Quota:
     """Write a quota, new or not. Compare the ETag before: after ``transaction.change`` nobody else writes."""
-    row = {
+    row: dict[str, Any] = {
         "group_id": group_id,
         "gpu_class": gpu_class,
         "guaranteed": guaranteed,
@@ -64,7 +67,8 @@ def put(
         "lending_limit": lending_limit,
         "weight": weight,
         "change": transaction.change,
+        "cells": cells,
     }
     keys = ("group_id", "gpu_class")
     upsert(transaction.connection, quotas, [row], keys=keys, update=[name for name in row if name not in keys])
-    return Quota(group_id, gpu_class, guaranteed, limit, borrowing_limit, lending_limit, weight, transaction.change)
+    return Quota(**row)

@@ -95,6 +95,7 @@ quotas = Table(
     Column("lending_limit", BigInteger, nullable=True),
     Column("weight", BigInteger, nullable=False, default=1),
     Column("change", BigInteger, nullable=False, index=True),  # also the row's ETag
+    Column("cells", JSON(none_as_null=True), nullable=True),  # [[level, nodes, number], ...]; NULL: none
 )
 
 memberships = Table(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from quota_trees import GPU_CLASS, Case, cases, id_of, tree_of
 
 from quota.effective import effective_guarantees
@@ -21,6 +24,20 @@ def test_scaling_equals_handing_out_one_gpu_at_a_time(case: Case) -> None:
     expected = effective_oracle(case.tree, GPU_CLASS, case.capacity)
     found = effective(case, case.capacity)
     assert {group.id: int(worth) for group, worth in zip(case.tree.groups, found, strict=True)} == expected
+
+
+@given(cases(nested=True), st.data())
+def test_what_lies_in_cells_that_can_be_held_does_not_scale_down(case: Case, data: st.DataObject) -> None:
+    groups = st.sampled_from([group.id for group in case.tree.groups[1:]] or [case.tree.root.id])
+    own = data.draw(st.dictionaries(groups, st.integers(0, 6), max_size=3))
+    case = replace(case, tree=case.tree.with_shaped({(group, GPU_CLASS): gpus for group, gpus in own.items()}))
+    expected = effective_oracle(case.tree, GPU_CLASS, case.capacity)
+    found = effective(case, case.capacity)
+    assert {group.id: int(worth) for group, worth in zip(case.tree.groups, found, strict=True)} == expected
+    shaped = case.tree.of_class(GPU_CLASS).shaped
+    top = [case.tree.positions[child] for child in case.tree.children.get(case.tree.root.id, ())]
+    if shaped[top].sum() <= found[0]:
+        assert (found[1:] >= shaped[1:]).all()
 
 
 @given(cases())

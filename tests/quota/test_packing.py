@@ -11,10 +11,11 @@ from example_count import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quota.cell_shape import Level
 from quota.errors import CellError
 from quota.packing import CellKind, Packing, Unpacked, pack
 from quota.packing_oracle import overlap, packs, serves
-from quota.topology import Level, Topology
+from quota.topology import Topology
 
 
 def packed(topology: Topology, wanted: Mapping[CellKind, int], choices_max: int = 10_000) -> Packing | Unpacked:

@@ -6,9 +6,10 @@ import pytest
 from cell_forests import GPU_CLASS, spines, topologies
 from hypothesis import given
 
+from quota.cell_shape import Level
 from quota.errors import TopologyError
 from quota.packing_oracle import around, healthy
-from quota.topology import Domain, Level, Node, Topology
+from quota.topology import Domain, Node, Topology
 
 
 @given(topologies())

@@ -49,12 +49,6 @@ ORACLES = {
 STANDS_IN = {"connectors.local.simulated"}
 #: Proven alone, asked by no round yet. What a round comes to ask leaves this list.
 WAITING = {
-    "quota.cell_choice",
-    "quota.cells",
-    "quota.packing",
-    "quota.settlement",
-    "quota.topology",
-    "scheduler.cycle.cell_topology",
     "scheduler.placement.fragmentation",
     "scheduler.placement.gaps",
 }

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from hypothesis import strategies as st
 
+from quota.cell_shape import Level
 from quota.packing import CellKind
-from quota.topology import Domain, Level, Node, Topology
+from quota.topology import Domain, Node, Topology
 
 GPU_CLASS = "h100"
 NODE = CellKind(GPU_CLASS, Level.NODE, 1)

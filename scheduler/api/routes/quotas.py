@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from quota.tree import Quota
 from scheduler.api.dependencies import IdempotencyHeader, Managing, Reading, RuntimeHere, write
 from scheduler.api.documents import quota_document
 from scheduler.api.past_use_documents import DecayIn, DecayOut, decay_document
@@ -48,7 +47,7 @@ async def set_quota(
 ) -> QuotaOut:
     """Set a quota as a whole: `If-Match: "etag"` of the one that was read, or `If-None-Match: *` for a first one."""
     etag = etag_or_first(if_match, if_none_match)
-    new = Quota(**body.model_dump(exclude={"why"}))
+    new = body.quota()
 
     def act(transaction: WriteTransaction) -> QuotaView | Refusal:
         return service.set_quota(transaction, runtime, caller, group, gpu_class, new, etag=etag, why=body.why)

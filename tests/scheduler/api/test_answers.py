@@ -97,3 +97,22 @@ def test_the_limit_of_outputs_is_set_shown_and_inherited(cast: Cast) -> None:
     assert limits() == [5000, 5000]
     administrator.ask("PUT", path, json={"output_bytes_max": None})
     assert limits() == [inherited] * 2
+
+
+def test_cells_are_set_and_read_with_the_quota_and_refused_with_their_place_in_the_body(cast: Cast) -> None:
+    administrator = cast.federation.administrator
+    path, first = "groups/research/quota/h100", {"If-None-Match": "*"}
+    shown = next(item for item in administrator.get("groups/research/quota")["items"] if item["gpu_class"] == "h100")
+    condition = first if shown["etag"] is None else {"If-Match": f'"{shown["etag"]}"'}
+    cell = {"level": "node", "nodes": 1, "number": 1}
+    body = {"guaranteed": 40, "cells": [cell | {"number": 9}]}
+    refused = administrator.ask("PUT", path, json=body, headers=condition)
+    assert (refused.status_code, refused.json()["code"]) == (422, "CellsAboveGuarantee")
+    wrong = administrator.ask("PUT", path, json={"cells": [cell | {"level": "row"}]}, headers=condition)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "cells.0.level")
+    answer = administrator.ask("PUT", path, json={"guaranteed": 40, "cells": [cell]}, headers=condition)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["cells"], answer.json()["cells_effective"]) == ([cell], 1)
+    kept = {name: shown[name] for name in ("guaranteed", "limit", "borrowing_limit", "lending_limit", "weight")}
+    again = administrator.ask("PUT", path, json=kept, headers={"If-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.json()["cells"]) == (200, [])

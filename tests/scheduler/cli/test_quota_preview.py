@@ -21,7 +21,7 @@ def standing(**numbers: int | None) -> dict[str, int | None]:
     """One side of a row."""
     names = ("guaranteed", "guaranteed_effective", "fair_share", "used", "used_next")
     bounds = dict.fromkeys(("limit", "borrowing_limit", "lending_limit"))
-    return dict.fromkeys(names, 4) | bounds | {"weight": 1} | numbers
+    return dict.fromkeys(names, 4) | bounds | {"weight": 1, "cells_effective": 0} | numbers
 
 
 ANSWER: dict[str, Any] = {

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lendings import CALENDARS, HOUR_MS, NOW_MS, offer_of
 
+from quota.cell_shape import Level
 from quota.cells import Bound, Granted, bind, grant
 from quota.packing import CellKind
 from quota.refusal import Refusal
 from quota.settlement import settle
-from quota.topology import Level, Topology
+from quota.topology import Topology
 from scheduler.cycle.cell_topology import cell_topology, domain_name, node_name
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.model.ids import GroupId, NodeId, SiteId
@@ -233,7 +234,7 @@ def _lies_in(level: Level) -> Callable[[Node], str | None]:
 
     def name(node: Node) -> str | None:
         if level is Level.NODE:
-            return node_name(node)
+            return node_name(node.id)
         depth = _depths[level]
         return domain_name(node.site_id, node.domain[:depth]) if len(node.domain) >= depth else None
 

@@ -13,7 +13,7 @@ from quota.standing import PARTS, Standing
 from scheduler.portal import app, sign_in
 from scheduler.portal.session import COOKIE
 from scheduler.service.certificate_keeper import keep_certificate
-from scheduler.store import groups, standings
+from scheduler.store import groups, memberships, quotas, standings
 
 BAD_ADDRESSES = [
     ("GET", "/nothing", 404),
@@ -119,6 +119,24 @@ def test_a_group_s_page_says_what_it_lent_less_what_it_held_above_its_share(stag
     assert '<td data-label="Standing">+3.0</td>' in reader.get("/groups").text
     reader.cookies["dure_language"] = "ko"
     assert '<td data-label="대여 신용">+3.0</td>' in reader.get("/groups").text
+
+
+def test_a_group_s_page_tells_its_cells_and_how_many_can_be_held(stage: Stage, reader: PageReader) -> None:
+    group = stage.group("research")
+    stage.agent(nodes=2)
+    stage.runtime.database.run(
+        lambda transaction: memberships.add(transaction, person_id=1, group_id=group, role="viewer")
+    )
+    stage.runtime.callers.forget()
+    stage.runtime.database.run(
+        lambda transaction: quotas.put(
+            transaction, group_id=group, gpu_class="h100", guaranteed=24, limit=None, borrowing_limit=None,
+            lending_limit=None, weight=1, cells=[["node", 1, 3]],
+        )
+    )  # fmt: skip
+    assert "Cells h100: node:1=3 (2/3)" in reader.get("/groups").text
+    reader.cookies["dure_language"] = "ko"
+    assert "셀 h100: node:1=3 (2/3)" in reader.get("/groups").text
 
 
 def test_everybody_s_jobs_are_filtered_as_mine_are(reader: PageReader) -> None:
