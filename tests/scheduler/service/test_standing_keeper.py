@@ -12,9 +12,11 @@ from quota.decay import DEFAULT_DECAY, Decay, DecayedUse
 from quota.standing import PARTS, Standing
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.data_class import DEFAULT_POLICY
+from scheduler.model.offer import OfferSpec
 from scheduler.model.reason import Refusal
 from scheduler.service.follow import Follower
 from scheduler.service.loop import SchedulerLoop
+from scheduler.service.offers import OfferView, create_offer
 from scheduler.service.past_use import set_decay
 from scheduler.service.quotas import QuotaView, show_quotas
 from scheduler.service.runtime import Runtime
@@ -108,6 +110,25 @@ def test_a_lender_earns_while_others_use_what_it_leaves_and_nothing_afterwards(
     assert in_record(stage)[lender, "h100"].lends == 0
     stage.clock.advance(DEFAULT_DECAY.half_life_ms // 1000)
     assert seconds_of(stage, stage.follower, lender) == pytest.approx(expected / 2, abs=2)
+
+
+def test_the_group_of_an_offer_earns_by_the_runs_of_others_on_its_nodes(stage: Stage, agent: ScriptedAgent) -> None:
+    lender, user, administrator = stage.group("lender"), stage.group("user"), administrator_of(stage.runtime)
+    terms = {"site": agent.site.name, "gpu_class": "h100", "nodes": 1, "notice": "none", "group": "lender"}
+    spec = OfferSpec.model_validate(terms)
+    made = stage.runtime.database.run(lambda each: create_offer(each, stage.runtime, administrator, spec, ""))
+    assert isinstance(made, OfferView), made
+    (job,) = stage.submit(user, gpus_per_worker=8)
+    agent.sync()
+    stage.turn()
+    agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
+    assert look(stage) == 1
+    assert in_record(stage)[lender, "h100"].lends == 8 * PARTS
+    stage.clock.advance(60)
+    stage.follower.catch_up()
+    snapshot = stage.follower.federation.snapshot()
+    ranks = snapshot.standing.ranks(snapshot.tree.of_class("h100"))
+    assert ranks[snapshot.tree.positions[lender]] < ranks[snapshot.tree.positions[user]]
 
 
 def test_a_scheduler_that_starts_anew_counts_the_very_same(stage: Stage, agent: ScriptedAgent) -> None:
