@@ -39,6 +39,7 @@ ORACLES = {
     "scheduler.cycle.oracle",
     "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
+    "scheduler.placement.blocks_oracle",
     "scheduler.placement.displace_oracle",
     "scheduler.placement.fragmentation_oracle",
     "scheduler.placement.gaps_oracle",
@@ -57,6 +58,7 @@ WAITING = {
     "quota.standing",
     "quota.topology",
     "scheduler.cycle.cell_topology",
+    "scheduler.placement.blocks",
     "scheduler.placement.fragmentation",
     "scheduler.placement.gaps",
 }
