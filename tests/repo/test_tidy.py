@@ -38,6 +38,7 @@ ORACLES = {
     "scheduler.cycle.oracle",
     "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
+    "scheduler.placement.blocks_oracle",
     "scheduler.placement.displace_oracle",
     "scheduler.placement.fragmentation_oracle",
     "scheduler.placement.gaps_oracle",
@@ -49,6 +50,7 @@ ORACLES = {
 STANDS_IN = {"connectors.local.simulated"}
 #: Proven alone, asked by no round yet. What a round comes to ask leaves this list.
 WAITING = {
+    "scheduler.placement.blocks",
     "scheduler.placement.fragmentation",
     "scheduler.placement.gaps",
 }
