@@ -193,8 +193,10 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
         together = request.loosest is Topology.NODE and beside.missing > 0
         missing = request.workers if together else beside.missing
         raises = _raises(round_, queue, pool, missing)
-        inside = (
-            not queue.shape.preemptible and _guarantee_left(round_, queue, pool, missing, raises) < request.gpus_in_all
+        # More nodes would lie beside the cells of a group that has some, where its firm work is not let in.
+        beside_cells = missing > 0 and queue.group in snapshot.cells.having.get(pool.gpu_class, ())
+        inside = not queue.shape.preemptible and (
+            beside_cells or _guarantee_left(round_, queue, pool, missing, raises) < request.gpus_in_all
         )
         answer = Counterfactual(
             site=site.name,

@@ -101,6 +101,10 @@ def test_firm_work_of_a_group_with_cells_starts_in_its_cells_alone() -> None:
     first, second = (scene.submit(ONE, 2, firm=True, in_leaf=True) for _ in range(2))
     scene.rest()
     assert len(scene.where(first)) == 2 and scene.where(second) == []
+    plan = decide(scene.seen(), scene.now_ms, 0)
+    assert isinstance(plan.verdicts, Verdicts)
+    (verdict,) = plan.verdicts
+    assert verdict.counterfactual is not None and verdict.counterfactual.preemptible
 
 
 def test_a_cell_is_worth_all_its_gpus_though_more_is_guaranteed_in_numbers_than_there_is() -> None:
