@@ -177,7 +177,7 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
     """What would start the head, at the site that needs the least; None where no site may ever serve it."""
     snapshot, request = round_.snapshot, queue.request
     clearance = snapshot.clearance(queue.group, queue.shape)
-    best: tuple[tuple[bool, int, int, bool, str], Counterfactual] | None = None
+    best: tuple[tuple[bool, int, int, bool, bool, str], Counterfactual] | None = None
     for number in _considered(round_, queue):
         pool = round_.site_pools[number]
         site = snapshot.sites[pool.site]
@@ -210,7 +210,7 @@ def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
             walltime_seconds=beside.walltime_seconds,
         )
         shorter = beside.walltime_seconds is not None
-        cost = (shut, missing * request.gpus, sum(by for _, by in raises), shorter, site.name)
+        cost = (shut, missing * request.gpus, sum(by for _, by in raises), shorter, inside, site.name)
         if best is None or cost < best[0]:
             best = (cost, answer)
     return None if best is None else best[1]

@@ -26,9 +26,9 @@ CELL_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
     _C.CELLS_EXCEEDED: (
         _K.REFUSED,
         "{cell} 셀 {asked}개를 이미 준 셀과 함께 동시에 제공할 수 없습니다. {limit}개까지 줄 수 있습니다"
-        "(같은 셀 {granted}개 부여됨, 쓸 수 없는 노드 {bad}개).",
+        "(같은 셀 {granted}개 부여됨, 쓸 수 없는 노드 {bad}개). 더 적게 요청하거나 다른 그룹의 셀을 줄이십시오.",
         "{asked} cells {cell} could not be held at once with all that are granted: {limit} could ({granted} such cells are "
-        "granted, {bad} nodes are bad or not lent for good).",
+        "granted, {bad} nodes are bad or not lent for good). Ask for fewer, or for fewer of other groups first.",
     ),
     _C.CELLS_IN_THE_WAY: (
         _K.REFUSED,

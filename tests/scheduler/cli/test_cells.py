@@ -16,7 +16,8 @@ LEAVES = {"level": "leaf", "nodes": 4, "number": 2}
 QUOTA = {
     "group": "public", "gpu_class": "h100", "guaranteed": 64, "guaranteed_effective": 64, "limit": None,
     "borrowing_limit": None, "lending_limit": None, "weight": 1, "used": 0, "used_borrowed": 0, "fair_share": 0,
-    "queued_gpus": 0, "past_use_gpus": 0.0, "cells": [LEAVES], "cells_effective": 1, "etag": "7",
+    "queued_gpus": 0, "past_use_gpus": 0.0, "standing_gpus": 0.0, "lends_gpus": 0.0,
+    "surges_gpus": 0.0, "cells": [LEAVES], "cells_effective": 1, "etag": "7",
 }  # fmt: skip
 Dure = Callable[..., Any]
 

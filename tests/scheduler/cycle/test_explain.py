@@ -70,6 +70,19 @@ def test_on_any_federation_one_unit_less_does_not_start_the_job(drawn: Facts) ->
             assert not starts_alone(drawn, snapshot, plan, verdict, less), (verdict.counterfactual, less)
 
 
+def test_a_job_need_not_be_preemptible_on_one_class_where_another_of_the_site_is_guaranteed_to_it() -> None:
+    firm = shape_of(1, 1, preemptible=False)
+    shut = Site(id=SITE, name="site-1", state=SiteState.CORDONED, security=OPEN_GRADE, reachable=True)
+    job = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0)
+    nodes = (replace(node_at(1), gpu_class="a100"), replace(node_at(2), gpu_class="h100"))
+    quotas = {(GroupId(group), "h100"): Quota(guaranteed=1) for group in (2, 4)}
+    drawn = Facts(quotas, (shut,), nodes, {ShapeId(1): firm}, (job,))
+    (verdict,) = decide(build(drawn).snapshot(), 0, 0).verdicts
+    wanted = verdict.counterfactual
+    assert wanted is not None
+    assert (wanted.gpu_class, wanted.open_site, wanted.preemptible) == ("h100", True, False)
+
+
 def test_a_job_need_not_be_preemptible_where_the_capacity_asked_for_restores_its_guarantee() -> None:
     # One GPU for guarantees of one and two, the second of which is lent to nobody: the first is scaled down to none.
     quotas = {
