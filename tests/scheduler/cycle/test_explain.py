@@ -71,7 +71,7 @@ def test_on_any_federation_one_unit_less_does_not_start_the_job(drawn: Facts) ->
 
 
 def test_a_job_need_not_be_preemptible_on_one_class_where_another_of_the_site_is_guaranteed_to_it() -> None:
-    firm = shape_of(1, 1, preemptible=False)
+    firm = replace(shape_of(1, 1, preemptible=False), gpu_classes=())
     shut = Site(id=SITE, name="site-1", state=SiteState.CORDONED, security=OPEN_GRADE, reachable=True)
     job = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0)
     nodes = (replace(node_at(1), gpu_class="a100"), replace(node_at(2), gpu_class="h100"))
