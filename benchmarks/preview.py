@@ -105,7 +105,7 @@ def main() -> None:
         "round_seconds_p50": percentile(round_seconds, 50),
         "round_cpu_seconds_p50": percentile(round_worked, 50),
         "rounds": round(percentile(worked, 50) / max(percentile(round_worked, 50), 1e-4), 1),
-        "groups_told": len(told.before.standings),
+        "groups_told": len(told.before.holdings),
         "before": sums(told.before),
         "after": sums(told.after),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

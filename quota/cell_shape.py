@@ -20,6 +20,16 @@ class Level(IntEnum):
     HALL = 3
     SITE = 4
 
+    @property
+    def word(self) -> str:
+        """As people write it."""
+        return self.name.lower()
+
+    @staticmethod
+    def of_word(word: str) -> Level:
+        """The level that people write so."""
+        return Level[word.upper()]
+
 
 class Cells(NamedTuple):
     """A ``number`` of cells, each a domain of ``level`` with at least ``nodes`` healthy nodes."""

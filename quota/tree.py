@@ -202,6 +202,15 @@ class QuotaTree:
         """The group that has no parent."""
         return self.groups[0]
 
+    def subtree(self, group: int) -> frozenset[int]:
+        """Return the ids of ``group`` and of all groups below it."""
+        found, left = set(), [group]
+        while left:
+            each = left.pop()
+            found.add(each)
+            left += self.children.get(each, ())
+        return frozenset(found)
+
     def path(self, group: int) -> tuple[int, ...]:
         """Return the ids from the root down to ``group``."""
         ids = [group]

@@ -44,9 +44,9 @@ CellsInList = Annotated[list[CellsIn], Field(max_length=KINDS_MAX)]
 
 def cells_of(documents: Iterable[CellsIn]) -> tuple[Cells, ...]:
     """What the use case is asked."""
-    return tuple(Cells(Level[each.level.name], each.nodes, each.number) for each in documents)
+    return tuple(Cells(Level.of_word(each.level), each.nodes, each.number) for each in documents)
 
 
 def cell_documents(cells: Iterable[Cells]) -> list[CellsOut]:
     """Cells as they are answered."""
-    return [CellsOut(level=CellLevel(each.level.name.lower()), nodes=each.nodes, number=each.number) for each in cells]
+    return [CellsOut(level=CellLevel(each.level.word), nodes=each.nodes, number=each.number) for each in cells]

@@ -8,9 +8,9 @@ from pydantic import BaseModel, Field
 
 from scheduler.api.cell_documents import CellsInList, CellsOut, cell_documents, cells_of
 from scheduler.api.schemas import Amount, GroupPath, Input, TimeText
-from scheduler.cycle.preview import Standing
+from scheduler.cycle.preview import Holding
 from scheduler.model.job_spec import GPU_CLASS_PATTERN
-from scheduler.service.quota_preview import CountChange, QuotaChange, QuotaPreview, StandingChange
+from scheduler.service.quota_preview import CountChange, HoldingChange, QuotaChange, QuotaPreview
 from scheduler.service.time_text import time_text
 
 CHANGES_MAX = 1000
@@ -43,7 +43,7 @@ class QuotaPreviewIn(Input):
     quotas: list[QuotaChangeIn] = Field(min_length=1, max_length=CHANGES_MAX)
 
 
-class StandingOut(BaseModel):
+class HoldingOut(BaseModel):
     """A group's quota and use of a GPU class. ``used`` is of now, ``used_next`` once the next round is applied.
 
     ``cells_effective`` of all its cells can be held with the nodes that there are.
@@ -62,13 +62,13 @@ class StandingOut(BaseModel):
     cells_effective: int
 
 
-class StandingChangeOut(BaseModel):
+class HoldingChangeOut(BaseModel):
     """A group and a GPU class as things stand, and as they would."""
 
     group: str
     gpu_class: str
-    before: StandingOut
-    after: StandingOut
+    before: HoldingOut
+    after: HoldingOut
 
 
 class StartsOut(BaseModel):
@@ -118,7 +118,7 @@ class QuotaPreviewOut(BaseModel):
     ``groups_above_limit``: how many use more than their limit.
     """
 
-    groups: list[StandingChangeOut]
+    groups: list[HoldingChangeOut]
     starts: list[StartsChangeOut]
     stops: list[StopsChangeOut]
     groups_above_limit: NumberChangeOut
@@ -129,7 +129,7 @@ def preview_document(preview: QuotaPreview) -> QuotaPreviewOut:
     """A preview."""
     before, after = preview.above_limit
     return QuotaPreviewOut(
-        groups=[_standing_change(each) for each in preview.groups],
+        groups=[_holding_change(each) for each in preview.groups],
         starts=[_starts_change(each) for each in preview.starts],
         stops=[_stops_change(each) for each in preview.stops],
         groups_above_limit=NumberChangeOut(before=before, after=after),
@@ -137,26 +137,26 @@ def preview_document(preview: QuotaPreview) -> QuotaPreviewOut:
     )
 
 
-def _standing_change(row: StandingChange) -> StandingChangeOut:
-    return StandingChangeOut(
-        group=row.group, gpu_class=row.gpu_class, before=_standing(row.before), after=_standing(row.after)
+def _holding_change(row: HoldingChange) -> HoldingChangeOut:
+    return HoldingChangeOut(
+        group=row.group, gpu_class=row.gpu_class, before=_holding(row.before), after=_holding(row.after)
     )
 
 
-def _standing(standing: Standing) -> StandingOut:
-    quota = standing.quota
-    return StandingOut(
+def _holding(holding: Holding) -> HoldingOut:
+    quota = holding.quota
+    return HoldingOut(
         guaranteed=quota.guaranteed,
-        guaranteed_effective=standing.guaranteed_effective,
+        guaranteed_effective=holding.guaranteed_effective,
         limit=quota.limit,
         borrowing_limit=quota.borrowing_limit,
         lending_limit=quota.lending_limit,
         weight=quota.weight,
         cells=cell_documents(quota.cells),
-        fair_share=standing.fair_share,
-        used=standing.used,
-        used_next=standing.used_next,
-        cells_effective=standing.cells_effective,
+        fair_share=holding.fair_share,
+        used=holding.used,
+        used_next=holding.used_next,
+        cells_effective=holding.cells_effective,
     )
 
 

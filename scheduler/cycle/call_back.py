@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from quota.admission import Admitted, Usage, admit
+from scheduler.cycle.entitlement import Claim
 from scheduler.cycle.heads import Head
 from scheduler.cycle.in_the_way import InTheWay
 from scheduler.cycle.round import Round
@@ -81,10 +81,11 @@ class CallingBack:
 
     def _ends(self, head: Head, way: InTheWay, pool: int, nodes: BoolArray) -> Iterator[Displaced]:
         """One choice for each domain that the gang may lie in. One without runs to end is none: what leaves is enough."""
+        shares = self._round.shares(self._gpu_class)
         others = [each for each in way.on(pool, nodes) if not self._is_own(head.group, each, pool, way)]
         for within in domains(self._round, pool, head.request, nodes):
-            consent = _Consent(self._usage, head, way)
-            room = Room(self._soon.of(pool), head.request, consent, within)
+            claim = _AnyRun(self._usage, shares, head.group, head.request.gpus_in_all, firm=head.firm, run_of=way.run)
+            room = Room(self._soon.of(pool), head.request, claim, within)
             ended: list[Occupant] = []
             for each in others:
                 if room.fits:
@@ -101,27 +102,9 @@ class CallingBack:
         return all(int(self._holders[pool][node]) in path for node, _ in occupant.parts if mine[node])
 
 
-class _Consent:
+class _AnyRun(Claim):
     """Everything in a cell may be called back: only quotas are counted."""
 
-    def __init__(self, usage: Usage, head: Head, way: InTheWay) -> None:
-        self._usage, self._head, self._way = usage.copy(), head, way
-
-    def may_end(self, occupant: Occupant) -> bool:
+    def may_end(self, _: Occupant, /) -> bool:
         """Always."""
-        return occupant.run >= 0
-
-    def end(self, occupant: Occupant) -> None:
-        """Count the run no more."""
-        run = self._way.run(occupant.run)
-        self._usage.release(run.group, run.gpus)
-
-    def keep(self, occupant: Occupant) -> None:
-        """Count the run again."""
-        run = self._way.run(occupant.run)
-        self._usage.charge(run.group, run.gpus)
-
-    def suffices(self) -> bool:
-        """Whether quotas admit the gang now."""
-        answer = admit(self._usage, self._head.group, self._head.request.gpus_in_all, inside_guarantee=self._head.firm)
-        return isinstance(answer, Admitted)
+        return True

@@ -79,9 +79,8 @@ class CellKeeper:
         twin._topology = self._topology
         return twin
 
-    def show(self, snapshot: Snapshot) -> Snapshot:
-        """The same moment with its cells in their places."""
-        having = groups_with_cells(snapshot.tree)
+    def show(self, snapshot: Snapshot, having: Mapping[str, frozenset[GroupId]]) -> Snapshot:
+        """The same moment with its cells in their places; ``having`` is ``groups_with_cells`` of its tree."""
         if not having and not snapshot.cells.having:
             self._before, self._placed = {}, None
             return snapshot
@@ -103,7 +102,7 @@ class CellKeeper:
 def with_cells(snapshot: Snapshot) -> Snapshot:
     """The same moment with the cells that its tree grants, as near as can be to where others are under another tree."""
     before = snapshot.cells
-    shown = CellKeeper(before.places).show(snapshot)
+    shown = CellKeeper(before.places).show(snapshot, groups_with_cells(snapshot.tree))
     if shown.cells.having == before.having:
         return shown
     table, rows = shown.table, shown.table.rows.tolist()

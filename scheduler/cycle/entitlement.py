@@ -98,7 +98,7 @@ class Claim:
         self._position = usage.tree.position(group)
         self._run_of = run_of
 
-    def may_end(self, occupant: Occupant) -> bool:
+    def may_end(self, occupant: Occupant, /) -> bool:
         """Own runs always, given that only those of lower priority are asked about."""
         run = self._run_of(occupant.run)
         if run.group == self._group:

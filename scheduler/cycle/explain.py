@@ -108,33 +108,22 @@ def _not_lent(round_: Round, queue: Queue, number: int, usable: BoolArray) -> Si
     sector, groups = snapshot.groups[queue.group].sector, snapshot.path(queue.group)
     assert pool.pool.terms is not None and pool.pool.until_ms is not None
     free = round_.board.free_nodes(number) & ~usable
-    serving = [
-        each.serves(queue.priority)
-        and (shape.preemptible or each.lets_firm_in(queue.group, groups))
-        and each.lets_in(sector, shape.data_class, groups)
-        for each in snapshot.terms
+    admitting = [
+        each.serves(queue.priority) and each.lets_in(sector, shape.data_class, groups) for each in snapshot.terms
     ]
-    served = free & np.array(serving, np.bool_)[pool.pool.terms]
+    letting_in = [shape.preemptible or each.lets_firm_in(queue.group, groups) for each in snapshot.terms]
+    admitted = free & np.array(admitting, np.bool_)[pool.pool.terms]
+    served = admitted & np.array(letting_in, np.bool_)[pool.pool.terms]
     numbers: dict[str, Number] = {"site": name, "gpu_class": pool.gpu_class}
-    kept = 0 if shape.preemptible or served.any() else _kept_for_cells(round_, queue, number, free)
-    if kept:
+    firm = np.array([each.firm for each in snapshot.terms], np.bool_)
+    kept = int((admitted & firm[pool.pool.terms]).sum())
+    if kept and not served.any():  # so that it is firm itself, and cells alone are in its way
         return SiteReason(site=name, code=ReasonCode.KEPT_FOR_CELLS, numbers={**numbers, "nodes": kept})
     if int(served.sum()):
         # Law 5 keeps the job from them, so that each is taken back some time.
         numbers["seconds_left"] = (int(pool.pool.until_ms[served].max()) - snapshot.lent_at_ms) // 1000
         return SiteReason(site=name, code=ReasonCode.LENT_TOO_SHORT, numbers=numbers)
     return SiteReason(site=name, code=ReasonCode.NOT_LENT_TO, numbers=numbers)
-
-
-def _kept_for_cells(round_: Round, queue: Queue, number: int, free: BoolArray) -> int:
-    """On how many free nodes of a pool such work would be served, could it be called back from cells."""
-    snapshot, terms = round_.snapshot, round_.site_pools[number].pool.terms
-    sector, groups = snapshot.groups[queue.group].sector, snapshot.path(queue.group)
-    serving = [
-        each.serves(queue.priority) and each.firm and each.lets_in(sector, queue.shape.data_class, groups)
-        for each in snapshot.terms
-    ]
-    return 0 if terms is None else int((free & np.array(serving, np.bool_)[terms]).sum())
 
 
 def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Reason:

@@ -26,7 +26,7 @@ from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.past_use import PastUses
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
-from scheduler.cycle.snapshot import Snapshot, clearance_of
+from scheduler.cycle.snapshot import Snapshot, venue_of
 from scheduler.cycle.standing import Standings
 from scheduler.cycle.waiting import Venue
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, DataClassPolicy
@@ -273,7 +273,7 @@ class Federation:
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )
-        return self._cells.show(shown) if self._having_cells else shown
+        return self._cells.show(shown, self._having_cells) if self._having_cells else shown
 
     def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:
         """What the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks already."""
@@ -282,12 +282,8 @@ class Federation:
             yield run.group, run.gpu_class, min(run.gpus, self._gpus_held(self._earmarks[job]))
 
     def _venue_of(self, key: ClassKey) -> Venue:
-        group = self._groups[key.group]
-        having = self._cell_groups
-        holders = self._holders | having if having else self._holders
-        mine = tuple(sorted(holders.intersection(self._tree.path(key.group)))) if holders else ()
-        clearance, own = clearance_of(group, self._shapes[key.shape]), key.group if key.group in having else None
-        return Venue(clearance, group.sector, key.bound_site, key.refused_by, mine, own)
+        group, shape = self._groups[key.group], self._shapes[key.shape]
+        return venue_of(key, group, shape, self._tree, self._holders, self._cell_groups)
 
     def _pool(self, site: SiteId, gpu_class: str) -> NodePool:
         pool = self._pools.get((site, gpu_class))

@@ -35,7 +35,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Holding:
     """A group and a GPU class under one policy, in GPUs, the subtree included.
 
     ``used`` is the use of now, which no change of a policy changes. ``used_next`` is the use once the next round is applied:
@@ -58,7 +58,7 @@ class Outlook:
     ``above_limit``: where more is used now than the limit allows.
     """
 
-    standings: Mapping[QuotaKey, Standing]
+    holdings: Mapping[QuotaKey, Holding]
     starts: Mapping[QuotaKey, Count]
     stops: Mapping[tuple[GroupId, str, StopCause], Count]
     above_limit: frozenset[QuotaKey]
@@ -66,7 +66,7 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """A policy as it stands and as it would be. Both sides have standings of the same groups and classes."""
+    """A policy as it stands and as it would be. Both sides have holdings of the same groups and classes."""
 
     before: Outlook
     after: Outlook
@@ -81,7 +81,7 @@ def preview(snapshot: Snapshot, changes: Mapping[QuotaKey, Quota], now_ms: int) 
     keys = _concerned(snapshot.tree, changes)
     before = _outlook(snapshot, keys, now_ms)
     after = _outlook(with_quotas(snapshot, changes), keys, now_ms)
-    shown = [key for key in keys if key in changes or before.standings[key] != after.standings[key]]
+    shown = [key for key in keys if key in changes or before.holdings[key] != after.holdings[key]]
     return Preview(before=_showing(before, shown), after=_showing(after, shown))
 
 
@@ -114,7 +114,7 @@ def _outlook(snapshot: Snapshot, keys: Iterable[QuotaKey], now_ms: int) -> Outlo
         gpus = redeemed.workers * snapshot.shapes[redeemed.shape].gpus_per_worker
         starts[redeemed.group, redeemed.gpu_class] += Count(1, gpus)
     return Outlook(
-        standings={key: _standing(snapshot, now, nexts, key) for key in keys},
+        holdings={key: _holding(snapshot, now, nexts, key) for key in keys},
         starts=starts,
         stops=stops,
         above_limit=frozenset(
@@ -149,9 +149,8 @@ def _next_usages(snapshot: Snapshot, now: Round, plan: Plan, starts: Mapping[Quo
     """Use once the plan is applied and what leaves is gone. What is redeemed was charged when it was earmarked."""
     usages = {gpu_class: usage.copy() for gpu_class, usage in now.usages.items()}
     for gpu_class, usage in usages.items():
-        leaving = snapshot.use(gpu_class).leaving
-        for position in np.flatnonzero(leaving).tolist():
-            usage.release(int(usage.tree.group_ids[position]), int(leaving[position]))
+        for group, gpus in snapshot.leaving(gpu_class):
+            usage.release(group, gpus)
     for (group, gpu_class), count in starts.items():
         usages[gpu_class].charge(group, count.gpus)
     for earmark in (*plan.earmarks, *plan.sizes):
@@ -171,25 +170,21 @@ def _next_usages(snapshot: Snapshot, now: Round, plan: Plan, starts: Mapping[Quo
     return usages
 
 
-def _standing(snapshot: Snapshot, now: Round, nexts: Mapping[str, Usage], key: QuotaKey) -> Standing:
+def _holding(snapshot: Snapshot, now: Round, nexts: Mapping[str, Usage], key: QuotaKey) -> Holding:
     group, gpu_class = key
     quota, position = snapshot.tree.quota(group, gpu_class), snapshot.tree.positions[group]
     if gpu_class not in nexts:  # nobody has it and no quota names it yet
-        return Standing(quota=quota, guaranteed_effective=0, fair_share=0, used=0, used_next=0)
+        return Holding(quota=quota, guaranteed_effective=0, fair_share=0, used=0, used_next=0)
     usage = now.usages[gpu_class]
-    return Standing(
+    return Holding(
         quota=quota,
         guaranteed_effective=int(usage.guaranteed[position]),
         fair_share=now.shares(gpu_class).of(group),
         used=int(usage.used[position]),
         used_next=int(nexts[gpu_class].used[position]),
-        cells_effective=cells_effective(snapshot, gpu_class, _subtree(snapshot.tree, group)) if quota.cells else 0,
+        cells_effective=cells_effective(snapshot, group, gpu_class) if quota.cells else 0,
     )
 
 
-def _subtree(tree: QuotaTree, group: GroupId) -> set[GroupId]:
-    return {GroupId(each.id) for each in tree.groups if group in tree.path(each.id)}
-
-
 def _showing(outlook: Outlook, keys: Collection[QuotaKey]) -> Outlook:
-    return replace(outlook, standings={key: outlook.standings[key] for key in keys})
+    return replace(outlook, holdings={key: outlook.holdings[key] for key in keys})

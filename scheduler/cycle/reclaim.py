@@ -9,7 +9,6 @@ What others run in the cells of a head's group is called back before shares are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +48,11 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     if not (round_.classes.next < round_.classes.stop).any():
         return Reclaimed((), ())
     decided = _Decided([], [], [], [])
-    leaving = [each for gpu_class, usage in round_.usages.items() for each in _leaving(round_, gpu_class, usage)]
+    leaving = [
+        (usage, group, gpus)
+        for gpu_class, usage in round_.usages.items()
+        for group, gpus in round_.snapshot.leaving(gpu_class)
+    ]
     # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
@@ -69,12 +72,6 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     for usage, group, gpus in (*leaving, *decided.released):
         usage.charge(group, gpus)
     return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
-
-
-def _leaving(round_: Round, gpu_class: str, usage: Usage) -> Iterator[tuple[Usage, GroupId, int]]:
-    leaving = round_.snapshot.use(gpu_class).leaving
-    for position in np.flatnonzero(leaving).tolist():
-        yield usage, GroupId(int(usage.tree.group_ids[position])), int(leaving[position])
 
 
 @dataclass(frozen=True, slots=True)

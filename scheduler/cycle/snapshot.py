@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -109,12 +109,9 @@ class Snapshot:
 
     def venue(self, key: ClassKey) -> Venue:
         """Who may serve a class."""
-        group = self.groups[key.group]
-        holders = {each.holder for each in self.terms if each.holder is not None}
+        holders = frozenset(each.holder for each in self.terms if each.holder is not None)
         having = frozenset[GroupId]().union(*self.cells.having.values())
-        mine = tuple(sorted((holders | having).intersection(self.path(key.group))))
-        clearance, own = clearance_of(group, self.shapes[key.shape]), key.group if key.group in having else None
-        return Venue(clearance, group.sector, key.bound_site, key.refused_by, mine, own)
+        return venue_of(key, self.groups[key.group], self.shapes[key.shape], self.tree, holders, having)
 
     def path(self, group: GroupId) -> frozenset[GroupId]:
         """A group with all that it belongs to."""
@@ -180,6 +177,12 @@ class Snapshot:
         """What groups use of a class, by position of the tree."""
         return self.uses[gpu_class] if gpu_class in self.uses else GroupUse.nothing(len(self.tree.groups))
 
+    def leaving(self, gpu_class: str) -> Iterator[tuple[GroupId, int]]:
+        """Who has runs of a class that are leaving, and how many GPUs they hold."""
+        leaving = self.use(gpu_class).leaving
+        for position in np.flatnonzero(leaving).tolist():
+            yield GroupId(self.tree.groups[position].id), int(leaving[position])
+
     def capacity(self, gpu_class: str) -> int:
         """What quotas are measured against: GPUs that may take work, and those in use where nothing new starts."""
         total = 0
@@ -194,6 +197,21 @@ class Snapshot:
 def clearance_of(group: GroupFacts, shape: Shape) -> Clearance:
     """Whose data a job of ``group`` carries."""
     return Clearance(data_class=shape.data_class, public_sector=group.public_sector, trust_domain=group.trust_domain)
+
+
+def venue_of(
+    key: ClassKey,
+    group: GroupFacts,
+    shape: Shape,
+    tree: QuotaTree,
+    holders: frozenset[GroupId],
+    having_cells: frozenset[GroupId],
+) -> Venue:
+    """Who may serve a class, where nodes are reserved for ``holders`` and others have cells."""
+    named = holders | having_cells
+    mine = tuple(sorted(named.intersection(tree.path(key.group)))) if named else ()
+    own = key.group if key.group in having_cells else None
+    return Venue(clearance_of(group, shape), group.sector, key.bound_site, key.refused_by, mine, own)
 
 
 def takes_work(site: Site) -> bool:

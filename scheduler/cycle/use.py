@@ -33,13 +33,17 @@ class ClassUse:
     surges_gpus: float = 0.0
 
     @property
+    def before_gpus(self) -> float:
+        """The most of what it used, lent and surged on average: whether anything is known of it from before."""
+        return max(self.past_use_gpus, self.lent_gpus, self.surged_gpus)
+
+    @property
     def standing_gpus(self) -> float:
         """Lent less surged, on average."""
         return self.lent_gpus - self.surged_gpus
 
-    cells_effective: int = (
-        0  #: of the cells that it and those below are granted, those that can be held with the nodes there are
-    )
+    #: of the cells that it and those below are granted, those that can be held with the nodes there are
+    cells_effective: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,7 @@ class FreeGpus:
 def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
     """How ``group`` uses every GPU class."""
     round_ = Round(snapshot)
-    below = {group}
-    for each in snapshot.tree.groups:  # parents stand before their children
-        if each.parent in below:
-            below.add(GroupId(each.id))
+    below = snapshot.tree.subtree(group)
     positions = np.array([snapshot.tree.positions[each] for each in below], np.int64)
     classes, rows = round_.classes, snapshot.table.rows
     rows = rows[np.isin(snapshot.table.group[rows], list(below))]
@@ -85,15 +86,15 @@ def class_uses(snapshot: Snapshot, group: GroupId) -> tuple[ClassUse, ...]:
                 surged_gpus=snapshot.standing.gpus(standing.surged),
                 lends_gpus=standing.lends / PARTS,
                 surges_gpus=standing.surges / PARTS,
-                cells_effective=cells_effective(snapshot, gpu_class, below),
+                cells_effective=cells_effective(snapshot, group, gpu_class),
             )
         )
     return tuple(found)
 
 
-def cells_effective(snapshot: Snapshot, gpu_class: str, below: Collection[GroupId]) -> int:
-    """How many cells of some groups have a place with the nodes there are."""
-    worth = snapshot.cells.worth.items()
+def cells_effective(snapshot: Snapshot, group: GroupId, gpu_class: str) -> int:
+    """How many cells of a group and those below it have a place with the nodes there are."""
+    below, worth = snapshot.tree.subtree(group), snapshot.cells.worth.items()
     return sum(number for right, number in worth if right.kind.gpu_class == gpu_class and right.group in below)
 
 

@@ -96,8 +96,7 @@ def groups_page(request: Request, who: SignedIn, runtime: RuntimeHere) -> Respon
 
 
 def _is_seen(use: ClassUse) -> bool:
-    seen = max(use.past_use_gpus, use.lent_gpus, use.surged_gpus)
-    return bool(use.used or use.queued) or seen >= PAST_USE_MIN
+    return bool(use.used or use.queued) or use.before_gpus >= PAST_USE_MIN
 
 
 def _quota_line(view: QuotaView) -> QuotaLine:
@@ -123,7 +122,7 @@ def _cells_text(view: QuotaView) -> str:
     cells = () if view.row is None else quota_fact(view.row).cells
     if not cells:
         return ""
-    texts = [str(CellWords(each.level.name.lower(), each.nodes, each.number)) for each in cells]
+    texts = [str(CellWords(each.level.word, each.nodes, each.number)) for each in cells]
     return f"{' '.join(texts)} ({view.use.cells_effective}/{sum(each.number for each in cells)})"
 
 

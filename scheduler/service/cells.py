@@ -39,7 +39,7 @@ def why_not_granted(
     new, now = after.quota(group, gpu_class).cells, tree.quota(group, gpu_class).cells
     if shortage(new, now) is None:  # less is always welcome
         return None
-    below = _subtree(after, group)
+    below = after.subtree(group)
     others = {right: number for right, number in rights_of(after, gpu_class).items() if right.group not in below}
     wish = {CellKind(gpu_class, each.level, each.nodes): each.number for each in new}
     granted = grant(Granted(rights=others, worth=others), group, wish, cell_topology(seen))
@@ -56,7 +56,7 @@ def _why_in_the_way(snapshot: Snapshot, after: QuotaTree, group: int, gpu_class:
     short = {right: number - worth.get(right, 0) for right, number in rights.items() if worth.get(right, 0) < number}
     if not short:
         return None
-    below = _subtree(after, group)
+    below = after.subtree(group)
     kind = max((right.group in below, right.kind) for right in short)[1]
     of_kind = {right: number for right, number in rights.items() if right.kind == kind}
     asked = sum(number for right, number in of_kind.items() if right.group in below)
@@ -70,12 +70,3 @@ def _why_in_the_way(snapshot: Snapshot, after: QuotaTree, group: int, gpu_class:
     }
     code = RefusalCode.CELLS_IN_THE_WAY
     return Refusal(code=code, group=group, gpu_class=gpu_class, field=str(kind), numbers=numbers)
-
-
-def _subtree(tree: QuotaTree, group: int) -> set[int]:
-    found, left = set(), [group]
-    while left:
-        each = left.pop()
-        found.add(each)
-        left += tree.children.get(each, ())
-    return found

@@ -17,13 +17,13 @@ def quota_fact(row: quotas.Quota) -> Quota:
         borrowing_limit=row.borrowing_limit,
         lending_limit=row.lending_limit,
         weight=row.weight,
-        cells=tuple(Cells(Level[level.upper()], nodes, number) for level, nodes, number in row.cells or ()),
+        cells=tuple(Cells(Level.of_word(level), nodes, number) for level, nodes, number in row.cells or ()),
     )
 
 
 def written_cells(cells: tuple[Cells, ...]) -> list[list[Any]] | None:
     """What ``quota_fact`` reads; None for no cells."""
-    return [[each.level.name.lower(), each.nodes, each.number] for each in cells] or None
+    return [[each.level.word, each.nodes, each.number] for each in cells] or None
 
 
 def in_order(cells: tuple[Cells, ...]) -> tuple[Cells, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from quota.changes import check_quota_among
 from quota.tree import Quota
 from scheduler.cycle.plan import StopCause
-from scheduler.cycle.preview import Count, Preview, QuotaKey, Standing, preview
+from scheduler.cycle.preview import Count, Holding, Preview, QuotaKey, preview
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.ids import GroupId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
@@ -38,13 +38,13 @@ class QuotaChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandingChange:
+class HoldingChange:
     """A group and a GPU class, before and after."""
 
     group: str
     gpu_class: str
-    before: Standing
-    after: Standing
+    before: Holding
+    after: Holding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class QuotaPreview:
     """A change of quotas as its caller may see it. ``above_limit`` counts groups, before and after."""
 
     at_ms: int
-    groups: tuple[StandingChange, ...]
+    groups: tuple[HoldingChange, ...]
     starts: tuple[CountChange, ...]
     stops: tuple[CountChange, ...]
     above_limit: tuple[int, int]
@@ -143,8 +143,8 @@ def _as_seen(found: Preview, directory: Directory, visible: frozenset[int] | Non
 
     sides = (found.before, found.after)
     groups = [
-        StandingChange(group=named, gpu_class=key[1], before=standing, after=found.after.standings[key])
-        for key, standing in found.before.standings.items()
+        HoldingChange(group=named, gpu_class=key[1], before=holding, after=found.after.holdings[key])
+        for key, holding in found.before.holdings.items()
         if (named := path(key[0])) is not None
     ]
     starts = [[((path(at), name, None), count) for (at, name), count in side.starts.items()] for side in sides]

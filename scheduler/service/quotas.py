@@ -68,7 +68,7 @@ def with_use(runtime: Runtime, view: QuotaView) -> QuotaView:
 def _is_used(use: ClassUse | None) -> bool:
     return use is not None and (
         (use.used, use.queued, use.fair_share, use.guaranteed_effective) != (0, 0, 0, 0)
-        or max(use.past_use_gpus, use.lent_gpus, use.surged_gpus) >= PAST_USE_MIN
+        or use.before_gpus >= PAST_USE_MIN
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from quota.cell_shape import Cells, Level
 from quota.tree import Quota
 from scheduler.cycle.facts import GroupFacts
 from scheduler.cycle.federation import Federation
@@ -85,6 +84,5 @@ def _quotas(policy: GroupPolicy, group: GroupId, cluster: Cluster) -> dict[tuple
                 f"groups.{policy.path}.quota.{name}: the cluster's GPU classes are {', '.join(cluster.gpu_classes)}",
                 f"groups.{policy.path}.quota.{name}: 클러스터의 GPU 종류는 {', '.join(cluster.gpu_classes)}입니다",
             )
-        cells = tuple(Cells(Level[each.level.upper()], each.nodes, each.number) for each in quota.cells)
-        found[group, name.lower()] = Quota(**quota.model_dump(exclude={"cells"}), cells=cells)
+        found[group, name.lower()] = Quota(**quota.model_dump(exclude={"cells"}), cells=quota.cells)
     return found

@@ -6,25 +6,22 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from quota.cell_shape import CELLS_MAX, NODES_MAX
-from scheduler.model.cell_words import CellWords, read_cell
+from quota.cell_shape import Cells, Level, cells_out_of_range
+from scheduler.model.cell_words import read_cell
 from scheduler.model.duration import parse_duration_seconds
 
 Seconds = Annotated[int, BeforeValidator(parse_duration_seconds), Field(ge=0)]
 
 
-def _cell_of(text: object) -> CellWords:
-    cell = read_cell(text) if isinstance(text, str) else None
-    if (
-        cell is None
-        or not 1 <= cell.nodes <= (1 if cell.level == "node" else NODES_MAX)
-        or not 1 <= cell.number <= CELLS_MAX
-    ):
+def _cells_of(text: object) -> Cells:
+    read = read_cell(text) if isinstance(text, str) else None
+    cells = None if read is None else Cells(Level.of_word(read.level), read.nodes, read.number)
+    if cells is None or cells_out_of_range((cells,)) is not None:
         raise ValueError("write LEVEL:NODES=NUMBER, as in leaf:4=2 or node=8")
-    return cell
+    return cells
 
 
-CellText = Annotated[CellWords, BeforeValidator(_cell_of)]
+CellText = Annotated[Cells, BeforeValidator(_cells_of)]
 
 
 class Part(BaseModel):

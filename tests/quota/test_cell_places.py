@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cell_forests import COMMON, GPU_CLASS, crowded, leaf, spine, spines, topologies
 from hypothesis import given
@@ -150,32 +151,55 @@ class Story:
             self.granted = answer
 
 
+class Ask(NamedTuple):
+    """A group wants more cells of a kind."""
+
+    group: int
+    kind: CellKind
+    cells: int
+
+
+class Begin(NamedTuple):
+    """Work begins on the healthy node of a number, counted around."""
+
+    group: int
+    at: int
+    is_firm: bool
+
+
+class End(NamedTuple):
+    """The work of a number, counted around, is over."""
+
+    at: int
+
+
+Step = Ask | Begin | End
+
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("ask"), st.sampled_from((ONE, TWO)), COMMON, st.integers(1, 2)),
-        st.tuples(st.just("start"), st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
-        st.tuples(st.just("start"), st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
-        st.tuples(st.just("end"), st.integers(0, 20), st.just(0), st.just(0)),
+        st.builds(Ask, st.sampled_from((ONE, TWO)), COMMON, st.integers(1, 2)),
+        st.builds(Begin, st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
+        st.builds(Begin, st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
+        st.builds(End, st.integers(0, 20)),
     ),
     max_size=14,
 )
 
 
-def tell(story: Story, step: tuple[object, ...]) -> None:
-    what, *rest = step
-    if what == "ask":
-        story.ask(*rest)  # type: ignore[arg-type]
-    elif what == "start":
-        group, at, is_firm = rest
-        names = sorted(name for name, node in story.topology.nodes.items() if node.healthy)
-        if names:
-            story.start(group, names[at % len(names)], is_firm=is_firm)  # type: ignore[arg-type, operator]
-    elif story.work:
-        story.work.pop(sorted(story.work)[rest[0] % len(story.work)])  # type: ignore[operator]
+def tell(story: Story, step: Step) -> None:
+    match step:
+        case Ask(group, kind, cells):
+            story.ask(group, kind, cells)
+        case Begin(group, at, is_firm):
+            names = sorted(name for name, node in story.topology.nodes.items() if node.healthy)
+            if names:
+                story.start(group, names[at % len(names)], is_firm=is_firm)
+        case End(at) if story.work:
+            story.work.pop(sorted(story.work)[at % len(story.work)])
 
 
 @given(topologies() | crowded(), STEPS)
-def test_what_has_been_granted_is_never_without_a_place(topology: Topology, steps: list[tuple[object, ...]]) -> None:
+def test_what_has_been_granted_is_never_without_a_place(topology: Topology, steps: list[Step]) -> None:
     story = Story(topology)
     for step in steps:
         tell(story, step)
@@ -186,7 +210,7 @@ def test_what_has_been_granted_is_never_without_a_place(topology: Topology, step
 
 @given(crowded(), STEPS, st.sets(st.integers(0, 20), max_size=3))
 def test_when_nodes_fail_everything_has_a_place_that_could_have_one_and_nobody_has_another_s(
-    topology: Topology, steps: list[tuple[object, ...]], failing: set[int]
+    topology: Topology, steps: list[Step], failing: set[int]
 ) -> None:
     story = Story(topology)
     for step in steps:
@@ -201,9 +225,7 @@ def test_when_nodes_fail_everything_has_a_place_that_could_have_one_and_nobody_h
 
 
 @given(crowded(), STEPS)
-def test_after_a_failover_the_places_are_found_from_what_runs(
-    topology: Topology, steps: list[tuple[object, ...]]
-) -> None:
+def test_after_a_failover_the_places_are_found_from_what_runs(topology: Topology, steps: list[Step]) -> None:
     story = Story(topology)
     for step in steps:
         tell(story, step)

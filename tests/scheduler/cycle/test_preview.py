@@ -70,11 +70,11 @@ def assert_says(said: Outlook, snapshot: Snapshot, plan: Plan) -> None:
     used = used_by_group(snapshot)
     limits = {key: quota.limit for key, quota in snapshot.tree.quotas.items() if quota.limit is not None}
     assert said.above_limit == {key for key, limit in limits.items() if used.get(key, 0) > limit}
-    groups = {group for group, _ in said.standings}
+    groups = {group for group, _ in said.holdings}
     uses = {(group, use.gpu_class): use for group in groups for use in class_uses(snapshot, group)}
-    for key, standing in said.standings.items():
-        assert standing.quota == snapshot.tree.quota(*key)
-        told, use = (standing.guaranteed_effective, standing.fair_share, standing.used), uses.get(key)
+    for key, holding in said.holdings.items():
+        assert holding.quota == snapshot.tree.quota(*key)
+        told, use = (holding.guaranteed_effective, holding.fair_share, holding.used), uses.get(key)
         assert told == ((0, 0, 0) if use is None else (use.guaranteed_effective, use.fair_share, use.used))
 
 
@@ -125,8 +125,8 @@ def test_what_would_be_stopped_and_used_is_what_comes_of_it_once_the_quotas_are_
         applied.apply(snapshot, plan)
         applied.end_leaving()
         used = used_by_group(applied.federation.snapshot())
-        for key, standing in side.standings.items():
-            assert standing.used_next == used.get(key, 0)
+        for key, holding in side.holdings.items():
+            assert holding.used_next == used.get(key, 0)
 
 
 @given(facts(), st.data())
@@ -134,17 +134,17 @@ def test_what_is_named_is_shown_and_around_it_what_becomes_different(given: Fact
     changed = data.draw(changes(("a100", "h100")))
     snapshot = build(given).snapshot()
     shown = preview(snapshot, changed, NOW_MS)
-    assert shown.before.standings.keys() == shown.after.standings.keys() >= changed.keys()
+    assert shown.before.holdings.keys() == shown.after.holdings.keys() >= changed.keys()
     parent = {GroupId(group): above for group, above in TREE}
-    for key in shown.before.standings.keys() - changed.keys():
-        assert shown.before.standings[key] != shown.after.standings[key]
+    for key in shown.before.holdings.keys() - changed.keys():
+        assert shown.before.holdings[key] != shown.after.holdings[key]
     before, after = Round(snapshot), Round(with_quotas(snapshot, changed))
     for group, gpu_class in changed:
         around = {*snapshot.tree.path(group), *(each for each in parent if parent[each] == parent[group])}
         if gpu_class in before.usages:
             shares = before.shares(gpu_class), after.shares(gpu_class)
             different = {each for each in around if shares[0].of(each) != shares[1].of(each)}
-            assert {(each, gpu_class) for each in different} <= shown.before.standings.keys()
+            assert {(each, gpu_class) for each in different} <= shown.before.holdings.keys()
 
 
 def borrowed() -> Facts:
@@ -172,23 +172,23 @@ def test_a_group_that_is_promised_more_takes_back_what_the_one_beside_it_borrowe
     assert (told.before.stops, told.before.above_limit) == ({}, frozenset())
     assert told.after.stops == {(GroupId(4), "h100", StopCause.RECLAIMED): Count(2, 4)}
     assert told.after.above_limit == {(GroupId(4), "h100")}
-    standing = told.after.standings[GroupId(4), "h100"]
-    assert (standing.used, standing.used_next, standing.fair_share) == (8, 4, 4)
+    holding = told.after.holdings[GroupId(4), "h100"]
+    assert (holding.used, holding.used_next, holding.fair_share) == (8, 4, 4)
 
 
 def test_the_group_beside_and_the_groups_above_are_shown_where_something_becomes_different_there() -> None:
     given = borrowed()
     taken = preview(build(given).snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)}, NOW_MS)
-    assert list(taken.after.standings) == [(GroupId(4), "h100"), (GroupId(5), "h100")]
+    assert list(taken.after.holdings) == [(GroupId(4), "h100"), (GroupId(5), "h100")]
     idle = build(replace(given, runs=()))
     started = preview(idle.snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)}, NOW_MS)
-    assert [group for group, _ in started.after.standings] == [1, 2, 5]
-    assert [each.used_next for each in started.after.standings.values()] == [6, 6, 6]
+    assert [group for group, _ in started.after.holdings] == [1, 2, 5]
+    assert [each.used_next for each in started.after.holdings.values()] == [6, 6, 6]
 
 
 def test_what_is_named_is_shown_where_it_changes_nothing_and_where_nobody_has_the_class() -> None:
     snapshot = build(borrowed()).snapshot()
     change = {(GroupId(2), "h100"): Quota(guaranteed=8), (GroupId(3), "b200"): Quota(weight=2)}
     told = preview(snapshot, change, NOW_MS)
-    assert told.after.standings.keys() == change.keys()
-    assert told.after.standings[GroupId(2), "h100"] == told.before.standings[GroupId(2), "h100"]
+    assert told.after.holdings.keys() == change.keys()
+    assert told.after.holdings[GroupId(2), "h100"] == told.before.holdings[GroupId(2), "h100"]
