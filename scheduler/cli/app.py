@@ -18,6 +18,7 @@ from scheduler.cli import (
     reservations,
     resources,
     session,
+    site_blocks,
     sites,
     usage,
 )
@@ -70,6 +71,7 @@ sites.site_app.command("recall")(recalls.recall_create)
 sites.site_app.command("owed")(usage.site_owed)
 sites.site_app.command("events")(nodes.site_events)
 sites.site_app.add_typer(nodes.node_app, name="node")
+sites.site_app.add_typer(site_blocks.block_app, name="block")
 app.add_typer(sites.site_app, name="site")
 app.add_typer(offers.offer_app, name="offer")
 app.add_typer(recalls.recall_app, name="recall")

@@ -27,6 +27,7 @@ from scheduler.cycle.past_use import PastUses
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.snapshot import Snapshot, venue_of
+from scheduler.cycle.spares import SpareKeeper
 from scheduler.cycle.standing import Standings
 from scheduler.cycle.waiting import Venue
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, DataClassPolicy
@@ -69,6 +70,7 @@ class Federation:
         self._having_cells: Mapping[str, frozenset[GroupId]] = {}
         self._cell_groups: frozenset[GroupId] = frozenset()
         self._cells = CellKeeper()
+        self._spares = SpareKeeper()
         self._past = PastUses()
         self._standings = Standings()
 
@@ -89,6 +91,7 @@ class Federation:
         twin._standings = self._standings.copy()
         twin._holders, twin._cells = self._holders, self._cells.copy()
         twin._having_cells, twin._cell_groups = self._having_cells, self._cell_groups
+        twin._spares = self._spares.copy()
         return twin
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
@@ -106,15 +109,13 @@ class Federation:
     def put_site(self, site: Site) -> None:
         """Know a site, or its new state."""
         self._sites[site.id] = site
+        self._spares.set_blocks(site.id, site.block_nodes)
         self._cells.forget_nodes()
 
     def put_node(self, node: Node) -> None:
         """Know a node, or what has changed of it."""
-        self.remove_node(node.id)
-        self._nodes = self._nodes.set(node.id, node)
-        self._pool(node.site_id, node.gpu_class).put(node)
-        self._lending.touch(node.site_id)
-        self._cells.forget_nodes()
+        self._spares.put(node)
+        self._see(node)
 
     def is_earmarked(self, job_id: JobId) -> bool:
         """Whether nodes are held for a job."""
@@ -122,12 +123,8 @@ class Federation:
 
     def remove_node(self, node_id: NodeId) -> None:
         """Forget a node. Runs on it go on holding what they hold."""
-        node = self._nodes.get(node_id)
-        if node is not None:
-            self._nodes = self._nodes.delete(node_id)
-            self._pool(node.site_id, node.gpu_class).remove(node_id)
-            self._lending.touch(node.site_id)
-            self._cells.forget_nodes()
+        self._spares.remove(node_id)
+        self._lose_sight(node_id)
 
     def put_shape(self, shape_id: ShapeId, shape: Shape) -> None:
         """Know what a shape asks for."""
@@ -219,6 +216,7 @@ class Federation:
     def lend(self, now_ms: int) -> None:
         """Work out what sites lend at a moment, and whom they may be asked for. Snapshots speak of the last such moment."""
         self._queues.let_ask(now_ms)
+        self._settle_spares()
         for site, lent in self._lending.work_out(now_ms, self._nodes.values(), self._groups):
             self._cells.forget_nodes()
             for (each, _), pool in self._pools.items():
@@ -247,12 +245,14 @@ class Federation:
 
     def snapshot(self) -> Snapshot:
         """This moment, for a round. Later changes here do not reach it."""
+        self._settle_spares()
         shown = Snapshot(
             tree=self._tree,
             groups=self._groups,
             policy=self._policy,
             sites=dict(self._sites),
             nodes=self._nodes,
+            spares=self._spares.spares,
             shapes=self._shapes,
             pools={
                 key: self._pools[key].show(self._node_use, self._node_leaving)
@@ -284,6 +284,25 @@ class Federation:
     def _venue_of(self, key: ClassKey) -> Venue:
         group, shape = self._groups[key.group], self._shapes[key.shape]
         return venue_of(key, group, shape, self._tree, self._holders, self._cell_groups)
+
+    def _settle_spares(self) -> None:
+        for node in self._spares.settle(self._node_use):
+            self._see(node)
+
+    def _see(self, node: Node) -> None:
+        self._lose_sight(node.id)
+        self._nodes = self._nodes.set(node.id, node)
+        self._pool(node.site_id, node.gpu_class).put(node)
+        self._lending.touch(node.site_id)
+        self._cells.forget_nodes()
+
+    def _lose_sight(self, node_id: NodeId) -> None:
+        node = self._nodes.get(node_id)
+        if node is not None:
+            self._nodes = self._nodes.delete(node_id)
+            self._pool(node.site_id, node.gpu_class).remove(node_id)
+            self._lending.touch(node.site_id)
+            self._cells.forget_nodes()
 
     def _pool(self, site: SiteId, gpu_class: str) -> NodePool:
         pool = self._pools.get((site, gpu_class))
@@ -336,5 +355,7 @@ class Federation:
                     use[index] += amount
                 if use == [0, 0, 0]:
                     del uses[node_id]
+        for node_id, _ in gang:
+            self._spares.touch(node_id)
         if key in self._pools:
             self._pools[key].hold(held, leaving=leaving)

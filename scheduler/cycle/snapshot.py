@@ -68,7 +68,7 @@ class Snapshot:
     groups: Mapping[GroupId, GroupFacts]
     policy: DataClassPolicy
     sites: Mapping[SiteId, Site]
-    nodes: Mapping[NodeId, Node]
+    nodes: Mapping[NodeId, Node]  #: spares as nodes that are not healthy
     shapes: ShapeTable
     pools: Mapping[tuple[SiteId, str], SitePool]
     uses: Mapping[str, GroupUse]  #: by class of which anything was ever used; ``use`` answers for any
@@ -85,6 +85,7 @@ class Snapshot:
     past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
     standing: StandingNow = NO_STANDING  #: likewise
     cells: CellView = NO_CELLS
+    spares: frozenset[NodeId] = frozenset()
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
 

@@ -158,6 +158,7 @@ sites = Table(
     Column("lease_seconds", Integer, nullable=False),
     Column("state", String(16), nullable=False),  # site.SiteState
     Column("state_reason", Text, nullable=False, default=""),
+    Column("block_nodes", JSON(none_as_null=True), nullable=True),  # by GPU class; NULL: none
     Column("enrolment_hash", String(64), nullable=True, unique=True),
     Column("enrolment_expires_ms", BigInteger, nullable=True),
     Column("credential_hash", String(64), nullable=True, unique=True),
