@@ -20,7 +20,7 @@ from scheduler.cycle.plan import Earmark, GangPart, Plan, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.errors import InvariantBroken
 from scheduler.model.ids import JobId, NodeId, RunId
-from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.cluster import Cluster, build_cluster
 from scheduler.simulator.driver import Decide, Driver
 from scheduler.simulator.groups import put_groups
 from scheduler.simulator.history import EndCause, History
@@ -300,6 +300,16 @@ def test_a_node_that_fails_costs_its_runs_what_came_after_the_last_checkpoint() 
     assert told(history) == [("a", 0, 50_000, gang, "failed", ""), ("a", 60_000, 125_000, gang, "finished", "")]
     assert history.segments[0].lost_ms == 15_000
     assert history.capacity == [(0, 4), (50_000, 2), (60_000, 4)]
+
+
+def test_a_rack_with_spares_takes_work_on_its_block_alone_and_on_a_spare_while_a_node_is_broken() -> None:
+    rack = {"count": 4, "gpus_per_node": 2, "gpu_type": "x", "leaf_nodes": 4, "block_nodes": 2}
+    cluster = build_cluster({"name": "test", "nodes": [rack]})
+    failures = [{"node": 0, "at_seconds": 15, "until_seconds": 35}]
+    jobs = [row(name, 0, 10, 2) for name in ("a", "b", "c", "d", "e", "f")]
+    history = driven(jobs, cluster, decide, failures=failures, preemption_cost_seconds=0)
+    nodes = [(each.start_ms // 1000, each.gang[0][0]) for each in history.segments if each.cause is EndCause.FINISHED]
+    assert sorted(nodes) == [(0, 0), (0, 1), (10, 1), (15, 2), (20, 1), (25, 2)]
 
 
 def test_recalled_nodes_take_nothing_new_and_are_empty_by_the_deadline() -> None:
