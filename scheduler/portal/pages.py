@@ -272,6 +272,15 @@ class OwedLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockLine:
+    """How many nodes of each leaf take work at a time, of a GPU class, and which nodes are spares now."""
+
+    gpu_class: str
+    nodes: int
+    spares: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SitePage:
     """``site.html``."""
 
@@ -280,6 +289,7 @@ class SitePage:
     state: str
     offers: Sequence[OfferLine]
     taken: Sequence[TakenLine]
+    blocks: Sequence[BlockLine]
     runs: Sequence[SiteRunLine]
     has_more_runs: bool
     owed: Sequence[OwedLine]

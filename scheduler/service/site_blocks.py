@@ -17,8 +17,7 @@ def set_block(
 ) -> SiteRow | Refusal:
     """Have so many nodes of each leaf take work, of a GPU class. What runs on more of them goes on. Administrators and the
     site's operators."""
-    unknown = why_unknown(transaction.connection, gpu_class)
-    return _change(transaction, runtime, caller, name, gpu_class, nodes, why) if unknown is None else unknown
+    return _change(transaction, runtime, caller, name, gpu_class, nodes, why)
 
 
 def clear_block(
@@ -42,6 +41,9 @@ def _change(
         return row
     if not why.strip():
         return without_reason()
+    unknown = None if nodes is None else why_unknown(transaction.connection, gpu_class)
+    if unknown is not None:
+        return unknown
     before = row.block_nodes or {}
     after = {each: number for each, number in before.items() if each != gpu_class}
     if nodes is not None:
