@@ -21,6 +21,7 @@ from scheduler.cycle.facts import (
     WaitingJob,
 )
 from scheduler.cycle.group_use import GroupUses
+from scheduler.cycle.kept import Kept
 from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.past_use import PastUses
@@ -71,6 +72,7 @@ class Federation:
         self._cells = CellKeeper()
         self._past = PastUses()
         self._standings = Standings()
+        self._kept = Kept()
 
     def copy(self) -> Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
@@ -167,6 +169,7 @@ class Federation:
                 runs_on[node] = (*runs_on.get(node, ()), run.id)
             self._runs_on = runs_on.finish()
         self._hold(run, 1)
+        self._pool(run.site, run.gpu_class).put_run(run)
         self._lending.put_run(run)
 
     def drop_run(self, run_id: RunId) -> None:
@@ -183,6 +186,7 @@ class Federation:
                         del runs_on[node]
                 self._runs_on = runs_on.finish()
             self._hold(run, -1)
+            self._pool(run.site, run.gpu_class).drop_run(run)
             self._lending.drop_run(run)
 
     def end_run(self, run_id: RunId, now_ms: int) -> None:
@@ -266,6 +270,7 @@ class Federation:
             elastic=self._elastic.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
+            kept=self._kept,
             earmarks=self._earmarks.copy(),
             preemption=self._preemption,
             terms=self._lending.terms,
