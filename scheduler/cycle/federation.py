@@ -25,6 +25,7 @@ from scheduler.cycle.kept import Kept
 from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.past_use import PastUses
+from scheduler.cycle.pool_runs import RunsNow
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.snapshot import Snapshot, venue_of
@@ -263,6 +264,7 @@ class Federation:
                 for key in sorted(self._pools)
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
+            strays=self._strays(),
             uses=self._uses.show(self._tree, self._going_on()),
             site_use=dict(self._site_use),
             runs=self._runs,
@@ -279,6 +281,13 @@ class Federation:
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )
         return self._cells.show(shown, self._having_cells) if self._having_cells else shown
+
+    def _strays(self) -> dict[str, list[RunsNow]]:
+        found: dict[str, list[RunsNow]] = {}
+        for (site, gpu_class), pool in self._pools.items():
+            if (pool.is_empty or site not in self._sites) and not pool.runs.is_empty:
+                found.setdefault(gpu_class, []).append(pool.runs.show())
+        return found
 
     def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:
         """What the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks already."""

@@ -44,6 +44,11 @@ class NodePool:
         """Whether it has no nodes."""
         return not self._nodes
 
+    @property
+    def runs(self) -> PoolRuns:
+        """Those of its site and class, wherever they lie."""
+        return self._runs
+
     def put(self, node: Node) -> None:
         """Know a node, or what has changed of it."""
         self._nodes[node.id] = node

@@ -23,11 +23,17 @@ from scheduler.placement.pool_runs import (
     END,
     GPUS,
     GRACE,
+    GROUP,
+    HELD,
     KIND,
+    LEAVING,
     MEMORY,
     OVER,
+    PREEMPTIBLE,
+    PRIORITY,
     ROWS,
     RUN,
+    SAVES,
     STARTED,
     WENT,
 )
@@ -40,7 +46,7 @@ _FEW = 64
 class RunsNow(NamedTuple):
     """Those of a moment: of the first ``rows`` whose run came by change ``at`` and did not go.
 
-    ``columns`` (13, row) and ``parts`` (node's id and workers; part) are laid out in ``placement.pool_runs``; ``kinds`` lists the
+    ``columns`` (19, row) and ``parts`` (node's id and workers; part) are laid out in ``placement.pool_runs``; ``kinds`` lists the
     group and the shape of jobs that may go on at the site, by number, and is only ever added to.
     """
 
@@ -85,6 +91,11 @@ class PoolRuns:
         self._changes += 1
         self._columns[WENT, self._row_of.pop(run_id)] = self._changes
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are none."""
+        return not self._row_of
+
     def show(self) -> RunsNow:
         """This moment."""
         return RunsNow(self._columns, self._parts, self._rows, self._changes, self._kinds)
@@ -102,6 +113,8 @@ class PoolRuns:
         )
         column[COST] = lost_work(0, None, run.checkpoints, run.gpus, run.grace_ms)
         column[BEGIN], column[END] = begin, end
+        column[GROUP], column[PRIORITY], column[HELD] = run.group, run.priority, run.gpus
+        column[LEAVING], column[PREEMPTIBLE], column[SAVES] = run.leaving, run.preemptible, run.checkpoints
         return column
 
     def _kind_of(self, run: LiveRun) -> int:

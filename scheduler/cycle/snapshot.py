@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,7 @@ class Snapshot:
     uses: Mapping[str, GroupUse]  #: by class of which anything was ever used; ``use`` answers for any
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
+    strays: Mapping[str, Sequence[RunsNow]]  #: by class, those of sites that are not known, or have no node of it
     runs_on: Mapping[NodeId, tuple[RunId, ...]]  #: runs by the nodes that they hold
     elastic: Mapping[RunId, LiveRun]  #: those whose number of workers may be changed, and that are not leaving
     table: WaitingTable

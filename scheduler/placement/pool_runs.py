@@ -11,9 +11,11 @@ from quota.compiled import compiled
 
 #: Rows of the columns: when a run came and when it went (number of the change), its id, when it started and when it is over at
 #: the latest, its grace (ms), the kind of its job (-1: the job could not go on at the site), what one worker has, the work that
-#: is lost if it is moved (GPU-milliseconds), and where its parts begin and end.
-CAME, WENT, RUN, STARTED, OVER, GRACE, KIND, GPUS, CPUS, MEMORY, COST, BEGIN, END = range(13)
-ROWS = 13
+#: is lost if it is moved (GPU-milliseconds), where its parts begin and end, its group, its priority, all GPUs that it holds,
+#: whether it is leaving, whether it may be preempted, and whether it writes a checkpoint on the stop's signal.
+(CAME, WENT, RUN, STARTED, OVER, GRACE, KIND, GPUS, CPUS, MEMORY, COST, BEGIN, END) = range(13)
+GROUP, PRIORITY, HELD, LEAVING, PREEMPTIBLE, SAVES = range(13, 19)
+ROWS = 19
 
 
 @compiled
@@ -25,6 +27,31 @@ def restartable(columns: Any, count: int, at: int, now: int, minimum_run: int) -
         if columns[CAME, row] > at or columns[WENT, row] <= at or columns[KIND, row] < 0:
             continue
         if columns[OVER, row] > now + columns[GRACE, row] and columns[STARTED, row] <= now - minimum_run:
+            found[many] = row
+            many += 1
+    return found[:many]
+
+
+@compiled
+def preemptible(columns: Any, count: int, at: int, latest: int) -> Any:
+    """Of the first ``count`` rows those of runs there at change ``at`` that are not leaving, may be preempted and have started by
+    ``latest`` (ms)."""
+    found, many = np.empty(count, np.int64), 0
+    for row in range(count):
+        if columns[CAME, row] > at or columns[WENT, row] <= at or columns[LEAVING, row]:
+            continue
+        if columns[PREEMPTIBLE, row] and columns[STARTED, row] <= latest:
+            found[many] = row
+            many += 1
+    return found[:many]
+
+
+@compiled
+def staying(columns: Any, count: int, at: int) -> Any:
+    """Of the first ``count`` rows those of runs there at change ``at`` that are not leaving."""
+    found, many = np.empty(count, np.int64), 0
+    for row in range(count):
+        if columns[CAME, row] <= at < columns[WENT, row] and not columns[LEAVING, row]:
             found[many] = row
             many += 1
     return found[:many]
