@@ -21,9 +21,11 @@ from scheduler.cycle.facts import (
     WaitingJob,
 )
 from scheduler.cycle.group_use import GroupUses
+from scheduler.cycle.kept import Kept
 from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.past_use import PastUses
+from scheduler.cycle.pool_runs import RunsNow
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.snapshot import Snapshot, venue_of
@@ -73,6 +75,7 @@ class Federation:
         self._spares = SpareKeeper()
         self._past = PastUses()
         self._standings = Standings()
+        self._kept = Kept()
 
     def copy(self) -> Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
@@ -164,6 +167,7 @@ class Federation:
                 runs_on[node] = (*runs_on.get(node, ()), run.id)
             self._runs_on = runs_on.finish()
         self._hold(run, 1)
+        self._pool(run.site, run.gpu_class).put_run(run)
         self._lending.put_run(run)
 
     def drop_run(self, run_id: RunId) -> None:
@@ -180,6 +184,7 @@ class Federation:
                         del runs_on[node]
                 self._runs_on = runs_on.finish()
             self._hold(run, -1)
+            self._pool(run.site, run.gpu_class).drop_run(run)
             self._lending.drop_run(run)
 
     def end_run(self, run_id: RunId, now_ms: int) -> None:
@@ -259,6 +264,7 @@ class Federation:
                 for key in sorted(self._pools)
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
+            strays=self._strays(),
             uses=self._uses.show(self._tree, self._going_on()),
             site_use=dict(self._site_use),
             runs=self._runs,
@@ -266,6 +272,7 @@ class Federation:
             elastic=self._elastic.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
+            kept=self._kept,
             earmarks=self._earmarks.copy(),
             preemption=self._preemption,
             terms=self._lending.terms,
@@ -274,6 +281,13 @@ class Federation:
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )
         return self._cells.show(shown, self._having_cells) if self._having_cells else shown
+
+    def _strays(self) -> dict[str, list[RunsNow]]:
+        found: dict[str, list[RunsNow]] = {}
+        for (site, gpu_class), pool in self._pools.items():
+            if (pool.is_empty or site not in self._sites) and not pool.runs.is_empty:
+                found.setdefault(gpu_class, []).append(pool.runs.show())
+        return found
 
     def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:
         """What the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks already."""

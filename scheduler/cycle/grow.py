@@ -50,6 +50,8 @@ def grow(
 
     Leaves the round as it is: verdicts speak of what those that wait could have had.
     """
+    if not round_.snapshot.elastic and not round_.snapshot.shapes.any_elastic:
+        return Grown(round_.starts, (), ())
     growth = _Growth(round_, soon, reservations)
     starts = _widened(round_, growth)
     stops, sizes = [], []

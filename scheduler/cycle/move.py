@@ -29,6 +29,7 @@ from scheduler.model.ids import JobId, RunId
 from scheduler.placement.displace import Displaced, Occupant, Room
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
+from scheduler.placement.waiting import tried_on
 
 #: In a round so many kinds of heads of a GPU class are looked at, for each so many pools, those with the most free GPUs, and in
 #: each pool so many domains, those with the most room.
@@ -54,11 +55,13 @@ def move(
     Runs that are ``going`` leave for another reason. Nodes and groups with ``reservations`` for others are left alone.
     Charges the round's usages, moves its classes on, and takes from ``soon``.
     """
+    if not round_.waits_on:
+        return Moved((), (), ())
     decided, movable = _Decided([], [], []), MovableRuns(round_, now_ms, going)
     classes = round_.classes
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = np.flatnonzero((round_.choices[:, choice] == number) & (classes.next < classes.stop))
+            rows = tried_on(classes, round_.choices, choice, number)
             if not len(rows):
                 continue
             rows = rows[_could_have(round_, soon, gpu_class, rows)]
@@ -250,7 +253,7 @@ class _Moves:
             room = Room(free, request, _Anybody(), within)
             ended: dict[int, Occupant] = {}
             for node in nodes[left_out:].tolist():
-                for each in movable.on[node]:
+                for each in movable.on(node):
                     if each.run not in ended:
                         room.end(each)
                         ended[each.run] = each

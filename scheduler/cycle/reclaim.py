@@ -28,6 +28,7 @@ from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Displaced, cheapest
 from scheduler.placement.make_way import Gang, make_way
 from scheduler.placement.pool import BoolArray, IntArray
+from scheduler.placement.waiting import tried_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
     Charges and releases the round's usages, moves its classes on, and takes from ``soon``.
     """
-    if not (round_.classes.next < round_.classes.stop).any():
+    if not round_.waits_on:
         return Reclaimed((), ())
     decided = _Decided([], [], [], [])
     leaving = [
@@ -60,7 +61,7 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     spares = {gpu_class: Spares(round_, soon, gpu_class, restarts) for gpu_class in round_.gpu_classes}
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
+            rows = tried_on(round_.classes, round_.choices, choice, number)
             if len(rows):
                 called = CallingBack(round_, soon, gpu_class)
                 could = _could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)

@@ -12,9 +12,9 @@ import numpy as np
 from quota.admission import Usage
 from quota.fair_share import FairShares, fair_share
 from scheduler.cycle.facts import ClassKey
-from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, LOOSEST, MEMORY, WORKERS
+from scheduler.cycle.shape_table import CHOICE
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
-from scheduler.cycle.stay import NEVER_MS, stay_columns
+from scheduler.cycle.stay import NEVER_MS, Terms, stay_columns
 from scheduler.cycle.waiting import Venue
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import Shape
@@ -22,6 +22,7 @@ from scheduler.placement.arrays import Classes, Later, Lending, Quotas, Starts
 from scheduler.placement.board import Board, new_starts
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
+from scheduler.placement.waiting import asked_for, columns_of
 
 #: Numbers below this need not be made smaller: a table by number is made in no time.
 _NUMBERS_MAX = 4_096
@@ -78,27 +79,28 @@ class Round:
         """The waiting classes' columns, by the table's row."""
         snapshot, table, shapes = self.snapshot, self.snapshot.table, self.snapshot.shapes
         index = shapes.indices(table.shape)
-        columns = shapes.columns[:, index]
-        end, least = self._stays
+        workers, gpus, cpus, memory, level, loosest, firm, end, least = columns_of(
+            index, shapes.columns, table.stay, *self._stays
+        )
         return Classes(
             position=snapshot.tree.positions_of(table.group),
             next=table.start.copy(),
             stop=table.stop,
             shape=index,
             venue=table.venue,
-            workers=columns[WORKERS],
-            gpus=columns[GPUS],
-            cpus=columns[CPUS],
-            memory=columns[MEMORY],
-            level=columns[LEVEL],
-            loosest=columns[LOOSEST],
-            firm=columns[FIRM],
+            workers=workers,
+            gpus=gpus,
+            cpus=cpus,
+            memory=memory,
+            level=level,
+            loosest=loosest,
+            firm=firm,
             minus_priority=table.turns[0],
             submitted=table.turns[1],
             job=table.turns[2],
             alike=_numbered(index, table.stay, len(table.stays)),
-            end=end[table.stay],
-            least=least[table.stay],
+            end=end,
+            least=least,
         )
 
     @cached_property
@@ -106,20 +108,8 @@ class Round:
         """The terms on which nodes are lent, as the compiled loop takes them."""
         snapshot = self.snapshot
         terms, venues = snapshot.terms, snapshot.table.venues
-        lets = [
-            [each.lets_in(venue.sector, venue.clearance.data_class, venue.holders) for each in terms]
-            for venue in venues
-        ]
-        firm = [[each.lets_firm_in(venue.having_cells, venue.holders) for each in terms] for venue in venues]
-        lowest = np.iinfo(np.int64).min
-        return Lending(
-            now=snapshot.lent_at_ms,
-            lets=np.array(lets, np.bool_).reshape(len(venues), len(terms)),
-            floor=np.array(
-                [lowest if each.priority_floor is None else each.priority_floor for each in terms], np.int64
-            ),
-            hold=np.array([each.hold_ms for each in terms], np.int64),
-            firm_terms=np.array(firm, np.bool_).reshape(len(venues), len(terms)),
+        return snapshot.kept.of("lending", (terms, venues), lambda: _lending(terms, venues))._replace(
+            now=snapshot.lent_at_ms
         )
 
     def usable(self, number: int, key: ClassKey, priority: int) -> BoolArray | None:
@@ -220,18 +210,19 @@ class Round:
     def choices(self) -> IntArray:
         """Each row's candidates as numbers of ``gpu_classes``, (row, choice); -1 where it has no more, or nobody has it."""
         shapes = self.snapshot.shapes
-        number = {name: at for at, name in enumerate(self.gpu_classes)}
-        offered = self.snapshot.offered_classes
-        every = [[number.get(name, -1) for name in names or offered] for names in shapes.choices]
-        width = max((len(each) for each in every), default=0)
-        padded = np.array([each + [-1] * (width - len(each)) for each in every], np.int64).reshape(len(every), width)
+        causes = shapes.choices, self.gpu_classes, self.snapshot.offered_classes
+        padded = self.snapshot.kept.of("choices", causes, lambda: _numbers_of(*causes))
         chosen: IntArray = padded[shapes.columns[CHOICE, self.classes.shape]]
         return chosen
 
     @cached_property
     def venue_pools(self) -> Mapping[str, tuple[IntArray, IntArray]]:
         """By GPU class: the pools of every venue one after the other, by site name, and where each venue's begin."""
-        venues = self.snapshot.table.venues
+        snapshot, venues = self.snapshot, self.snapshot.table.venues
+        causes = tuple(snapshot.pools), snapshot.sites, snapshot.policy, self.gpu_classes, venues
+        return snapshot.kept.of("venue_pools", causes, lambda: self._venue_pools(venues))
+
+    def _venue_pools(self, venues: Sequence[Venue]) -> Mapping[str, tuple[IntArray, IntArray]]:
         found = {}
         opened = [self.open_pools(venue) for venue in venues]
         for gpu_class in self.gpu_classes:
@@ -252,6 +243,11 @@ class Round:
             if snapshot.rule_against(venue.clearance, site) is None:
                 found[pool.gpu_class].append(number)
         return {gpu_class: tuple(pools) for gpu_class, pools in found.items()}
+
+    @property
+    def waits_on(self) -> bool:
+        """Whether a job is left that has not started."""
+        return bool((self.classes.next < self.classes.stop).any())
 
     def queue(self, row: int) -> Queue:
         """A row as verdicts speak of it."""
@@ -287,18 +283,37 @@ class Round:
 
     def _count(self) -> None:
         """Step 1, effective capacity, with what is used and asked for of every GPU class."""
-        snapshot, table = self.snapshot, self.snapshot.table
-        rows = table.rows
-        classes = self.classes
-        gpus = (classes.workers * classes.gpus)[rows] * (table.stop - table.start)[rows]
-        first = self.choices[rows, 0] if self.choices.shape[1] else np.full(len(rows), -1)
+        snapshot = self.snapshot
+        asked = np.zeros((len(self.gpu_classes), len(snapshot.tree.groups)), np.int64)
+        asked_for(self.classes, self.choices, asked)
         for number, gpu_class in enumerate(self.gpu_classes):
-            tree = snapshot.tree.of_class(gpu_class)
-            capacity = snapshot.capacity(gpu_class)
             own = snapshot.use(gpu_class).counted  # shares that forgot what is leaving meanwhile would swing
-            asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
-            self.usages[gpu_class] = Usage(tree, capacity, own)
-            self._demands[gpu_class] = own + asked.astype(np.int64)
+            self.usages[gpu_class] = Usage(snapshot.tree.of_class(gpu_class), snapshot.capacity(gpu_class), own)
+            self._demands[gpu_class] = own + asked[number]
+
+
+def _lending(terms: Sequence[Terms], venues: Sequence[Venue]) -> Lending:
+    lets = [
+        [each.lets_in(venue.sector, venue.clearance.data_class, venue.holders) for each in terms] for venue in venues
+    ]
+    firm = [[each.lets_firm_in(venue.having_cells, venue.holders) for each in terms] for venue in venues]
+    lowest = np.iinfo(np.int64).min
+    return Lending(
+        now=0,
+        lets=np.array(lets, np.bool_).reshape(len(venues), len(terms)),
+        floor=np.array([lowest if each.priority_floor is None else each.priority_floor for each in terms], np.int64),
+        hold=np.array([each.hold_ms for each in terms], np.int64),
+        firm_terms=np.array(firm, np.bool_).reshape(len(venues), len(terms)),
+    )
+
+
+def _numbers_of(choices: Sequence[Sequence[str]], gpu_classes: Sequence[str], offered: Sequence[str]) -> IntArray:
+    """By number of a choice its candidates as numbers of ``gpu_classes``; -1 where there are no more. Who names none has those
+    that are offered."""
+    number = {name: at for at, name in enumerate(gpu_classes)}
+    every = [[number.get(name, -1) for name in names or offered] for names in choices]
+    width = max((len(each) for each in every), default=0)
+    return np.array([each + [-1] * (width - len(each)) for each in every], np.int64).reshape(len(every), width)
 
 
 def _numbered(one: IntArray, other: IntArray, others: int) -> IntArray:

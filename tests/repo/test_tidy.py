@@ -35,6 +35,7 @@ ORACLES = {
     "quota.packing_oracle",
     "quota.standing_oracle",
     "scheduler.cycle.capacity",
+    "scheduler.cycle.movable_oracle",
     "scheduler.cycle.oracle",
     "scheduler.cycle.reservations_oracle",
     "scheduler.cycle.step_function",
