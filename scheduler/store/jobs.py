@@ -58,6 +58,7 @@ class JobRow:
     array_running_max: int | None
     predicted_ms: int | None
     predicted_from: str | None
+    class_basis: str | None
     served_ms: int
     change: int
 
