@@ -14,7 +14,7 @@ from scheduler.model.job_state import YIELDED_CAUSES, EndCause, JobState
 from scheduler.store import class_speeds, jobs, run_times
 from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
-from scheduler.store.jobs import JobRow
+from scheduler.store.jobs import JobRow, LikenessRow
 from scheduler.store.runs import RunRow
 from scheduler.store.tables import run_times as table
 from scheduler.store.transaction import WriteTransaction
@@ -24,15 +24,16 @@ _COLUMNS = ("served_ms", "predicted_ms", "predicted_from", "class_basis")
 _SAVES = YIELDED_CAUSES | {EndCause.REQUEUED}
 
 
-def likes(job: JobRow) -> tuple[Like, ...]:
+def likes(job: JobRow | LikenessRow) -> tuple[Like, ...]:
     """The kinds that a job is of."""
     return likes_of(job.person_id, job.group_id, job.gpus)
 
 
-def speeds_of(job: JobRow) -> Mapping[str, float]:
+def speeds_of(job: JobRow | LikenessRow) -> Mapping[str, float]:
     """How fast its file says that it runs on each class."""
     # Few jobs say it, and reading a whole job file to see that costs more than all else of a lease.
-    return JobSpec.model_validate_json(job.spec).speeds if '"speeds"' in job.spec else NO_SPEEDS
+    spec = job.spec
+    return NO_SPEEDS if spec is None or '"speeds"' not in spec else JobSpec.model_validate_json(spec).speeds
 
 
 #: A prediction as columns of a job: ``predicted_ms``, ``predicted_from`` and ``class_basis``.
