@@ -21,6 +21,12 @@ QUOTA_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "GPU {asked}장을 요청했지만 {gpu_class}은(는) 연합 전체에 {capacity}장뿐입니다. 더 적게 요청하십시오.",
         "{asked} GPUs were asked for, but the whole federation has {capacity} of {gpu_class}: ask for fewer.",
     ),
+    _C.CLASS_WITHOUT_RATE: (
+        _K.REFUSED,
+        "{gpu_class}은(는) 환산표에 없습니다. GPU-시간당 크레딧을 함께 정하십시오: dure gpu-class set {gpu_class} 1 --speed 1.4",
+        "{gpu_class} is not in the exchange table: say too what a GPU-hour of it is worth, as in "
+        "dure gpu-class set {gpu_class} 1 --speed 1.4",
+    ),
     _C.GUARANTEE_EXCEEDED: (
         _K.REFUSED,
         "{group} 아래 {gpu_class} 보장 합계가 {asked}장이 되어 상위 그룹의 보장 {limit}장을 넘습니다. "

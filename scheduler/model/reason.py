@@ -81,6 +81,7 @@ class ReasonCode(StrEnum):
     EXCEEDS_LIMIT = "ExceedsLimit"
     EXCEEDS_CAPACITY = "ExceedsCapacity"
     UNKNOWN_GPU_CLASS = "UnknownGpuClass"
+    CLASS_WITHOUT_RATE = "ClassWithoutRate"  #: it is not in the exchange table
     NO_SITE_FITS = "NoSiteFits"
     NO_DOMAIN_FITS = "NoDomainFits"  #: a site could hold it, but no domain of the level that it requires
     NO_NODE_FITS = "NoNodeFits"  #: one worker asks for more of something than any node has

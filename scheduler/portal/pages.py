@@ -86,6 +86,7 @@ class RunLine:
 
     epoch: int
     site: str
+    gpu_class: str
     phase: str
     nodes: str
     started: Moment | None
@@ -123,6 +124,14 @@ class ArrayLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTimeLine:
+    """How long a waiting job would run on one of several GPU classes, and on what grounds."""
+
+    gpu_class: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """``job_status.html``: the part of a job's page that is live. ``older`` is the address of what happened before."""
 
@@ -133,6 +142,7 @@ class JobStatus:
     counterfactual: str | None
     estimate: EstimateLine | None
     run_time: str
+    by_class: Sequence[ClassTimeLine]
     sites: Sequence[SiteLine]
     runs: Sequence[RunLine]
     timeline: Sequence[TimelineLine]

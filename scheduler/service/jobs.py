@@ -29,6 +29,7 @@ from scheduler.service.eta import eta_of
 from scheduler.service.job_facts import waiting_fact
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, views_of
 from scheduler.service.retry_reason import RETRY_CODES
+from scheduler.service.run_time_view import RunTimeView, run_times_by_class
 from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, events, jobs, runs
 from scheduler.store.events import Event
@@ -67,13 +68,14 @@ class JobQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobWhy:
-    """Why a job is where it is."""
+    """Why a job is where it is. ``by_class`` is as in ``JobDetail``."""
 
     job: JobView
     sites: Sequence[SiteReason]
     counterfactual: Mapping[str, Any] | None
     ahead: int | None
     evaluated_ms: int | None
+    by_class: Sequence[RunTimeView] = ()
 
 
 def list_jobs(runtime: Runtime, caller: Caller, query: JobQuery) -> list[JobView] | Refusal:
@@ -127,6 +129,7 @@ def show_job(runtime: Runtime, caller: Caller, job_id: int, *, eta: bool = False
         if isinstance(row, Refusal):
             return row
         detail = detail_of(connection, directory, row, runtime.clock.now_ms(), runtime.world.verdict)
+    detail = replace(detail, by_class=run_times_by_class(runtime, row))
     return replace(detail, job=with_eta(runtime, detail.job)) if eta else detail
 
 
@@ -155,7 +158,9 @@ def newest_job_events(
 def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
     """Why a job is where it is, for every site considered, what would start it, and when that would be."""
     why = _why_job(runtime, caller, job_id)
-    return why if isinstance(why, Refusal) else replace(why, job=with_eta(runtime, why.job))
+    if isinstance(why, Refusal):
+        return why
+    return replace(why, job=with_eta(runtime, why.job), by_class=run_times_by_class(runtime, why.job.row))
 
 
 def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:

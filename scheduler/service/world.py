@@ -11,6 +11,7 @@ from scheduler.clock import Clock
 from scheduler.cycle.decide import place
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, PreemptionRules
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.forecast import LeftOn
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.prediction import RunTimes
 from scheduler.cycle.round import Round
@@ -21,6 +22,7 @@ from scheduler.model.reason import ReasonCode
 from scheduler.service.follow import Follower
 from scheduler.service.forecasts import Forecasts
 from scheduler.service.learned import Learned
+from scheduler.service.left_on import RecordedLeftOn
 from scheduler.store.database import Database
 from scheduler.store.sites import SiteRow
 
@@ -48,6 +50,7 @@ class World:
     ) -> None:
         self._follower = Follower(database, clock, policy, preemption)
         self._learned = Learned(database)
+        self._database = database
         self._clock = clock
         self._staleness_seconds_max = staleness_seconds_max
         self._lock = threading.Lock()
@@ -122,11 +125,12 @@ class World:
             self._verdicts = Verdicts(round_, ahead=True)
         return self._verdicts
 
-    def _copy(self) -> tuple[Federation, int]:
-        """The federation, to go on with, and the moment it shows."""
+    def _copy(self) -> tuple[Federation, int, LeftOn]:
+        """The federation, to go on with, the moment it shows, and how long its jobs run."""
         self.snapshot()
         with self._lock:
-            return self._follower.federation.copy(), self._read_ms
+            federation, read_ms = self._follower.federation.copy(), self._read_ms
+        return federation, read_ms, RecordedLeftOn(self._database, self.run_times, federation)
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""

@@ -24,6 +24,7 @@ from scheduler.api.documents import (
     job_detail_document,
     job_document,
     reason_document,
+    run_time_document,
     site_reason_document,
     time_or_none,
 )
@@ -45,6 +46,7 @@ from scheduler.service import jobs as service
 from scheduler.service.caller import Caller
 from scheduler.service.job_view import JobView
 from scheduler.service.jobs import JobAction, JobQuery
+from scheduler.service.run_time_view import run_time_of
 from scheduler.service.runtime import Runtime
 from scheduler.store.transaction import WriteTransaction
 
@@ -96,6 +98,8 @@ def why_job(job: JobNumber, runtime: RuntimeHere, caller: Reading) -> WhyOut:
         ahead=answer.ahead,
         evaluated_at=time_or_none(answer.evaluated_ms),
         eta=eta_document(answer.job.eta),
+        run_time=run_time_document(run_time_of(answer.job.row, answer.job.predicted_class)),
+        run_times=[run_time_document(each) for each in answer.by_class],
     )
 
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lendings import HOUR_MS, offer_of
 from pressed import NOW_MS, Pressed, federation_of
-from timed import TICK_MS, Replay, timed
+from timed import SLOW_CLASS, TICK_MS, Replay, left_by_class, timed, timed_on_two
 
 from quota.tree import Quota
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import LiveRun, WaitingJob
-from scheduler.cycle.forecast import Forecast, ForecastLimits
+from scheduler.cycle.forecast import Forecast, ForecastLimits, left_on_any
 from scheduler.model.calendar import Calendar
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.reason import ReasonCode
@@ -76,14 +76,14 @@ def test_what_the_next_rounds_start_at_once_has_its_estimate_now(facts: Pressed)
 
 
 @settings(max_examples=examples(60))
-@given(timed())
-def test_when_every_run_ends_as_told_and_nothing_new_comes_jobs_start_exactly_as_estimated(
+@given(timed() | timed_on_two())
+def test_when_every_run_ends_as_told_on_its_class_and_nothing_new_comes_jobs_start_exactly_as_estimated(
     facts: Pressed,
 ) -> None:
-    forecast = Forecast(federation_of(facts), NOW_MS)
+    forecast = Forecast(federation_of(facts), NOW_MS, left_on=left_by_class)
     told = {job.id: eta.start_ms for job in facts.jobs if (eta := forecast.of(job.id)) is not None}
     last_ms = max((at_ms for at_ms in told.values() if at_ms is not None), default=NOW_MS)
-    replay = Replay(facts)
+    replay = Replay(facts, left_by_class)
     replay.go(last_ms + 10 * TICK_MS)
     assert {job: replay.starts.get(job) for job in told} == told
 
@@ -195,6 +195,18 @@ def test_runs_of_which_like_ones_are_known_end_as_those_did_and_are_counted_apar
     both = {"runs": 2, "predicted": 1}
     assert _eta(facts, 11) == (NOW_MS + 4_000, ReasonCode.ETA_BY_PREDICTIONS, both)
     assert _eta(facts, 12) == (NOW_MS + 4_700, ReasonCode.ETA_BY_PREDICTIONS, {"runs": 3, "predicted": 2})
+
+
+def test_a_job_that_starts_ends_as_it_would_on_the_class_on_which_it_does() -> None:
+    facts = _one_node(_run(1, NOW_MS + 9_000), _run(2, NOW_MS + 9_000), jobs=(_job(11, 2), _job(12, 2), _job(13, 2)))
+    beside = replace(facts.nodes[0], id=NodeId(2), name="slow", gpu_class=SLOW_CLASS)
+    shapes = {number: replace(each, gpu_classes=("h100", SLOW_CLASS)) for number, each in facts.shapes.items()}
+    jobs = tuple(replace(job, expected_ms=1_000) for job in facts.jobs)
+    federation = federation_of(replace(facts, nodes=(*facts.nodes, beside), shapes=shapes, jobs=jobs))
+    for left_on, second_ms in ((left_by_class, 3_000), (left_on_any, 1_000)):
+        told = [Forecast(federation, NOW_MS, left_on=left_on).of(job.id) for job in jobs]
+        starts_ms = [None if each is None else each.start_ms for each in told]
+        assert starts_ms == [NOW_MS, NOW_MS + second_ms, NOW_MS + 2 * second_ms], "the fast one is in use"
 
 
 def test_a_run_that_outran_its_prediction_is_told_to_run_as_long_again_but_not_beyond_its_walltime() -> None:
