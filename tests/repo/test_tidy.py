@@ -107,13 +107,15 @@ def module_of(path: Path) -> str:
 
 
 def imported_by(path: Path) -> set[str]:
-    """Full names of everything that a file imports, whether a module or something in one."""
+    """Full names of everything that a file imports, whether a module or something in one, or names as MODULE:NAME for later."""
     found: set[str] = set()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {each.name for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{each.name}" for each in node.names}
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[a-z_]+(\.[a-z_]+)+:\w+", str(node.value)):
+            found.add(str(node.value).partition(":")[0])
     return found
 
 
