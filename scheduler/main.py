@@ -42,6 +42,8 @@ _SIMULATED = (
     Column(heading="SCHEDULER", value=field("scheduler")),
     Column(heading="JOBS", value=field("jobs")),
     Column(heading="COMPLETED", value=field("completed")),
+    Column(heading="NEVER STARTED", value=field("not_started")),
+    Column(heading="LEFT OUT", value=lambda row: str(sum(row["left_out"].values()))),
     Column(heading="MEAN TIME", value=_seconds("mean_jct_s")),
     Column(heading="P99 TIME", value=_seconds("p99_jct_s")),
     Column(heading="MEAN WAIT", value=_seconds("mean_wait_s")),

@@ -49,6 +49,8 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
     document: dict[str, Any] = {
         "jobs": len(history.jobs),
         "left_out": dict(sorted(outcome.workload.left_out.items())),
+        "not_started": len(history.jobs) - len({each.job.id for each in history.segments}),
+        "cancelled": dict(sorted(Counter(cause.value for cause in history.cancelled.values()).items())),
         **whole,
         "utilisation": _ratio(
             line.allocated.integral(line.begin_ms, span_ms), line.capacity.integral(line.begin_ms, span_ms)

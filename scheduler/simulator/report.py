@@ -29,8 +29,9 @@ th,td{text-align:right;padding:.25rem .5rem;border-bottom:1px solid #ddd} th:fir
 .scroll{overflow-x:auto} p.note{color:#444;font-size:13px}
 """
 
+_COMPLETED = ("completed", "completed", "{:,.0f}")
 _COLUMNS = (
-    ("completed", "completed", "{:,.0f}"),
+    _COMPLETED,
     ("mean_jct_s", "mean completion, s", "{:,.0f}"),
     ("p50_jct_s", "p50", "{:,.0f}"),
     ("p99_jct_s", "p99", "{:,.0f}"),
@@ -40,7 +41,9 @@ _COLUMNS = (
     ("bounded_slowdown_600_mean", "slowdown (600 s)", "{:,.2f}"),
 )
 _WHOLE = (
-    *_COLUMNS,
+    _COMPLETED,
+    ("not_started", "never started", "{:,.0f}"),
+    *_COLUMNS[1:],
     ("utilisation", "utilisation", "{:.1%}"),
     ("preemptions", "preemptions", "{:,.0f}"),
     ("gpu_seconds_lost", "GPU-seconds lost", "{:,.0f}"),

@@ -45,6 +45,12 @@ def test_figures_are_those_of_the_definitions() -> None:
     assert (figures["preemptions"], figures["gpu_seconds_lost"]) == (0, 0)
 
 
+def test_a_job_that_never_starts_is_counted() -> None:
+    policy = parse_policy({"groups": [{"path": "one", "quota": {"x": {"limit": 2}}}]})
+    figures = measure(simulate([row("a", 0, 10, 2), row("b", 0, 10, 4)], cluster_of(4), policy), bound=False).document
+    assert (figures["jobs"], figures["completed"], figures["not_started"]) == (2, 1, 1)
+
+
 def test_a_recall_counts_as_a_preemption_and_its_cost_as_lost() -> None:
     policy = {
         "recalls": [{"site": "b", "nodes": 1, "at_seconds": 10, "by_seconds": 20, "until_seconds": 30}],
