@@ -193,7 +193,10 @@ def simulate(
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Replay a job log with the scheduler that production runs. Needs no server."""
+    import sys
+
     from scheduler.simulator import command as simulator
+    from scheduler.simulator.bound import sentence
     from scheduler.simulator.scenario import Scale
     from scheduler.simulator.trace import Window
 
@@ -222,6 +225,9 @@ def simulate(
         results = simulator.run(options)
     rows = [{"scheduler": each.name, **each.measured.document} for each in results]
     write_rows(rows, _SIMULATED, output, "scheduler", simulator.document(results, options))
+    told = [sentence(each.name, each.measured.document) for each in results]
+    if output in (OutputFormat.TABLE, OutputFormat.WIDE):
+        sys.stdout.writelines(f"{say(*each)}\n" for each in told if each is not None)
 
 
 @app.command("sweep", cls=CommandAfterDashes)

@@ -91,6 +91,7 @@ class PlainScheduler(ABC):
         for each in self.running.values():
             self._close(each, max(end_ms or 0, each.start_ms), EndCause.END_OF_TRACE)
         self.history.cancelled = self._gates.cancelled
+        self.history.recalls = tuple(self._lenders.recalls)
         self.history.recalled_nodes = self._lenders.asked, self._lenders.granted
         self.history.seconds = {"decide": sum(self.history.round_seconds)}
         self.history.seconds["driver"] = perf_counter() - began - self.history.seconds["decide"]

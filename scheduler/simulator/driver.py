@@ -111,7 +111,7 @@ class Driver:
             self._standings.look(self._federation)
         self._cut_off()
         history.cancelled = self._gates.cancelled
-        history.recalled_nodes = self._lenders.asked, self._lenders.granted
+        self._lent.close()
         history.seconds["driver"] = perf_counter() - began - sum(history.seconds.values())
         return history
 
@@ -251,6 +251,7 @@ class Driver:
             snapshot, plan, seconds = self._timed_round(now_ms)
             if seconds:
                 now_ms = self._busy_until_ms = now_ms + ceil(seconds * 1000)
+            self._lent.note(snapshot, plan, now_ms)
             more = self._apply(plan, now_ms)
             if changed:
                 self._lent.check_given_back(snapshot, self._live.values(), now_ms)

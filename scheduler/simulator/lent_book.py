@@ -6,10 +6,12 @@ from collections.abc import Collection
 
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.give_back import taken_back
+from scheduler.cycle.plan import Plan
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
 from scheduler.model.ids import NodeId
+from scheduler.simulator.credits import Credits
 from scheduler.simulator.history import History
 from scheduler.simulator.lenders import Lenders
 from scheduler.simulator.live import Live
@@ -22,7 +24,7 @@ class LentBook:
 
     def __init__(self, federation: Federation, lenders: Lenders, nodes: Nodes, history: History, grace_ms: int) -> None:
         self._federation, self._lenders, self._nodes, self._history = federation, lenders, nodes, history
-        self._grace_ms = grace_ms
+        self._grace_ms, self._credits = grace_ms, Credits(lenders.offers)
         self.changes_ms = NEVER_MS
         self.nodes_changed = self.tells_now = False
 
@@ -50,6 +52,17 @@ class LentBook:
                 told_ms = pool.pool.until_ms - self._grace_ms
                 self.changes_ms = min(self.changes_ms, int(told_ms[told_ms > now_ms].min(initial=NEVER_MS)))
                 self.tells_now |= bool((told_ms == now_ms).any())
+
+    def note(self, snapshot: Snapshot, plan: Plan, now_ms: int) -> None:
+        """Know at which rates a plan's starts are owed for."""
+        if self._credits.is_any:
+            self._credits.note(snapshot, plan, now_ms)
+
+    def close(self) -> None:
+        """Write into the history what lenders asked for, had, and are owed."""
+        history, lenders = self._history, self._lenders
+        history.recalled_nodes, history.recalls = (lenders.asked, lenders.granted), tuple(lenders.recalls)
+        history.lender_credits = self._credits.owed(history.segments) if self._credits.is_any else None
 
     def check_given_back(self, snapshot: Snapshot, runs: Collection[Live], now_ms: int) -> None:
         """Law 5: at the deadline no run is left, but where nodes broke so that fewer are there to be lent."""

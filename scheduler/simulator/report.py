@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.simulator.bound import sentence
 from scheduler.simulator.metrics import SIZE_CLASSES, Measured
 from scheduler.simulator.plot import areas, bars, curves
 from scheduler.simulator.simulation import Outcome
@@ -75,7 +76,7 @@ def _page(results: Sequence[Shown]) -> Iterator[str]:
         f"{outcome.policy.preemption_cost_ms / 1000:,.0f} s. {figures['rounds']:,} rounds.</p>"
     )
     yield _section("Schedulers side by side", _table(((each[0], each[2].document) for each in results), _WHOLE))
-    yield _section("Distance to the bound", _bound(results))
+    yield _section("Distance to the bound", _sentences(results) + _bound(results))
     yield from _over_time(outcome, measured)
     yield _section("Waits by size class", _waits(results))
     yield _section("Size classes", _table(figures["by_size"].items(), _COLUMNS))
@@ -104,6 +105,11 @@ def _table(rows: Any, columns: Sequence[tuple[str, str, str]]) -> str:
 
 def _cell(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
+
+
+def _sentences(results: Sequence[Shown]) -> str:
+    told = [sentence(each[0], each[2].document) for each in results]
+    return "".join(f"<p>{escape(each[0])}</p>" for each in told if each is not None)
 
 
 def _bound(results: Sequence[Shown]) -> str:
