@@ -42,6 +42,8 @@ _SIMULATED = (
     Column(heading="SCHEDULER", value=field("scheduler")),
     Column(heading="JOBS", value=field("jobs")),
     Column(heading="COMPLETED", value=field("completed")),
+    Column(heading="NEVER STARTED", value=field("not_started")),
+    Column(heading="LEFT OUT", value=lambda row: str(sum(row["left_out"].values()))),
     Column(heading="MEAN TIME", value=_seconds("mean_jct_s")),
     Column(heading="P99 TIME", value=_seconds("p99_jct_s")),
     Column(heading="MEAN WAIT", value=_seconds("mean_wait_s")),
@@ -191,7 +193,10 @@ def simulate(
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Replay a job log with the scheduler that production runs. Needs no server."""
+    import sys
+
     from scheduler.simulator import command as simulator
+    from scheduler.simulator.bound import sentence
     from scheduler.simulator.scenario import Scale
     from scheduler.simulator.trace import Window
 
@@ -220,6 +225,9 @@ def simulate(
         results = simulator.run(options)
     rows = [{"scheduler": each.name, **each.measured.document} for each in results]
     write_rows(rows, _SIMULATED, output, "scheduler", simulator.document(results, options))
+    told = [sentence(each.name, each.measured.document) for each in results]
+    if output in (OutputFormat.TABLE, OutputFormat.WIDE):
+        sys.stdout.writelines(f"{say(*each)}\n" for each in told if each is not None)
 
 
 @app.command("sweep", cls=CommandAfterDashes)

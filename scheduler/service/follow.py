@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from scheduler.clock import Clock
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.throttle import Throttles
 from scheduler.model.data_class import DataClassPolicy
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
@@ -25,7 +26,6 @@ from scheduler.service.lending import offer_of, recall_of, reservation_of
 from scheduler.service.node_fact import node_fact
 from scheduler.service.quota_fact import quota_fact
 from scheduler.service.retries import Retries
-from scheduler.service.throttle import Throttles
 from scheduler.service.waiters import Waiters
 from scheduler.store import dependencies as dependency_rows
 from scheduler.store import offers as offer_rows

@@ -54,6 +54,7 @@ def offers_of(policy: Policy, cluster: Cluster, groups: Sequence[str] = ()) -> I
             data_classes=each.data_classes,
             notice_seconds=each.notice_seconds,
             minimum_hold_seconds=each.minimum_hold_seconds,
+            rate=each.rate,
             priority_floor=floor,
             group=None if each.group is None else _group(groups, each.group, f"offers.{number}"),
             cycle=None if each.calendar else cycle,

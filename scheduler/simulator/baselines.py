@@ -22,6 +22,7 @@ from scheduler.model.ids import JobId, NodeId, RunId, SiteId
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.failures import NodeEvent, node_events
 from scheduler.simulator.free_nodes import FreeNodes, IntArray, Place
+from scheduler.simulator.gates import Gates
 from scheduler.simulator.history import EndCause, History, NodeUse, Segment
 from scheduler.simulator.knowledge import UNKNOWN_MS, Knowledge
 from scheduler.simulator.lenders import Lenders
@@ -61,7 +62,7 @@ class PlainScheduler(ABC):
         self._events, self._books = node_events(policy, cluster), Nodes(cluster)
         self._lenders = Lenders(policy, cluster, workload.groups)
         self._lent, self._facts = LentNodes(cluster, self._lenders, self._books), RunFacts(policy, self.knowledge)
-        self._nodes_changed = False
+        self._nodes_changed, self._gates = False, Gates(workload)
         self._ends: list[tuple[int, JobId]] = []
         self._arrived = self._told = 0
 
@@ -81,6 +82,7 @@ class PlainScheduler(ABC):
         while (now_ms := self._next_ms()) is not None and (end_ms is None or now_ms < end_ms):
             self._happen(now_ms)
             self._lend(now_ms)
+            self._pass_gates(now_ms)
             if len(self.queues):
                 deciding = perf_counter()
                 self.start_now(now_ms)
@@ -88,6 +90,8 @@ class PlainScheduler(ABC):
                 self.history.rounds += 1
         for each in self.running.values():
             self._close(each, max(end_ms or 0, each.start_ms), EndCause.END_OF_TRACE)
+        self.history.cancelled = self._gates.cancelled
+        self.history.recalls = tuple(self._lenders.recalls)
         self.history.recalled_nodes = self._lenders.asked, self._lenders.granted
         self.history.seconds = {"decide": sum(self.history.round_seconds)}
         self.history.seconds["driver"] = perf_counter() - began - self.history.seconds["decide"]
@@ -103,8 +107,7 @@ class PlainScheduler(ABC):
         if self._lent.changes_ms < NEVER_MS and (times or len(self.queues)):
             times.append(self._lent.changes_ms)
         wake_ms = self.wake_ms()
-        if wake_ms is not None:
-            times.append(wake_ms)
+        times += [each for each in (wake_ms, self._gates.next_ms) if each is not None]
         return min(times, default=None)
 
     def _happen(self, at_ms: int) -> None:
@@ -115,18 +118,38 @@ class PlainScheduler(ABC):
         while self._told < len(self._events) and self._events[self._told].at_ms == at_ms:
             self._change_node(self._events[self._told])
             self._told += 1
+        self._gates.pass_time(at_ms)
         jobs = self.workload.jobs
         while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
-            self.wait(jobs[self._arrived])
+            self._wait(jobs[self._arrived])
             self._arrived += 1
 
+    def _wait(self, job: SimJob) -> None:
+        for each in self._gates.wait((job,)):
+            self.wait(each)
+
+    def _pass_gates(self, now_ms: int) -> None:
+        if not self._gates.is_any:
+            return
+        shown, hidden = self._gates.settle(now_ms)
+        for job_id in hidden:
+            if job_id in self.queues:
+                self.hide(self.workload.jobs[job_id - 1])
+        for job_id in shown:
+            self.wait(self.workload.jobs[job_id - 1])
+
     def wait(self, job: SimJob) -> None:
-        """A job begins to wait."""
+        """A job begins to wait, and for nothing but its start."""
         self.knowledge.tell(job)
         self.queues.add(job)
 
+    def hide(self, job: SimJob) -> None:
+        """A waiting job is not to be started."""
+        self.queues.remove(job)
+
     def start(self, job: SimJob, site: SiteId, place: Place, now_ms: int) -> None:
         """Start a waiting job."""
+        self._gates.started(job.id, now_ms)
         self.nodes.change(self.workload.shapes[job.shape], place, -1)
         self._books.take(self._gang(job, place))
         if self._lenders.is_any:
@@ -151,9 +174,11 @@ class PlainScheduler(ABC):
         if cause is EndCause.FINISHED:
             self.history.ends_ms[job.id - 1] = at_ms
             self.knowledge.ended(job)
+            self._gates.finished(job.id)
         else:
             job.stops += 1
-            self.wait(job)
+            self._gates.stopped(job.id)
+            self._wait(job)
 
     def _close(self, running: Running, at_ms: int, cause: EndCause, cost_ms: int = 0) -> None:
         gang = self._gang(running.job, running.place)

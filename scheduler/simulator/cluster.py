@@ -12,6 +12,7 @@ from typing import Any
 from scheduler.model.errors import ConfigurationError
 from scheduler.model.ids import NodeId, SiteId
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
+from scheduler.simulator.room import Room
 
 #: Devices of a node where a log names only their total.
 DEVICES_A_NODE = 8
@@ -54,6 +55,11 @@ class Cluster:
         return found
 
     @cached_property
+    def room(self) -> Room:
+        """What its sites could hold when empty."""
+        return Room(self.nodes)
+
+    @cached_property
     def site_ids(self) -> Mapping[str, SiteId]:
         """Site ids by name."""
         return {site.name: site.id for site in self.sites}
@@ -77,9 +83,9 @@ def read_cluster(path: Path) -> Cluster:
 
 
 def build_cluster(document: Mapping[str, Any]) -> Cluster:
-    """Make a cluster of a document: ``nodes`` (count, gpus_per_node, gpu_type, cpus, mem_gb; optionally site, leaf_nodes,
-    spine_nodes, and block_nodes, how many of a leaf take work at a time), or, where it lists none, nodes of
-    ``DEVICES_A_NODE`` that add up to its total or peak.
+    """Make a cluster of a document: ``nodes`` (count, gpus_per_node, gpu_type, cpus, mem_gb; optionally site, and domain,
+    as HALL/SPINE/LEAF, of them all, or leaf_nodes and spine_nodes, how many a domain has, and block_nodes, how many of a leaf
+    take work at a time), or, where it lists none, nodes of ``DEVICES_A_NODE`` that add up to its total or peak.
 
     Raises KeyError, TypeError or ValueError where the document does not say enough.
     """
@@ -147,8 +153,11 @@ def _nodes(entries: list[Any], site_ids: Mapping[str, SiteId], counts_cores: boo
         devices = int(entry["cpus"] if counts_cores else entry["gpus_per_node"])
         cpus, memory_gib = entry.get("cpus"), entry.get("mem_gb")
         leaf_nodes, spine_nodes = int(entry.get("leaf_nodes") or 0), int(entry.get("spine_nodes") or 0)
+        written = tuple(part for part in str(entry.get("domain") or "").split("/") if part)
+        if len(written) > 3 or (written and (leaf_nodes or spine_nodes)):
+            raise ValueError(f"nodes.{number}.domain: write HALL/SPINE/LEAF, or leaf_nodes and spine_nodes instead")
         for place in range(int(entry["count"])):
-            domain: tuple[str, ...] = ()
+            domain = written
             if leaf_nodes:
                 spine = place // spine_nodes if spine_nodes else 0
                 domain = (f"hall-{number:03}", f"spine-{spine:03}", f"leaf-{place // leaf_nodes:04}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,8 +90,9 @@ def load(options: Options) -> tuple[list[TraceRow], Cluster, Policy]:
 
 
 def _results(rows: Sequence[TraceRow], cluster: Cluster, policy: Policy, options: Options) -> Iterator[Result]:
-    names = [policy.baseline.value, *options.compare]
+    names = [policy.baseline.value, *(each.value for each in policy.baselines), *options.compare]
     lower: float | None = None
+    completed: Set[int] = frozenset()
     for number, name in enumerate(dict.fromkeys(names)):
         if name not in set(Baseline):
             known = ", ".join(each.value for each in Baseline)
@@ -101,7 +102,8 @@ def _results(rows: Sequence[TraceRow], cluster: Cluster, policy: Policy, options
         measured = measure(outcome, bound=options.bound and number == 0)
         if number == 0:
             lower = measured.document["lower_bound_mean_jct_s"]
-        elif lower:
+            completed = outcome.history.ends_ms.keys()
+        elif lower and completed == outcome.history.ends_ms.keys():
             mean = measured.document["mean_jct_s"]
             measured.document["lower_bound_mean_jct_s"] = lower
             measured.document["times_the_bound"] = None if mean is None else mean / lower

@@ -120,6 +120,13 @@ class Conservative(PlainScheduler):
         super().wait(job)
         self._new.append(job)
 
+    def hide(self, job: SimJob) -> None:
+        """A waiting job is not to be started, and its reservation is a hole."""
+        super().hide(job)
+        self._new = [each for each in self._new if each is not job]
+        self._due = [entry for entry in self._due if entry[1] != job.id]
+        self._stale = True
+
     def end(self, running: Running, at_ms: int, cause: EndCause, cost_ms: int) -> None:
         """A run is over; earlier than expected, it leaves a hole."""
         self._stale |= at_ms < running.expected_end_ms

@@ -19,18 +19,19 @@ from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import Earmarked, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
-from scheduler.cycle.give_back import taken_back
 from scheduler.cycle.plan import Earmark, Plan, Start, Stop
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
-from scheduler.model.ids import JobId, NodeId, RunId
+from scheduler.model.ids import JobId, RunId
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.failures import NodeEvent, node_events
+from scheduler.simulator.gates import Gates
 from scheduler.simulator.groups import put_groups
 from scheduler.simulator.history import EndCause, History, Segment
 from scheduler.simulator.knowledge import Knowledge
 from scheduler.simulator.lenders import Lenders
+from scheduler.simulator.lent_book import LentBook
 from scheduler.simulator.live import CAUSE_OF, Live, RunFacts
 from scheduler.simulator.nodes import Nodes
 from scheduler.simulator.policy import Policy, RoundCost
@@ -88,21 +89,20 @@ class Driver:
         self._arrived = self._told = self._last_run = 0
         self._interval_ms = round(policy.round_interval_seconds * 1000)
         self._busy_until_ms = 0
-        #: when lenders ask for something, lend otherwise, or runs have to be told to go
-        self._lending_ms = NEVER_MS
-        self._nodes_changed = self._tells_now = False
+        self._gates = Gates(workload)
+        self._lent = LentBook(self._federation, self._lenders, self._nodes, self._history, policy.grace_ms)
 
     def run(self) -> History:
         """Simulate to the end, and answer what happened."""
         history, began = self._history, perf_counter()
         history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
         self._federation.set_lending(self._lenders.offers, (), ())
-        self._lend(0)
-        self._see_lent(self._federation.snapshot(), 0)
+        self._lent.lend(0)
+        self._lent.see(self._federation.snapshot(), 0)
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
             # Whatever the rounds' interval, what is taken back is taken back on time.
-            now_ms = min(max(next_ms, now_ms + self._interval_ms, self._busy_until_ms), self._lending_ms)
+            now_ms = min(max(next_ms, now_ms + self._interval_ms, self._busy_until_ms), self._lent.changes_ms)
             if self._end_ms is not None and now_ms >= self._end_ms:
                 break
             while (at_ms := self._event_ms()) is not None and at_ms <= now_ms:
@@ -110,15 +110,16 @@ class Driver:
             self._decide_now(now_ms)
             self._standings.look(self._federation)
         self._cut_off()
-        history.recalled_nodes = self._lenders.asked, self._lenders.granted
+        history.cancelled = self._gates.cancelled
+        self._lent.close()
         history.seconds["driver"] = perf_counter() - began - sum(history.seconds.values())
         return history
 
     def _next_ms(self) -> int | None:
         """When to look next. Arrivals and runs alone keep the simulation going, and who waits for nodes."""
         found = self._event_ms()
-        if self._lending_ms < NEVER_MS and (found is not None or self._waiting):
-            return self._lending_ms if found is None else min(found, self._lending_ms)
+        if self._lent.changes_ms < NEVER_MS and (found is not None or self._waiting):
+            return self._lent.changes_ms if found is None else min(found, self._lent.changes_ms)
         return found
 
     def _event_ms(self) -> int | None:
@@ -128,13 +129,16 @@ class Driver:
             found = jobs[self._arrived].submit_ms
         if self._ends and (found is None or self._ends[0][0] < found):
             found = self._ends[0][0]
+        gate_ms = self._gates.next_ms
+        if gate_ms is not None:
+            found = gate_ms if found is None else min(found, gate_ms)
         if self._told < len(self._events) and (found is not None or self._waiting):
             at_ms = self._events[self._told].at_ms
             found = at_ms if found is None else min(found, at_ms)
         return found
 
     def _happen(self, at_ms: int) -> None:
-        """Everything of one instant: ends, nodes, arrivals."""
+        """Everything of one instant: ends, nodes, deadlines, arrivals."""
         while self._ends and self._ends[0][0] == at_ms:
             live = self._live.get(heapq.heappop(self._ends)[1])
             if live is not None and live.end_ms == at_ms:
@@ -142,6 +146,7 @@ class Driver:
         while self._told < len(self._events) and self._events[self._told].at_ms == at_ms:
             self._change_node(self._events[self._told])
             self._told += 1
+        self._gates.pass_time(at_ms)
         jobs, first = self._workload.jobs, self._arrived
         while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
             self._arrived += 1
@@ -149,10 +154,23 @@ class Driver:
             self._wait(jobs[first : self._arrived])
 
     def _wait(self, jobs: Sequence[SimJob]) -> None:
+        self._queue(self._gates.wait(jobs))
+
+    def _queue(self, jobs: Sequence[SimJob]) -> None:
         for job in jobs:
             self._knowledge.tell(job)
             self._waiting.add(job.id)
         self._federation.put_waiting([self._waiting_fact(job) for job in jobs])
+
+    def _pass_gates(self, now_ms: int) -> None:
+        """Have rounds see the jobs that wait for nothing else any more, and no others."""
+        shown, hidden = self._gates.settle(now_ms)
+        for job_id in hidden:
+            if job_id not in self._run_of:
+                self._waiting.discard(job_id)
+                self._earmarks.pop(job_id, None)
+                self._federation.drop_waiting(job_id)
+        self._queue([self._workload.jobs[job_id - 1] for job_id in shown])
 
     def _waiting_fact(self, job: SimJob) -> WaitingJob:
         lends = self._lenders.is_any
@@ -189,8 +207,10 @@ class Driver:
                 self._federation.drop_waiting(job.id)
             history.ends_ms[job.id - 1] = at_ms
             self._knowledge.ended(job)
+            self._gates.finished(job.id)
             return
         job.stops += 1
+        self._gates.stopped(job.id)
         if job.id not in self._earmarks:
             self._wait((job,))
 
@@ -206,7 +226,7 @@ class Driver:
         """A node fails, and everything on it, or is repaired."""
         self._nodes.change(event)
         self._federation.put_node(self._nodes.fact(event.node))
-        self._nodes_changed = True
+        self._lent.nodes_changed = True
         if not event.fails:
             return
         for earmark in list(self._earmarks.values()):
@@ -217,44 +237,13 @@ class Driver:
             ran_ms, interval_ms = event.at_ms - live.start_ms, self._policy.checkpoint_interval_seconds * 1000
             self._end(live, event.at_ms, ran_ms % interval_ms if interval_ms else 0)
 
-    def _lend(self, now_ms: int) -> bool:
-        """Let lenders speak, and work out what is lent now; answer whether nodes may have come or gone."""
-        changed, self._nodes_changed = self._nodes_changed or now_ms >= self._lending_ms, False
-        lenders, federation = self._lenders, self._federation
-        if lenders.hear(now_ms, self._nodes.broken, federation.live_runs.values()):
-            federation.set_lending(lenders.offers, lenders.recalls, lenders.reservations)
-            changed = True
-        federation.lend(now_ms)
-        self._lending_ms = min(federation.lending_changes_ms, lenders.next_ms)
-        return changed
-
-    def _see_lent(self, snapshot: Snapshot, now_ms: int) -> None:
-        """Keep the books of what is lent, and know when runs have to be told to go: when their grace is all that is left."""
-        capacity, devices = self._history.capacity, sum(pool.gpus for pool in snapshot.pools.values())
-        if not capacity or capacity[-1][1] != devices:
-            capacity.append((now_ms, devices))
-        self._tells_now = False
-        if not self._policy.grace_ms:
-            return
-        for pool in snapshot.pools.values():
-            if pool.pool.until_ms is not None:
-                told_ms = pool.pool.until_ms - self._policy.grace_ms
-                self._lending_ms = min(self._lending_ms, int(told_ms[told_ms > now_ms].min(initial=NEVER_MS)))
-                self._tells_now |= bool((told_ms == now_ms).any())
-
-    def _check_given_back(self, snapshot: Snapshot, now_ms: int) -> None:
-        """Law 5: at the deadline no run is left, but where nodes broke so that fewer are there to be lent."""
-        until = taken_back(snapshot)
-        for live in self._live.values() if until else ():
-            late = any(until.get(NodeId(index + 1), NEVER_MS) <= now_ms for index, _ in live.gang)
-            if late and not (live.stopping and self._nodes.broken):
-                raise InvariantBroken(f"run {live.run} is on nodes at {now_ms} ms that were taken back")
-
     def _decide_now(self, now_ms: int) -> None:
         """Rounds until one stops nothing at once."""
         self._tell_levels(now_ms)
-        changed = self._lend(now_ms)
+        changed = self._lent.lend(now_ms)
         for _ in range(ROUNDS_AT_ONE_INSTANT_MAX):
+            if self._gates.is_any:
+                self._pass_gates(now_ms)
             # With a grace, whatever has been lent anew has to be looked through for who is to be told when.
             looks = self._waiting or self._earmarks or changed or self._federation.has_elastic_runs
             if not looks and not (self._lenders.is_any and self._policy.grace_ms):
@@ -262,13 +251,14 @@ class Driver:
             snapshot, plan, seconds = self._timed_round(now_ms)
             if seconds:
                 now_ms = self._busy_until_ms = now_ms + ceil(seconds * 1000)
+            self._lent.note(snapshot, plan, now_ms)
             more = self._apply(plan, now_ms)
             if changed:
-                self._check_given_back(snapshot, now_ms)
+                self._lent.check_given_back(snapshot, self._live.values(), now_ms)
             # What starts where its grace is all that is left is told to go at once.
-            if not more and not (self._tells_now and (len(plan.starts) or plan.redeemed)):
+            if not more and not (self._lent.tells_now and (len(plan.starts) or plan.redeemed)):
                 return
-            self._lend(now_ms)
+            self._lent.lend(now_ms)
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
 
     def _timed_round(self, now_ms: int) -> tuple[Snapshot, Plan, float]:
@@ -283,7 +273,7 @@ class Driver:
         history, seconds = self._history, self._history.seconds
         began = perf_counter()
         snapshot = self._federation.snapshot()
-        self._see_lent(snapshot, now_ms)
+        self._lent.see(snapshot, now_ms)
         seen = perf_counter()
         plan = self._decide(snapshot, now_ms, self._seed)
         decided = perf_counter()
@@ -340,6 +330,7 @@ class Driver:
         run, job = RunId(self._last_run), self._workload.jobs[start.job - 1]
         self._federation.drop_waiting(job.id)
         self._waiting.discard(job.id)
+        self._gates.started(job.id, now_ms)
         shape, workers_of = self._workload.shapes[start.shape], [(node, workers) for node, _, _, workers in start.gang]
         pool, speed = (start.site, start.gpu_class), self._policy.speed_of(start.gpu_class, shape.gpu_classes)
         self._federation.put_run(
@@ -375,6 +366,7 @@ class Driver:
     def _earmark(self, earmark: Earmark) -> None:
         """Hold nodes for a job beside the runs that have to go."""
         self._earmarks[earmark.job] = earmark
+        self._gates.earmarked(earmark.job)
         self._federation.put_earmark(
             Earmarked(
                 job=self._waiting_fact(self._workload.jobs[earmark.job - 1]),

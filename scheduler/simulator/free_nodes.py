@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.model.ids import SiteId
-from scheduler.model.shape import Shape
+from scheduler.model.shape import Shape, Topology
 from scheduler.simulator.cluster import Cluster
 
 IntArray = NDArray[np.int64]
@@ -18,26 +19,33 @@ BoolArray = NDArray[np.bool_]
 Place = tuple[tuple[int, int], ...]
 
 
+#: A GPU class, a site, and a domain of it.
+_Pool = tuple[str, SiteId, tuple[str, ...]]
+
+
+class _Level(NamedTuple):
+    """The nodes with devices that a gang may lie on together, if it has to lie within one domain of some level."""
+
+    pools: dict[_Pool, IntArray]
+    pool_of: list[_Pool]
+
+
 class FreeNodes:
-    """What is free: an array (node, [devices, CPUs, MiB]), and the nodes of every site and class that has devices."""
+    """What is free: an array (node, [devices, CPUs, MiB]). A gang lies on nodes of one site and class, and of one domain of the
+    level that it requires."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.free: IntArray = np.array([(n.gpus, n.cpus, n.memory_mib) for n in cluster.nodes], dtype=np.int64)
         self._open = np.ones(len(cluster.nodes), dtype=np.bool_)
-        self._pools: dict[tuple[str, SiteId], IntArray] = {}
-        for index, node in enumerate(cluster.nodes):
-            if node.gpus:
-                members = self._pools.setdefault((node.gpu_class, node.site_id), np.empty(0, dtype=np.int64))
-                self._pools[node.gpu_class, node.site_id] = np.append(members, index)
-        self._classes = cluster.gpu_classes
-        self._pool_of = [(node.gpu_class, node.site_id) for node in cluster.nodes]
+        self._nodes, self._classes = cluster.nodes, cluster.gpu_classes
+        self._at: dict[Topology, _Level] = {}
 
     def place(
         self, shape: Shape, bound_site: SiteId | None, free: IntArray | None = None
     ) -> tuple[SiteId, Place] | None:
         """A place for the gang on one site now, or on ``free``; None where there is none. Changes nothing."""
         free = self.free if free is None else free
-        for (_, site), members in self._pools_for(shape, bound_site):
+        for (_, site, _), members in self._pools_for(shape, bound_site):
             found = self._place_in(members, shape, free)
             if found is not None:
                 return site, found
@@ -51,11 +59,12 @@ class FreeNodes:
         The gang fits where a pool's nodes have room for all workers, so only
         the room of released nodes is counted anew.
         """
+        pool_of = self._level(shape.required).pool_of
         rooms = {pool: int(self._room(members, shape).sum()) for pool, members in self._pools_for(shape, bound_site)}
         gained: dict[int, list[int]] = {}
         for number, (released, place) in enumerate(releases, 1):
             for index, workers in place:
-                pool = self._pool_of[index]
+                pool = pool_of[index]
                 if pool not in rooms or not self._open[index]:
                     continue
                 left = gained.get(index)
@@ -70,11 +79,24 @@ class FreeNodes:
                     return number
         return None
 
-    def _pools_for(self, shape: Shape, bound_site: SiteId | None) -> Iterator[tuple[tuple[str, SiteId], IntArray]]:
+    def _pools_for(self, shape: Shape, bound_site: SiteId | None) -> Iterator[tuple[_Pool, IntArray]]:
+        pools = self._level(shape.required).pools
         for gpu_class in shape.gpu_classes or self._classes:
-            for pool, members in self._pools.items():
+            for pool, members in pools.items():
                 if pool[0] == gpu_class and bound_site in (None, pool[1]):
                     yield pool, members
+
+    def _level(self, required: Topology) -> _Level:
+        known = self._at.get(required)
+        if known is None:
+            pool_of = [(node.gpu_class, node.site_id, node.domain_at(required)) for node in self._nodes]
+            members: dict[_Pool, list[int]] = {}
+            for index, pool in enumerate(pool_of):
+                if self._nodes[index].gpus:
+                    members.setdefault(pool, []).append(index)
+            pools = {pool: np.array(indices, dtype=np.int64) for pool, indices in members.items()}
+            known = self._at[required] = _Level(pools, pool_of)
+        return known
 
     def _room(self, members: IntArray, shape: Shape, free: IntArray | None = None) -> IntArray:
         """Workers that each of some nodes has room for."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import NamedTuple
 
-from scheduler.model.ids import SiteId
+from scheduler.model.ids import JobId, SiteId
+from scheduler.model.recall import Recall
+from scheduler.simulator.gates import CancelCause
 from scheduler.simulator.workload import SimJob
 
 #: (node's index in the cluster file, devices)
@@ -56,6 +59,9 @@ class History:
     segments: list[Segment] = field(default_factory=list)
     ends_ms: dict[int, int] = field(default_factory=dict)
     capacity: list[tuple[int, int]] = field(default_factory=list)  #: (from ms, devices that work may run on)
+    cancelled: Mapping[JobId, CancelCause] = field(default_factory=dict)
+    lender_credits: Fraction | None = None  #: owed by offers' own rates; None where none has one, or nobody counted
+    recalls: Sequence[Recall] = ()
     recalled_nodes: tuple[int, int] = (0, 0)  #: how many lenders asked for, and how many they got
     rounds: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  #: wall time by part: snapshot, decide, check_plan, driver

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from scheduler.model.calendar import Calendar
-from scheduler.model.offer import Sector, parse_notice_seconds
+from scheduler.model.offer import Rate, Sector, parse_notice_seconds
 from scheduler.model.shape import PRIORITY_CLASSES, DataClass
 from scheduler.simulator.policy_part import Part, Seconds
 
@@ -19,7 +19,7 @@ class OfferPolicy(Part):
 
     When: in the window [from, to) of seconds, again every ``every_seconds``; or by a weekly calendar; else for good.
     ``gpu_class`` may be left out where the site has one class. A site with an offer lends inside its offers alone.
-    ``group`` is the path of the lender's own group, which earns standing.
+    ``group`` is the path of the lender's own group, which earns standing. ``rate`` is owed in credits for a GPU-hour.
     """
 
     site: str
@@ -35,6 +35,7 @@ class OfferPolicy(Part):
     minimum_hold_seconds: Seconds = 0
     priority_floor: str | None = None
     group: str | None = None
+    rate: Rate | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> OfferPolicy:

@@ -49,6 +49,8 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
     document: dict[str, Any] = {
         "jobs": len(history.jobs),
         "left_out": dict(sorted(outcome.workload.left_out.items())),
+        "not_started": len(history.jobs) - len({each.job.id for each in history.segments}),
+        "cancelled": dict(sorted(Counter(cause.value for cause in history.cancelled.values()).items())),
         **whole,
         "utilisation": _ratio(
             line.allocated.integral(line.begin_ms, span_ms), line.capacity.integral(line.begin_ms, span_ms)
@@ -62,6 +64,7 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
         "preemptions": sum(causes[cause] for cause in _STOPPED),
         "segment_causes": {cause.value: count for cause, count in sorted(causes.items())},
         "recalled_nodes": dict(zip(("asked", "granted"), history.recalled_nodes, strict=True)),
+        "lender_credits": None if history.lender_credits is None else float(history.lender_credits),
         "gpu_seconds_lost": sum(each.lost_ms * each.job.gpus for each in history.segments) / 1000,
         "lower_bound_mean_jct_s": lower,
         "times_the_bound": None if not lower or whole["mean_jct_s"] is None else whole["mean_jct_s"] / lower,

@@ -121,6 +121,7 @@ class Policy(Part):
     round_interval_seconds: float = Field(default=0.0, ge=0, le=86_400)  #: rounds are no closer than this
     drain: bool = True  #: go on after the last arrival until all has ended
     baseline: Baseline = Baseline.NONE
+    baselines: tuple[Baseline, ...] = ()  #: others beside it, for tables side by side
     #: How fast each GPU class is, 1 where it is not named. A trace's run times are on the class that a job names first, or at
     #: speed 1 where it names none.
     speeds: dict[str, Annotated[float, Field(ge=0.001, le=1000)]] = Field(default_factory=dict)
@@ -135,7 +136,8 @@ class Policy(Part):
 
     @model_validator(mode="after")
     def _speeds_of_the_round(self) -> Policy:
-        if self.speeds and (self.lends or self.baseline is not Baseline.NONE):
+        plain = {self.baseline, *self.baselines} - {Baseline.NONE}
+        if self.speeds and (self.lends or plain):
             raise ValueError("speeds go with neither a baseline nor nodes that are taken back: leave one out")
         return self
 

@@ -26,6 +26,7 @@ _KOREAN: Mapping[str, str] = {
     "dict_type": "이름과 값의 모음이어야 합니다",
     "model_type": "이름과 값의 모음이어야 합니다",
     "duration": "90s, 1h30m, 2d, 02:30:00처럼 쓰십시오",
+    "rate": "GPU 시간당 크레딧을 1.25나 5/4처럼 쓰십시오(최대 {most})",
 }
 #: English where the schema's own words say no mend.
 _ENGLISH: Mapping[str, str] = {"extra_forbidden": "there is no such field: remove it or mend its name"}

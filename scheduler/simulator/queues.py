@@ -42,6 +42,9 @@ class Queues:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def __contains__(self, job: JobId) -> bool:
+        return job in self._jobs
+
     def add(self, job: SimJob) -> None:
         """A job begins to wait."""
         line = self._lines.setdefault((job.shape, job.bound_site), _Line())

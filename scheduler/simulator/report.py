@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.simulator.bound import sentence
 from scheduler.simulator.metrics import SIZE_CLASSES, Measured
 from scheduler.simulator.plot import areas, bars, curves
 from scheduler.simulator.simulation import Outcome
@@ -29,8 +30,9 @@ th,td{text-align:right;padding:.25rem .5rem;border-bottom:1px solid #ddd} th:fir
 .scroll{overflow-x:auto} p.note{color:#444;font-size:13px}
 """
 
+_COMPLETED = ("completed", "completed", "{:,.0f}")
 _COLUMNS = (
-    ("completed", "completed", "{:,.0f}"),
+    _COMPLETED,
     ("mean_jct_s", "mean completion, s", "{:,.0f}"),
     ("p50_jct_s", "p50", "{:,.0f}"),
     ("p99_jct_s", "p99", "{:,.0f}"),
@@ -40,7 +42,9 @@ _COLUMNS = (
     ("bounded_slowdown_600_mean", "slowdown (600 s)", "{:,.2f}"),
 )
 _WHOLE = (
-    *_COLUMNS,
+    _COMPLETED,
+    ("not_started", "never started", "{:,.0f}"),
+    *_COLUMNS[1:],
     ("utilisation", "utilisation", "{:.1%}"),
     ("preemptions", "preemptions", "{:,.0f}"),
     ("gpu_seconds_lost", "GPU-seconds lost", "{:,.0f}"),
@@ -72,7 +76,7 @@ def _page(results: Sequence[Shown]) -> Iterator[str]:
         f"{outcome.policy.preemption_cost_ms / 1000:,.0f} s. {figures['rounds']:,} rounds.</p>"
     )
     yield _section("Schedulers side by side", _table(((each[0], each[2].document) for each in results), _WHOLE))
-    yield _section("Distance to the bound", _bound(results))
+    yield _section("Distance to the bound", _sentences(results) + _bound(results))
     yield from _over_time(outcome, measured)
     yield _section("Waits by size class", _waits(results))
     yield _section("Size classes", _table(figures["by_size"].items(), _COLUMNS))
@@ -101,6 +105,11 @@ def _table(rows: Any, columns: Sequence[tuple[str, str, str]]) -> str:
 
 def _cell(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
+
+
+def _sentences(results: Sequence[Shown]) -> str:
+    told = [sentence(each[0], each[2].document) for each in results]
+    return "".join(f"<p>{escape(each[0])}</p>" for each in told if each is not None)
 
 
 def _bound(results: Sequence[Shown]) -> str:

@@ -38,7 +38,7 @@ def simulate(
     named = [
         replace(row, group=renamed[row.group]) if row.group and renamed[row.group] != row.group else row for row in rows
     ]
-    workload = build_workload(named, cluster, paths)
+    workload = build_workload(named, cluster, paths, policy.begins_ms)
     last_ms = workload.jobs[-1].submit_ms if workload.jobs else 0
     end_ms = None if policy.drain else last_ms + 1
     if policy.baseline is Baseline.NONE:

@@ -11,7 +11,8 @@ from random import Random
 from typing import TextIO
 
 from scheduler.model.errors import ConfigurationError
-from scheduler.model.shape import DataClass
+from scheduler.model.shape import DataClass, Topology
+from scheduler.simulator.terms import NO_TERMS, Terms
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class TraceRow:
     ``gpus`` counts whole GPUs, 0 for a job that wants none; ``cpus`` and ``memory_mib`` are those of the whole job.
     ``resident``: 1 was running at the start (``duration_ms`` is what was left), 2 was queued then, 0 came later.
     One that ``checkpoints`` saves its state when it is told to stop. An elastic one may have up to ``workers_max`` workers; the
-    rest of the row is of as few as it can have, and more of them do its work faster in proportion.
+    rest of the row is of as few as it can have, and more of them do its work faster in proportion. A gang of ``workers`` is of
+    so many and no others; what a log says of nodes alone is a hint.
     """
 
     job_id: str
@@ -44,6 +46,10 @@ class TraceRow:
     checkpoints: bool = True
     workers_max: int | None = None
     data_class: DataClass = DataClass.OPEN
+    workers: int | None = None
+    preferred: Topology = Topology.ANY
+    required: Topology = Topology.ANY
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,8 @@ def read_trace(path: Path) -> list[TraceRow]:
         raise ConfigurationError(
             f"{path} cannot be read: {unreadable}", f"{path}을(를) 읽을 수 없습니다: {unreadable}"
         ) from unreadable
+    except ConfigurationError as wrong:
+        raise ConfigurationError(f"{path}: {wrong}", f"{path}: {wrong.korean}") from wrong
     except (KeyError, ValueError) as wrong:
         raise ConfigurationError(
             f"{path} is not a trace of its format: {wrong!r}", f"{path}은(는) 그 형식의 작업 기록이 아닙니다: {wrong!r}"

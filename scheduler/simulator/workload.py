@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
-from scheduler.model.shape import PRIORITY_CLASSES, Shape, Topology
+from scheduler.model.shape import PRIORITY_CLASSES, Shape
 from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.terms import NO_TERMS, Terms
 from scheduler.simulator.trace import TraceRow
 
 ROOT = "federation"
@@ -63,23 +64,33 @@ class SimJob:
 
 @dataclass(slots=True)
 class Workload:
-    """Jobs by arrival; ``jobs[i].id == i + 1``. ``left_out`` counts rows that are no job here, by reason."""
+    """Jobs by arrival; ``jobs[i].id == i + 1``. ``left_out`` counts rows that are no job here, by reason.
+
+    ``terms`` are those of jobs that have any, and ``start_by_ms`` the last moments at which jobs with a deadline may start.
+    """
 
     jobs: list[SimJob] = field(default_factory=list)
     shapes: dict[ShapeId, Shape] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)  #: names, ``groups[i]`` of GroupId(i + 1), the root first
     left_out: Counter[str] = field(default_factory=Counter)
+    terms: dict[JobId, Terms] = field(default_factory=dict)
+    start_by_ms: dict[JobId, int] = field(default_factory=dict)
 
 
-def build_workload(rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[str] = ()) -> Workload:
-    """Make jobs of rows. ``groups`` are known before, in their order; others are added as they come."""
+def build_workload(
+    rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[str] = (), begins_ms: int = 0
+) -> Workload:
+    """Make jobs of rows. ``groups`` are known before, in their order; others are added as they come. ``begins_ms`` is the trace's
+    start in ms since the epoch."""
     made = Workload(groups=list(dict.fromkeys((ROOT, *groups))))
     shape_ids: dict[Shape, ShapeId] = {}
     group_ids = {name: GroupId(number) for number, name in enumerate(made.groups, 1)}
     known_shapes: dict[tuple[object, ...], tuple[Shape, ShapeId] | str] = {}
+    refused: set[str] = set()
     for row in rows:
+        site = _site_of(row, cluster)
         key = (row.gpus, row.gpu_types, row.gpus_per_node, row.nodes, row.cpus, row.memory_mib, row.preemptible,
-               row.data_class, row.workers_max)  # fmt: skip
+               row.data_class, row.workers_max, row.workers, row.preferred, row.required, site)  # fmt: skip
         found = known_shapes.get(key)
         if found is None:
             shape = shape_of(row, cluster)
@@ -89,17 +100,26 @@ def build_workload(rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[
             known_shapes[key] = found
         if row.duration_ms is None:
             found = "never_started"
+        elif row.terms is not NO_TERMS:
+            found = _why_refused(row, begins_ms, refused) or found
         if isinstance(found, str):
             made.left_out[found] += 1
+            refused.update((row.job_id, row.terms.array))
             continue
         name = row.group or NO_GROUP
         if name not in group_ids:
             made.groups.append(name)
             group_ids[name] = GroupId(len(made.groups))
         assert row.duration_ms is not None
+        job_id = JobId(len(made.jobs) + 1)
+        if row.terms is not NO_TERMS:
+            made.terms[job_id] = row.terms
+            by_ms = row.terms.start_by_ms(row.submit_ms, row.walltime_ms, begins_ms)
+            if by_ms is not None:
+                made.start_by_ms[job_id] = by_ms
         made.jobs.append(
             SimJob(
-                id=JobId(len(made.jobs) + 1),
+                id=job_id,
                 name=row.job_id,
                 user=row.user,
                 group=group_ids[name],
@@ -110,13 +130,22 @@ def build_workload(rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[
                 walltime_ms=row.walltime_ms,
                 priority=PRIORITY_CLASSES.get(row.qos, 0),
                 preemptible=row.preemptible,
-                bound_site=cluster.site_ids.get(row.site) if cluster.names_sites else None,
+                bound_site=site,
                 left_ms=row.duration_ms,
                 checkpoints=row.checkpoints,
             )
         )
     made.shapes = {shape_id: shape for shape, shape_id in shape_ids.items()}
     return made
+
+
+def _why_refused(row: TraceRow, begins_ms: int, refused: set[str]) -> str | None:
+    """What production would say at submission: ``deadline_too_soon``, ``dependency_not_found`` for one that comes after a job
+    that is none here."""
+    by_ms = row.terms.start_by_ms(row.submit_ms, row.walltime_ms, begins_ms)
+    if by_ms is not None and by_ms < row.submit_ms:
+        return "deadline_too_soon"
+    return "dependency_not_found" if refused.intersection(row.terms.after + row.terms.after_ok) else None
 
 
 def shape_of(row: TraceRow, cluster: Cluster) -> Shape | str:
@@ -131,24 +160,30 @@ def shape_of(row: TraceRow, cluster: Cluster) -> Shape | str:
     candidates = classes or cluster.gpu_classes
     node_max = max(cluster.largest_node[each] for each in candidates)
     workers = _workers(row, devices, node_max)
-    each = devices // workers
-    capacity = max(sum(n.gpus // each for n in cluster.nodes if n.gpu_class == name) for name in candidates)
-    if each > node_max or capacity < workers:
-        return "too_large"
-    return Shape(
+    shape = Shape(
         workers=workers,
-        gpus_per_worker=each,
+        gpus_per_worker=devices // workers,
         cpus_per_worker=0 if cluster.counts_cores else -(-(row.cpus or 0) // workers),
         memory_mib_per_worker=0 if cluster.counts_cores else -(-(row.memory_mib or 0) // workers),
         gpu_classes=classes,
-        topology=Topology.ANY,
+        topology=row.preferred,
         data_class=row.data_class,
         preemptible=row.preemptible,
+        required=row.required,
         workers_max=row.workers_max,
     )
+    worker = (shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker)
+    room = cluster.room.workers_most(worker, candidates, row.required, _site_of(row, cluster))
+    return shape if room >= workers else "too_large"
+
+
+def _site_of(row: TraceRow, cluster: Cluster) -> SiteId | None:
+    return cluster.site_ids.get(row.site) if cluster.names_sites else None
 
 
 def _workers(row: TraceRow, devices: int, node_max: int) -> int:
+    if row.workers is not None:
+        return row.workers
     for each in (row.gpus_per_node, devices // row.nodes if row.nodes and devices % row.nodes == 0 else None):
         if each and devices % each == 0 and each <= node_max:
             return devices // each

@@ -56,6 +56,19 @@ def test_a_simulation_writes_figures_decisions_and_a_page_that_needs_nothing_els
     assert page.count("<svg") == page.count("</svg>") == 7
 
 
+def test_a_policy_may_name_the_baselines_beside_it_and_the_distance_to_the_best_is_told(
+    files: tuple[str, ...], tmp_path: Path
+) -> None:
+    path, page = tmp_path / "policy.yaml", tmp_path / "page.html"
+    path.write_text("baselines: [fifo, sjf]\n", encoding="utf-8")
+    code, output = run(*("--lang", "ko", "simulate", *files[:-1], "--policy", str(path), "--report", str(page)))
+    assert code == 0, output
+    lines = output.splitlines()
+    assert [line.split()[0] for line in lines] == ["SCHEDULER", "dure", "fifo", "sjf", "dure:", "fifo:", "sjf:"]
+    assert all("% 이내입니다" in line for line in lines[4:])
+    assert page.read_text(encoding="utf-8").count("% of what any schedule could do") == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -85,6 +98,8 @@ def test_what_cannot_be_simulated_is_refused_with_the_mend(arguments: tuple[str,
         ("recalls: [{site: cluster, nodes: 3, at_seconds: 5, by_seconds: 6}]", "사이트에 그런 노드는 2개입니다"),
         ("groups: [{path: g0, quota: {y: {guaranteed: 1}}}]", "groups.g0.quota.y: 클러스터의 GPU 종류는 x입니다"),
         ("groups: [{path: a.g0}, {path: b.g0}]", "작업 기록의 그룹 g0은(는) a.g0, b.g0 중 어느 것인지"),
+        ("baselines: [best]", "baselines.0: 다음 중 하나여야 합니다: 'none', 'fifo'"),
+        ("offers: [{site: cluster, nodes: 1, rate: much}]", "offers.0.rate: GPU 시간당 크레딧을 1.25나 5/4처럼"),
         ("a: [", "YAML이나 JSON으로 읽을 수 없습니다"),
     ],
 )

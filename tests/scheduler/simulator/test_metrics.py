@@ -14,6 +14,7 @@ from simulations import cluster_of, clusters, row, rows
 
 from quota.fair_share_oracle import fair_share_oracle
 from quota.tree import Group, QuotaTree
+from scheduler.simulator.bound import sentence, within_percent
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.decisions import COLUMNS, seconds_text, write_decisions
 from scheduler.simulator.metrics import measure
@@ -43,6 +44,12 @@ def test_figures_are_those_of_the_definitions() -> None:
     assert figures["by_size"]["2-8"]["completed"] == 2
     assert figures["by_group"]["two"]["mean_wait_s"] == 50
     assert (figures["preemptions"], figures["gpu_seconds_lost"]) == (0, 0)
+
+
+def test_a_job_that_never_starts_is_counted() -> None:
+    policy = parse_policy({"groups": [{"path": "one", "quota": {"x": {"limit": 2}}}]})
+    figures = measure(simulate([row("a", 0, 10, 2), row("b", 0, 10, 4)], cluster_of(4), policy), bound=False).document
+    assert (figures["jobs"], figures["completed"], figures["not_started"]) == (2, 1, 1)
 
 
 def test_a_recall_counts_as_a_preemption_and_its_cost_as_lost() -> None:
@@ -142,6 +149,21 @@ def test_times_are_written_exactly(at_ms: int) -> None:
 
 def test_no_schedule_beats_the_bound_and_one_job_alone_meets_it() -> None:
     alone = simulate([row("a", 0, 100, 4)], cluster_of(4), Policy())
-    assert measure(alone, bound=True).document["times_the_bound"] == pytest.approx(1)
+    figures = measure(alone, bound=True).document
+    assert figures["times_the_bound"] == pytest.approx(1)
+    english, korean = sentence("dure", figures) or ("", "")
+    assert "within 0.0 % of what any schedule could do: none could have had less than 100 s" in english
+    assert "0.0 % 이내" in korean
     crowded = simulate([row(str(number), 0, 100, 4) for number in range(5)], cluster_of(4), Policy())
     assert measure(crowded, bound=True).document["times_the_bound"] >= 1
+
+
+@pytest.mark.parametrize(("times", "percent"), [(1.0, 0), (1.031, 3.1), (1.03101, 3.2), (2.5, 150), (0.9999999, 0)])
+def test_a_distance_is_rounded_up(times: float, percent: float) -> None:
+    assert within_percent(times) == percent
+
+
+def test_the_bound_is_one_of_the_jobs_that_completed() -> None:
+    policy = parse_policy({"groups": [{"path": "one", "quota": {"x": {"limit": 2}}}]})
+    outcome = simulate([row("a", 0, 10, 2), row("never", 0, 1000, 4)], cluster_of(4), policy)
+    assert measure(outcome).document["times_the_bound"] == pytest.approx(1)

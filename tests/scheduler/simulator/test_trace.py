@@ -229,3 +229,22 @@ def test_what_is_told_of_a_preempted_job_counts_what_it_did_and_lost(durations: 
     knowledge = Knowledge(durations, Order.LEAST_WORK, {})
     knowledge.tell(job)
     assert (job.expected_ms, job.order) == (expected, 2 * expected)
+
+
+def test_a_gang_goes_to_one_site_so_that_what_fits_none_of_them_is_no_job_here() -> None:
+    two = cluster_of(8, 8, 8, 8, sites=("a", "a", "b", "b"))
+    asked = [
+        row("none", 0, 1, 24),
+        row("one", 0, 1, 16),
+        row("bound", 0, 1, 16, site="b"),
+        row("mine", 0, 1, 17, gpus_per_node=1),
+    ]
+    assert [shape_of(each, two) == "too_large" for each in asked] == [True, False, False, True]
+    uneven = cluster_of(8, 8, 8, sites=("a", "a", "b"))
+    assert shape_of(asked[2], uneven) == "too_large"
+    assert (
+        shape_of(
+            row("cpus", 0, 1, 1, cpus=65), build_cluster({"nodes": [{"count": 2, "gpus_per_node": 8, "cpus": 64}]})
+        )
+        == "too_large"
+    )

@@ -8,11 +8,13 @@ from itertools import takewhile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulations import cluster_of
+from simulations import cluster_of, row
 
 from scheduler.model.errors import ConfigurationError
 from scheduler.simulator.asks import asks_of, offers_of
+from scheduler.simulator.metrics import measure
 from scheduler.simulator.policy import parse_policy
+from scheduler.simulator.simulation import simulate
 from scheduler.simulator.trace_offer import Cycle
 
 HOUR_MS = 3_600_000
@@ -73,3 +75,16 @@ def test_what_lenders_cannot_do_is_refused_with_the_field(policy: dict[str, obje
         parsed = parse_policy(policy)
         list(offers_of(parsed, LENDER))
         asks_of(parsed, LENDER)
+
+
+def test_a_lender_is_owed_the_rate_of_its_offer_for_what_ran_on_its_nodes() -> None:
+    policy = {"offers": [{"site": "a", "nodes": 1, "rate": "5/4"}, {"site": "b", "nodes": 1}]}
+    jobs = [row("a", 0, 3600, 2), row("b", 0, 1800, 2), row("c", 0, 3600, 4)]
+    outcome = simulate(jobs, cluster_of(4, 4, sites=("a", "b")), parse_policy(policy))
+    sites = {each.job.name: each.site for each in outcome.history.segments}
+    hours = {"a": 2.0, "b": 1.0, "c": 4.0}
+    owed = sum(hours[name] for name, site in sites.items() if site == 1) * 1.25
+    assert owed > 0
+    assert measure(outcome, bound=False).document["lender_credits"] == owed
+    unpriced = simulate(jobs, cluster_of(4, 4, sites=("a", "b")), parse_policy({"offers": policy["offers"][1:]}))
+    assert measure(unpriced, bound=False).document["lender_credits"] is None

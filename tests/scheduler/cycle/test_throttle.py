@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.service.throttle import Throttles
+from scheduler.cycle.throttle import Throttles
 
 ACTIVE = ("leased", "running", "preempting", "unreachable")
 
