@@ -47,7 +47,10 @@ _COMMANDS = {
     ),
     "events": Late("scheduler.cli.resources:events", "The record: who changed what, and why; the oldest first."),
     "quota": Late("scheduler.cli.resources:quota_app", "Quota and use of groups. Without a command: of my groups."),
-    "gpu-class": Late("scheduler.cli.gpu_classes:gpu_class_app", "GPU classes, and what a GPU-hour of each is worth."),
+    "gpu-class": Late(
+        "scheduler.cli.gpu_classes:gpu_class_app",
+        "GPU classes, what a GPU-hour of each is worth, and how fast each is.",
+    ),
     "group": Late("scheduler.cli.groups:group_app", "The group tree."),
     "member": Late("scheduler.cli.groups:member_app", "Roles of people on groups."),
     "token": Late("scheduler.cli.groups:token_app", "Tokens: each acts for one person."),
