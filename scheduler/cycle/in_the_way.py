@@ -35,7 +35,6 @@ class InTheWay:
         pools: Sequence[SitePool],
         gpu_class: str,
         usage: Usage,
-        now_ms: int,
         going: frozenset[RunId] = frozenset(),
     ) -> None:
         """``going`` are runs that leave for another reason: nobody ends them."""
@@ -44,7 +43,7 @@ class InTheWay:
         for run in snapshot.runs.values():
             if run.gpu_class == gpu_class and not run.leaving:
                 by_group[run.group].append(run)
-        young = now_ms - snapshot.preemption.minimum_run_ms
+        young = snapshot.now_ms - snapshot.preemption.minimum_run_ms
         runs = [
             run
             for mine in by_group.values()
@@ -52,7 +51,7 @@ class InTheWay:
             if run.preemptible and run.started_ms <= young and run.id not in going
         ]
         gpus = [run.gpus for run in runs]
-        costs = [_cost(run, each, now_ms) for run, each in zip(runs, gpus, strict=True)]
+        costs = [_cost(run, each, snapshot.now_ms) for run, each in zip(runs, gpus, strict=True)]
         order = sorted(range(len(runs)), key=lambda at: (costs[at] / gpus[at], runs[at].id))
         self._runs = runs = [runs[at] for at in order]
         self._cost = [costs[at] for at in order]

@@ -113,7 +113,7 @@ class Round:
         firm = [[each.lets_firm_in(venue.having_cells, venue.holders) for each in terms] for venue in venues]
         lowest = np.iinfo(np.int64).min
         return Lending(
-            now=snapshot.lent_at_ms,
+            now=snapshot.now_ms,
             lets=np.array(lets, np.bool_).reshape(len(venues), len(terms)),
             floor=np.array(
                 [lowest if each.priority_floor is None else each.priority_floor for each in terms], np.int64
@@ -132,7 +132,7 @@ class Round:
             return pool.well
         kept = (number, key, priority)
         if kept not in self._usable:
-            self._usable[kept] = self.latest_starts(number, key, priority) >= self.snapshot.lent_at_ms
+            self._usable[kept] = self.latest_starts(number, key, priority) >= self.snapshot.now_ms
         return self._usable[kept]
 
     def latest_starts(self, number: int, key: ClassKey, priority: int) -> IntArray:
@@ -278,7 +278,7 @@ class Round:
         """By number of the stay: when such a gang is over, and for how long it has to be left where it can save its state."""
         snapshot = self.snapshot
         walltimes, saves = stay_columns(snapshot.table.stays)
-        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.lent_at_ms + walltimes)
+        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.now_ms + walltimes)
         return end, np.where(saves < 0, -1, saves + snapshot.preemption.minimum_run_ms)
 
     @cached_property

@@ -27,11 +27,11 @@ class Foretold:
 
 
 class Forecasts:
-    """The newest forecast. ``federation`` answers a federation that nobody else changes, and the moment it shows."""
+    """The newest forecast. ``federation`` answers a federation that nobody else changes."""
 
     def __init__(
         self,
-        federation: Callable[[], tuple[Federation, int]],
+        federation: Callable[[], Federation],
         clock: Clock,
         limits: ForecastLimits = DEFAULT_LIMITS,
     ) -> None:
@@ -60,8 +60,7 @@ class Forecasts:
 
     def _make(self) -> Forecast:
         began_seconds = self._clock.monotonic_seconds()
-        federation, now_ms = self._federation()
-        self._newest = forecast = Forecast(federation, now_ms, self._limits)
+        self._newest = forecast = Forecast(self._federation(), self._limits)
         self._made_seconds = self._clock.monotonic_seconds()
         self._cost_seconds = self._made_seconds - began_seconds
         return forecast

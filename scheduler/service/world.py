@@ -55,7 +55,6 @@ class World:
         self._read_seconds = _LONG_AGO
         self._rules: tuple[Snapshot, int] | None = None
         self._rules_seconds = _LONG_AGO
-        self._read_ms = 0
         self._verdicts: Verdicts | None = None
         self._told: dict[ClassKey, Told | None] = {}
         #: how often ``forget`` was called: what was begun before the last time is old
@@ -95,7 +94,6 @@ class World:
             self._learned.catch_up()
             self._snapshot = self._follower.federation.snapshot()
             self._read_seconds = now_seconds if forgotten == self.forgotten else _LONG_AGO
-            self._read_ms = self._clock.now_ms()
             self._verdicts, self._told = None, {}
             return self._snapshot
 
@@ -106,7 +104,7 @@ class World:
             verdicts = self._verdicts_of(snapshot)
             if key not in self._told:
                 verdict = verdicts.of(key)
-                self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=self._read_ms)
+                self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=snapshot.now_ms)
             return self._told[key]
 
     def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
@@ -122,11 +120,11 @@ class World:
             self._verdicts = Verdicts(round_, ahead=True)
         return self._verdicts
 
-    def _copy(self) -> tuple[Federation, int]:
-        """The federation, to go on with, and the moment it shows."""
+    def _copy(self) -> Federation:
+        """The federation, to go on with."""
         self.snapshot()
         with self._lock:
-            return self._follower.federation.copy(), self._read_ms
+            return self._follower.federation.copy()
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""

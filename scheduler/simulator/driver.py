@@ -37,7 +37,7 @@ from scheduler.simulator.policy import Policy, RoundCost
 from scheduler.simulator.standing import StandingBook
 from scheduler.simulator.workload import SimJob, Workload
 
-Decide = Callable[[Snapshot, int, int], Plan]
+Decide = Callable[[Snapshot, int], Plan]
 
 #: More rounds than this at one instant, each stopping what the one before started, are a livelock.
 ROUNDS_AT_ONE_INSTANT_MAX = 64
@@ -98,7 +98,7 @@ class Driver:
         history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
         self._federation.set_lending(self._lenders.offers, (), ())
         self._lend(0)
-        self._see_lent(self._federation.snapshot(), 0)
+        self._see_lent(self._federation.snapshot())
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
             # Whatever the rounds' interval, what is taken back is taken back on time.
@@ -228,19 +228,19 @@ class Driver:
         self._lending_ms = min(federation.lending_changes_ms, lenders.next_ms)
         return changed
 
-    def _see_lent(self, snapshot: Snapshot, now_ms: int) -> None:
+    def _see_lent(self, snapshot: Snapshot) -> None:
         """Keep the books of what is lent, and know when runs have to be told to go: when their grace is all that is left."""
         capacity, devices = self._history.capacity, sum(pool.gpus for pool in snapshot.pools.values())
         if not capacity or capacity[-1][1] != devices:
-            capacity.append((now_ms, devices))
+            capacity.append((snapshot.now_ms, devices))
         self._tells_now = False
         if not self._policy.grace_ms:
             return
         for pool in snapshot.pools.values():
             if pool.pool.until_ms is not None:
                 told_ms = pool.pool.until_ms - self._policy.grace_ms
-                self._lending_ms = min(self._lending_ms, int(told_ms[told_ms > now_ms].min(initial=NEVER_MS)))
-                self._tells_now |= bool((told_ms == now_ms).any())
+                self._lending_ms = min(self._lending_ms, int(told_ms[told_ms > snapshot.now_ms].min(initial=NEVER_MS)))
+                self._tells_now |= bool((told_ms == snapshot.now_ms).any())
 
     def _check_given_back(self, snapshot: Snapshot, now_ms: int) -> None:
         """Law 5: at the deadline no run is left, but where nodes broke so that fewer are there to be lent."""
@@ -259,7 +259,7 @@ class Driver:
             looks = self._waiting or self._earmarks or changed or self._federation.has_elastic_runs
             if not looks and not (self._lenders.is_any and self._policy.grace_ms):
                 return
-            snapshot, plan, seconds = self._timed_round(now_ms)
+            snapshot, plan, seconds = self._timed_round()
             if seconds:
                 now_ms = self._busy_until_ms = now_ms + ceil(seconds * 1000)
             more = self._apply(plan, now_ms)
@@ -271,21 +271,21 @@ class Driver:
             self._lend(now_ms)
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
 
-    def _timed_round(self, now_ms: int) -> tuple[Snapshot, Plan, float]:
+    def _timed_round(self) -> tuple[Snapshot, Plan, float]:
         """A round and the seconds charged for it. The processor's clock can be slow: it is read only where it counts."""
         cost = self._policy.round_cost
         worked = process_time() if cost is RoundCost.PROCESSOR else 0.0
-        done = self._round(now_ms)
+        done = self._round()
         wall = self._history.round_seconds[-1] if cost is RoundCost.WALL else 0.0
         return *done, process_time() - worked if cost is RoundCost.PROCESSOR else wall
 
-    def _round(self, now_ms: int) -> tuple[Snapshot, Plan]:
+    def _round(self) -> tuple[Snapshot, Plan]:
         history, seconds = self._history, self._history.seconds
         began = perf_counter()
         snapshot = self._federation.snapshot()
-        self._see_lent(snapshot, now_ms)
+        self._see_lent(snapshot)
         seen = perf_counter()
-        plan = self._decide(snapshot, now_ms, self._seed)
+        plan = self._decide(snapshot, self._seed)
         decided = perf_counter()
         violations = check_plan(snapshot, plan) if self._checked else ()
         checked = perf_counter()
