@@ -88,8 +88,8 @@ def _from_ms(round_: Round, queue: Queue, number: int) -> int:
 
 def _end_ms(round_: Round, queue: Queue) -> int:
     walltime_ms = queue.key.stay.walltime_ms
-    return NEVER_MS if walltime_ms is None else round_.snapshot.lent_at_ms + walltime_ms
+    return NEVER_MS if walltime_ms is None else round_.snapshot.now_ms + walltime_ms
 
 
 def _seconds_until(round_: Round, moment_ms: int) -> int:
-    return Stay.longest_walltime_ms(moment_ms - round_.snapshot.lent_at_ms) // 1000
+    return Stay.longest_walltime_ms(moment_ms - round_.snapshot.now_ms) // 1000

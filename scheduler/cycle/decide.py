@@ -34,25 +34,24 @@ from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.waiting import could_start, tried_on
 
 
-def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-    """Decide what starts now, and say of every class that waits on why. The same input gives the same plan.
+def decide(snapshot: Snapshot, seed: int) -> Plan:
+    """Decide what starts at the snapshot's moment, and say of every class that waits on why. The same input gives the same plan.
 
     ``seed`` is carried into the plan; no step of this version draws from it.
     """
     round_ = Round(snapshot)
     redeemed = redeem(round_)
-    given_back = give_back(round_, now_ms)
+    given_back = give_back(round_)
     reservations = place(round_)
     soon = Soon(round_)
-    reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back.stops))
+    reclaimed = reclaim(round_, soon, frozenset(stop.run for stop in given_back.stops))
     going = frozenset(stop.run for stop in (*given_back.stops, *reclaimed.stops))
-    moved = move(round_, soon, reservations, now_ms, going)
-    grown = grow(round_, soon, reservations, now_ms, going | {stop.run for stop in moved.stops})
+    moved = move(round_, soon, reservations, going)
+    grown = grow(round_, soon, reservations, going | {stop.run for stop in moved.stops})
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, grown.starts)
     return Plan(
         starts=starts,
         verdicts=Verdicts(round_),
-        now_ms=now_ms,
         seed=seed,
         redeemed=redeemed.starts,
         withdrawn=redeemed.withdrawn,

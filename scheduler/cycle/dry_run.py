@@ -24,7 +24,6 @@ def dry_run(
     *,
     priority: int,
     bound_site: SiteId | None,
-    now_ms: int,
     stay: Stay = ANY_STAY,
     handicap_ms: int = 0,
 ) -> Start | Verdict:
@@ -32,8 +31,8 @@ def dry_run(
     shapes, shape_id = snapshot.shapes.adding(shape)
     key = ClassKey(group, shape_id, bound_site, stay)
     snapshot = replace(snapshot, shapes=shapes)
-    table = snapshot.table.adding(key, snapshot.venue(key), (-priority, now_ms + handicap_ms, _JOB))
-    plan = decide(replace(snapshot, table=table), now_ms, 0)
+    table = snapshot.table.adding(key, snapshot.venue(key), (-priority, snapshot.now_ms + handicap_ms, _JOB))
+    plan = decide(replace(snapshot, table=table), 0)
     assert isinstance(plan.starts, StartTable) and isinstance(plan.verdicts, Verdicts)
     start = plan.starts.of(_JOB)
     verdict = plan.verdicts.of(key)

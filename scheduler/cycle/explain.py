@@ -121,7 +121,7 @@ def _not_lent(round_: Round, queue: Queue, number: int, usable: BoolArray) -> Si
         return SiteReason(site=name, code=ReasonCode.KEPT_FOR_CELLS, numbers={**numbers, "nodes": kept})
     if int(served.sum()):
         # Law 5 keeps the job from them, so that each is taken back some time.
-        numbers["seconds_left"] = (int(pool.pool.until_ms[served].max()) - snapshot.lent_at_ms) // 1000
+        numbers["seconds_left"] = (int(pool.pool.until_ms[served].max()) - snapshot.now_ms) // 1000
         return SiteReason(site=name, code=ReasonCode.LENT_TOO_SHORT, numbers=numbers)
     return SiteReason(site=name, code=ReasonCode.NOT_LENT_TO, numbers=numbers)
 

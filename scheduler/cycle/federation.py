@@ -276,7 +276,7 @@ class Federation:
             earmarks=self._earmarks.copy(),
             preemption=self._preemption,
             terms=self._lending.terms,
-            lent_at_ms=self._lending.at_ms,
+            now_ms=self._lending.at_ms,
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )

@@ -74,21 +74,17 @@ class Forecast:
     """What becomes of the jobs that wait in ``federation``, which stays as it is. Not thread-safe."""
 
     def __init__(
-        self,
-        federation: Federation,
-        now_ms: int,
-        limits: ForecastLimits = DEFAULT_LIMITS,
-        left_on: LeftOn = left_on_any,
+        self, federation: Federation, limits: ForecastLimits = DEFAULT_LIMITS, left_on: LeftOn = left_on_any
     ) -> None:
-        """Rounds are made here, at most ``limits.steps_max`` of them; ``now_ms`` is of the federation's facts."""
+        """Rounds are made here, at most ``limits.steps_max`` of them, the first at the moment of which the federation speaks."""
         snapshot = federation.snapshot()
         self._limits = limits
         self._jobs = _waiting_in(snapshot)
         self._course: _Course | None = None
-        self._alone = _Alone(federation)
-        self.made_ms = now_ms
+        self._alone = _Alone(federation, snapshot.now_ms)
+        self.made_ms = snapshot.now_ms
         if len(self._jobs) <= limits.waiting_max:
-            self._course = _Course(federation.copy(), self._jobs, now_ms, limits, left_on)
+            self._course = _Course(federation.copy(), self._jobs, limits, left_on)
             self._course.run()
 
     @property
@@ -119,7 +115,7 @@ class Forecast:
             if start_ms == self.made_ms:
                 return Eta(start_ms=start_ms, code=ReasonCode.ETA_NEXT_ROUND)
             return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_REFUSAL if job.refusals else ReasonCode.ETA_BY_LENDING)
-        if not self._alone.starts(job, self.made_ms):
+        if not self._alone.starts(job):
             return Eta(start_ms=None, code=ReasonCode.ETA_NOT_AS_THINGS_ARE)
         if course.settled:
             return Eta(start_ms=None, code=ReasonCode.ETA_WITHOUT_WALLTIME, numbers={"runs": course.endless})
@@ -134,20 +130,20 @@ def _waiting_in(snapshot: Snapshot) -> dict[JobId, WaitingJob]:
 class _Alone:
     """Whether a job would start if it were the only one, by class."""
 
-    def __init__(self, federation: Federation) -> None:
-        self._federation = federation.copy()
+    def __init__(self, federation: Federation, now_ms: int) -> None:
+        self._federation, self._now_ms = federation.copy(), now_ms
         self._emptied = False
         self._known: dict[ClassKey, bool] = {}
 
-    def starts(self, job: WaitingJob, now_ms: int) -> bool:
+    def starts(self, job: WaitingJob) -> bool:
         """Whether the next round would start it on a federation without runs."""
         job = replace(job, refusals=())  # which are over some time
         key = job.key
         if key not in self._known:
             self._empty()
             self._federation.put_waiting([job])
-            self._federation.lend(now_ms)
-            self._known[key] = len(decide(self._federation.snapshot(), now_ms, 0).starts) > 0
+            self._federation.lend(self._now_ms)
+            self._known[key] = len(decide(self._federation.snapshot(), 0).starts) > 0
             self._federation.drop_waiting(job.id)
         return self._known[key]
 
@@ -166,12 +162,7 @@ class _Course:
     many of those at a time that is predicted from like jobs."""
 
     def __init__(
-        self,
-        federation: Federation,
-        asked: Mapping[JobId, WaitingJob],
-        now_ms: int,
-        limits: ForecastLimits,
-        left_on: LeftOn,
+        self, federation: Federation, asked: Mapping[JobId, WaitingJob], limits: ForecastLimits, left_on: LeftOn
     ) -> None:
         self._federation, self._left_on = federation, left_on
         snapshot = federation.snapshot()
@@ -187,11 +178,11 @@ class _Course:
         self._end_ms: dict[RunId, int] = {}
         self._predicted: set[RunId] = set()
         self._ended = self._ended_as_predicted = 0
-        self._now_ms = self._begin_ms = now_ms
+        self._now_ms = self._begin_ms = snapshot.now_ms
         self.starts: dict[JobId, tuple[int, int, int]] = {}
         self.steps = 0
         self.settled = False  #: nothing ends any more
-        self.until_ms = now_ms  #: how far it has come
+        self.until_ms = self._begin_ms  #: how far it has come
         for run in list(federation.live_runs.values()):
             self._know(run)
 
@@ -205,7 +196,7 @@ class _Course:
         while self._left and self.steps < self._steps_max:
             self.steps += 1
             self._federation.lend(self._now_ms)
-            plan = decide(self._federation.snapshot(), self._now_ms, 0)
+            plan = decide(self._federation.snapshot(), 0)
             self._apply(plan)
             self.until_ms = self._now_ms
             if _asks_for_another(plan):

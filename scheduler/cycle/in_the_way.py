@@ -51,7 +51,6 @@ class InTheWay:
         pools: Sequence[SitePool],
         gpu_class: str,
         usage: Usage,
-        now_ms: int,
         going: frozenset[RunId] = frozenset(),
     ) -> None:
         """``going`` are runs that leave for another reason: nobody ends them."""
@@ -60,7 +59,7 @@ class InTheWay:
             *((number, pool.runs) for number, pool in enumerate(pools) if pool.gpu_class == gpu_class),
             *((-1, runs) for runs in snapshot.strays.get(gpu_class, ())),
         ]
-        self._columns, self._pool = self._in_turn(now_ms, going)
+        self._columns, self._pool = self._in_turn(snapshot.now_ms, going)
         self._gpus, self._priority = self._columns[HELD], self._columns[PRIORITY]
         self._position: IntArray = snapshot.tree.positions_of(self._columns[GROUP])
         #: by position, of groups that were found above their shares: numbers of runs that lie inside their guarantees

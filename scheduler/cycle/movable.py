@@ -56,9 +56,9 @@ class Movable:
 class MovableRuns:
     """Those of a round. Pools are looked through when they are asked for."""
 
-    def __init__(self, round_: Round, now_ms: int, going: frozenset[RunId]) -> None:
+    def __init__(self, round_: Round, going: frozenset[RunId]) -> None:
         """Runs that are ``going`` leave for another reason."""
-        self._round, self._restarts = round_, Restarts(round_, now_ms, going)
+        self._round, self._restarts = round_, Restarts(round_, going)
         self._kept: dict[int, Movable] = {}
 
     def of(self, pool: int) -> Movable:

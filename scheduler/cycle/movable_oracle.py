@@ -11,10 +11,10 @@ from scheduler.placement.displace import Occupant
 from scheduler.placement.victims import lost_work
 
 
-def movable_slowly(round_: Round, pool: int, now_ms: int, going: frozenset[RunId]) -> list[list[Occupant]]:
+def movable_slowly(round_: Round, pool: int, going: frozenset[RunId]) -> list[list[Occupant]]:
     """By node of a pool the runs that may be moved, those that lose the least work first."""
     snapshot, site_pool = round_.snapshot, round_.site_pools[pool]
-    restarts = Restarts(round_, now_ms, going)
+    restarts = Restarts(round_, going)
     runs = [
         _occupant(run, site_pool)
         for run in snapshot.runs.values()

@@ -48,7 +48,7 @@ class Moved:
 
 
 def move(
-    round_: Round, soon: Soon, reservations: Sequence[Reservation], now_ms: int, going: frozenset[RunId] = frozenset()
+    round_: Round, soon: Soon, reservations: Sequence[Reservation], going: frozenset[RunId] = frozenset()
 ) -> Moved:
     """Go through the heads that are left, the group whose turn it is first.
 
@@ -57,7 +57,7 @@ def move(
     """
     if not round_.waits_on:
         return Moved((), (), ())
-    decided, movable = _Decided([], [], []), MovableRuns(round_, now_ms, going)
+    decided, movable = _Decided([], [], []), MovableRuns(round_, going)
     classes = round_.classes
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
@@ -66,7 +66,7 @@ def move(
                 continue
             rows = rows[_could_have(round_, soon, gpu_class, rows)]
             if len(rows):
-                moves = _Moves(round_, soon, gpu_class, movable, reservations, now_ms, decided)
+                moves = _Moves(round_, soon, gpu_class, movable, reservations, decided)
                 Heads(round_, gpu_class).serve(rows.tolist(), moves.make, HEADS_MAX)
     return Moved(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.moves))
 
@@ -140,10 +140,9 @@ class _Moves:
         gpu_class: str,
         movable: MovableRuns,
         reservations: Sequence[Reservation],
-        now_ms: int,
         decided: _Decided,
     ) -> None:
-        self._round, self._soon, self._gpu_class, self._now_ms = round_, soon, gpu_class, now_ms
+        self._round, self._soon, self._gpu_class = round_, soon, gpu_class
         self._usage, self._decided = round_.usages[gpu_class], decided
         self._movable, self._tries = movable, TRIES_MAX
         self._reservations = [each for each in reservations if each.gpu_class == gpu_class]
@@ -179,7 +178,7 @@ class _Moves:
     def _starts_as_soon(self, head: Head, way: _Way) -> bool:
         """Whether it is about to start by itself."""
         runs = self._round.snapshot.runs
-        gone_ms = self._now_ms + max(runs[RunId(each.run)].grace_ms for each in way.moved.occupants)
+        gone_ms = self._round.snapshot.now_ms + max(runs[RunId(each.run)].grace_ms for each in way.moved.occupants)
         return any(each.job == head.job and each.start_ms <= gone_ms for each in self._reservations)
 
     def _usable(self, pool: int, key: ClassKey, priority: int, jobs: Set[JobId]) -> BoolArray | None:

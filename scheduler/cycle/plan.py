@@ -159,7 +159,6 @@ class Plan:
 
     starts: Sequence[Start]
     verdicts: Sequence[Verdict]
-    now_ms: int
     seed: int
     redeemed: tuple[Start, ...] = ()
     withdrawn: tuple[JobId, ...] = ()

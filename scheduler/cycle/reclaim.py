@@ -40,7 +40,7 @@ class Reclaimed:
     sizes: tuple[Earmark, ...] = ()
 
 
-def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = frozenset()) -> Reclaimed:
+def reclaim(round_: Round, soon: Soon, going: frozenset[RunId] = frozenset()) -> Reclaimed:
     """Go through the heads that are left, the group whose turn it is first, until none can claim anything.
 
     Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
@@ -57,7 +57,7 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
-    restarts = Restarts(round_, now_ms, going)
+    restarts = Restarts(round_, going)
     spares = {gpu_class: Spares(round_, soon, gpu_class, restarts) for gpu_class in round_.gpu_classes}
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
@@ -67,7 +67,7 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
                 could = _could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)
                 rows = rows[could | called.might_serve(rows)]
             if len(rows):
-                claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], called, decided)
+                claims = _Claims(round_, soon, gpu_class, going, spares[gpu_class], called, decided)
                 if claims.are_any:
                     Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
     for usage, group, gpus in (*leaving, *decided.released):
@@ -110,7 +110,6 @@ class _Claims:
         round_: Round,
         soon: Soon,
         gpu_class: str,
-        now_ms: int,
         going: frozenset[RunId],
         spares: Spares,
         called: CallingBack,
@@ -118,7 +117,7 @@ class _Claims:
     ) -> None:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
-        self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
+        self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, going)
         self._spares, self._called, self._decided = spares, called, decided
 
     @property

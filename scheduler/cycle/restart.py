@@ -18,11 +18,9 @@ from scheduler.placement.pool_runs import KIND, RUN, restartable
 class Restarts:
     """Those of a round: preemptible runs that write a checkpoint on the stop's signal and have had their minimum run time."""
 
-    def __init__(
-        self, round_: Round, now_ms: int, going: frozenset[RunId], *, minimum_run_ms: int | None = None
-    ) -> None:
+    def __init__(self, round_: Round, going: frozenset[RunId], *, minimum_run_ms: int | None = None) -> None:
         """Runs that are ``going`` leave for another reason. ``minimum_run_ms``: another than that of the rules of preemption."""
-        self._round, self._now_ms, self._going = round_, now_ms, going
+        self._round, self._going = round_, going
         rules = round_.snapshot.preemption
         self._minimum_run_ms = rules.minimum_run_ms if minimum_run_ms is None else minimum_run_ms
         snapshot = round_.snapshot
@@ -33,7 +31,7 @@ class Restarts:
         """Whether a run of a pool may be stopped, and its job go on at its site."""
         if not run.checkpoints or not run.preemptible or run.leaving or run.id in self._going:
             return False
-        over_ms, again, now_ms = run.expected_end_ms, run.returns_as, self._now_ms
+        over_ms, again, now_ms = run.expected_end_ms, run.returns_as, self._round.snapshot.now_ms
         if again is None or (over_ms is not None and over_ms <= now_ms + run.grace_ms):
             return False
         if run.started_ms > now_ms - self._minimum_run_ms:
@@ -45,7 +43,7 @@ class Restarts:
     def rows(self, site_pool: SitePool) -> IntArray:
         """Rows of ``SitePool.runs`` for which ``may`` is true."""
         columns, _, count, at, kinds = site_pool.runs
-        found: IntArray = restartable(columns, count, at, self._now_ms, self._minimum_run_ms)
+        found: IntArray = restartable(columns, count, at, self._round.snapshot.now_ms, self._minimum_run_ms)
         if self._going and len(found):
             found = found[~np.isin(columns[RUN, found], list(self._going))]
         shut = [

@@ -109,7 +109,7 @@ class Round:
         snapshot = self.snapshot
         terms, venues = snapshot.terms, snapshot.table.venues
         return snapshot.kept.of("lending", (terms, venues), lambda: _lending(terms, venues))._replace(
-            now=snapshot.lent_at_ms
+            now=snapshot.now_ms
         )
 
     def usable(self, number: int, key: ClassKey, priority: int) -> BoolArray | None:
@@ -122,7 +122,7 @@ class Round:
             return pool.well
         kept = (number, key, priority)
         if kept not in self._usable:
-            self._usable[kept] = self.latest_starts(number, key, priority) >= self.snapshot.lent_at_ms
+            self._usable[kept] = self.latest_starts(number, key, priority) >= self.snapshot.now_ms
         return self._usable[kept]
 
     def latest_starts(self, number: int, key: ClassKey, priority: int) -> IntArray:
@@ -274,7 +274,7 @@ class Round:
         """By number of the stay: when such a gang is over, and for how long it has to be left where it can save its state."""
         snapshot = self.snapshot
         walltimes, saves = stay_columns(snapshot.table.stays)
-        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.lent_at_ms + walltimes)
+        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.now_ms + walltimes)
         return end, np.where(saves < 0, -1, saves + snapshot.preemption.minimum_run_ms)
 
     @cached_property

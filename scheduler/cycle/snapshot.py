@@ -66,7 +66,10 @@ NO_CELLS = CellView()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One moment of the federation."""
+    """One moment of the federation. A round has no other: ``now_ms`` is when it is decided, by whatever looks at it.
+
+    It is the moment as of which ``Federation.lend`` was last told to work out what is lent; 0 where nobody told it.
+    """
 
     tree: QuotaTree
     groups: Mapping[GroupId, GroupFacts]
@@ -84,10 +87,9 @@ class Snapshot:
     table: WaitingTable
     earmarks: Mapping[JobId, Earmarked] = field(default_factory=dict)
     preemption: PreemptionRules = DEFAULT_PREEMPTION
-    #: the terms on which nodes are lent, by number, as of a moment
-    terms: tuple[Terms, ...] = (PLAIN,)
-    lent_at_ms: int = 0
-    past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
+    now_ms: int = 0
+    terms: tuple[Terms, ...] = (PLAIN,)  #: on which nodes are lent, by number, as of that moment
+    past_use: PastUse = NOTHING_USED  #: likewise; by position of the tree
     standing: StandingNow = NO_STANDING  #: likewise
     cells: CellView = NO_CELLS
     spares: frozenset[NodeId] = frozenset()
@@ -147,7 +149,7 @@ class Snapshot:
             int(pool.pool.until_ms[at]),
             key.stay,
             preemptible=shape.preemptible,
-            now_ms=self.lent_at_ms,
+            now_ms=self.now_ms,
             minimum_run_ms=self.preemption.minimum_run_ms,
         )
 

@@ -53,7 +53,7 @@ def warm_up() -> None:
     federation.put_shape(shape_id, shape)
     job = WaitingJob(id=JobId(1), group=group, shape=shape_id, priority=0, submitted_ms=0)
     federation.put_waiting([job])
-    (start,) = decide(federation.snapshot(), 0, 0).starts
+    (start,) = decide(federation.snapshot(), 0).starts
     federation.drop_waiting(start.job)
     gang = tuple([(node_id, workers) for node_id, _, _, workers in start.gang])
     federation.put_run(
@@ -70,7 +70,7 @@ def warm_up() -> None:
         )
     )
     federation.put_waiting([replace(job, id=JobId(2), group=other)])
-    assert len(decide(federation.snapshot(), 1, 0).stops) == 1
+    assert len(decide(federation.snapshot(), 0).stops) == 1
 
 
 if __name__ == "__main__":

@@ -27,12 +27,11 @@ class Foretold:
 
 
 class Forecasts:
-    """The newest forecast. ``federation`` answers a federation that nobody else changes, the moment it shows, and how long its
-    jobs run."""
+    """The newest forecast. ``federation`` answers a federation that nobody else changes, and how long its jobs run."""
 
     def __init__(
         self,
-        federation: Callable[[], tuple[Federation, int, LeftOn]],
+        federation: Callable[[], tuple[Federation, LeftOn]],
         clock: Clock,
         limits: ForecastLimits = DEFAULT_LIMITS,
     ) -> None:
@@ -61,8 +60,8 @@ class Forecasts:
 
     def _make(self) -> Forecast:
         began_seconds = self._clock.monotonic_seconds()
-        federation, now_ms, left_on = self._federation()
-        self._newest = forecast = Forecast(federation, now_ms, self._limits, left_on)
+        federation, left_on = self._federation()
+        self._newest = forecast = Forecast(federation, self._limits, left_on)
         self._made_seconds = self._clock.monotonic_seconds()
         self._cost_seconds = self._made_seconds - began_seconds
         return forecast

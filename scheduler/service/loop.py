@@ -132,7 +132,6 @@ class SchedulerLoop:
     def turn(self, follower: Follower, fence: Fence) -> int:
         """One turn: what time changed, one round, its commit. Answer how many things that did: runs leased or told to stop,
         jobs for which nodes are held from now on, or no more."""
-        runtime = self._runtime
         with ROUND_SECONDS.time():
             follower.catch_up()
             if self._reconcile(follower, fence):
@@ -140,7 +139,7 @@ class SchedulerLoop:
             self._settle_deadlines(follower, fence)
             self._settle_dependencies(follower, fence)
             snapshot = follower.federation.snapshot()
-            plan = decide(snapshot, runtime.clock.now_ms(), fence.number)
+            plan = decide(snapshot, fence.number)
             violations = check_plan(snapshot, plan)
             if violations:
                 raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")

@@ -79,10 +79,10 @@ def preview_quotas(runtime: Runtime, caller: Caller, changes: Sequence[QuotaChan
         judged = _judged(connection, runtime.world.snapshot, directory, caller, changes)
     if isinstance(judged, Refusal):
         return judged
-    snapshot, now_ms = runtime.world.snapshot(), runtime.clock.now_ms()
+    snapshot = runtime.world.snapshot()
     if any(group not in snapshot.groups for group, _ in judged):
         return refuse(ReasonCode.NOT_READY)
-    return _as_seen(preview(snapshot, judged, now_ms), directory, visible_group_ids(directory, caller), now_ms)
+    return _as_seen(preview(snapshot, judged), directory, visible_group_ids(directory, caller), snapshot.now_ms)
 
 
 def _judged(

@@ -58,7 +58,6 @@ class World:
         self._read_seconds = _LONG_AGO
         self._rules: tuple[Snapshot, int] | None = None
         self._rules_seconds = _LONG_AGO
-        self._read_ms = 0
         self._verdicts: Verdicts | None = None
         self._told: dict[ClassKey, Told | None] = {}
         #: how often ``forget`` was called: what was begun before the last time is old
@@ -98,7 +97,6 @@ class World:
             self._learned.catch_up()
             self._snapshot = self._follower.federation.snapshot()
             self._read_seconds = now_seconds if forgotten == self.forgotten else _LONG_AGO
-            self._read_ms = self._clock.now_ms()
             self._verdicts, self._told = None, {}
             return self._snapshot
 
@@ -109,7 +107,7 @@ class World:
             verdicts = self._verdicts_of(snapshot)
             if key not in self._told:
                 verdict = verdicts.of(key)
-                self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=self._read_ms)
+                self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=snapshot.now_ms)
             return self._told[key]
 
     def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
@@ -125,12 +123,12 @@ class World:
             self._verdicts = Verdicts(round_, ahead=True)
         return self._verdicts
 
-    def _copy(self) -> tuple[Federation, int, LeftOn]:
-        """The federation, to go on with, the moment it shows, and how long its jobs run."""
+    def _copy(self) -> tuple[Federation, LeftOn]:
+        """The federation, to go on with, and how long its jobs run."""
         self.snapshot()
         with self._lock:
-            federation, read_ms = self._follower.federation.copy(), self._read_ms
-        return federation, read_ms, RecordedLeftOn(self._database, self.run_times, federation)
+            federation = self._follower.federation.copy()
+        return federation, RecordedLeftOn(self._database, self.run_times, federation)
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""

@@ -38,7 +38,7 @@ from scheduler.simulator.policy import Policy, RoundCost
 from scheduler.simulator.standing import StandingBook
 from scheduler.simulator.workload import SimJob, Workload
 
-Decide = Callable[[Snapshot, int, int], Plan]
+Decide = Callable[[Snapshot, int], Plan]
 
 #: More rounds than this at one instant, each stopping what the one before started, are a livelock.
 ROUNDS_AT_ONE_INSTANT_MAX = 64
@@ -98,7 +98,7 @@ class Driver:
         history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
         self._federation.set_lending(self._lenders.offers, (), ())
         self._lent.lend(0)
-        self._lent.see(self._federation.snapshot(), 0)
+        self._lent.see(self._federation.snapshot())
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
             # Whatever the rounds' interval, what is taken back is taken back on time.
@@ -248,7 +248,7 @@ class Driver:
             looks = self._waiting or self._earmarks or changed or self._federation.has_elastic_runs
             if not looks and not (self._lenders.is_any and self._policy.grace_ms):
                 return
-            snapshot, plan, seconds = self._timed_round(now_ms)
+            snapshot, plan, seconds = self._timed_round()
             if seconds:
                 now_ms = self._busy_until_ms = now_ms + ceil(seconds * 1000)
             self._lent.note(snapshot, plan, now_ms)
@@ -261,21 +261,21 @@ class Driver:
             self._lent.lend(now_ms)
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
 
-    def _timed_round(self, now_ms: int) -> tuple[Snapshot, Plan, float]:
+    def _timed_round(self) -> tuple[Snapshot, Plan, float]:
         """A round and the seconds charged for it. The processor's clock can be slow: it is read only where it counts."""
         cost = self._policy.round_cost
         worked = process_time() if cost is RoundCost.PROCESSOR else 0.0
-        done = self._round(now_ms)
+        done = self._round()
         wall = self._history.round_seconds[-1] if cost is RoundCost.WALL else 0.0
         return *done, process_time() - worked if cost is RoundCost.PROCESSOR else wall
 
-    def _round(self, now_ms: int) -> tuple[Snapshot, Plan]:
+    def _round(self) -> tuple[Snapshot, Plan]:
         history, seconds = self._history, self._history.seconds
         began = perf_counter()
         snapshot = self._federation.snapshot()
-        self._lent.see(snapshot, now_ms)
+        self._lent.see(snapshot)
         seen = perf_counter()
-        plan = self._decide(snapshot, now_ms, self._seed)
+        plan = self._decide(snapshot, self._seed)
         decided = perf_counter()
         violations = check_plan(snapshot, plan) if self._checked else ()
         checked = perf_counter()

@@ -19,7 +19,7 @@ class StandingBook:
         if not self._is_kept:
             return
         snapshot = federation.snapshot()
-        now_ms, known = snapshot.lent_at_ms, snapshot.standing
+        now_ms, known = snapshot.now_ms, snapshot.standing
         for key, rates in changed_rates(known, rates_now(snapshot)).items():
             standing = known.kept.get(key, Standing.none(now_ms))
             federation.put_standing(*key, standing.at(known.decay, now_ms).counting(*rates))

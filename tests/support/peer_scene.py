@@ -104,7 +104,7 @@ class Scene:
     def decided(self) -> tuple[Snapshot, Plan]:
         """One round, lawful, which changes nothing yet."""
         snapshot = self.federation.snapshot()
-        plan = decide(snapshot, self._now_ms, 0)
+        plan = decide(snapshot, 0)
         assert check_plan(snapshot, plan) == ()
         return snapshot, plan
 
@@ -124,6 +124,7 @@ class Scene:
             assert not after.starts
             self._end_leaving()
             self._now_ms += 1
+            self.federation.lend(self._now_ms)
         raise AssertionError("the federation does not come to rest")
 
     def _apply(self, snapshot: Snapshot, plan: Plan) -> None:

@@ -142,7 +142,7 @@ class Replay:
 
     def _round(self, now_ms: int) -> bool:
         self._federation.lend(now_ms)
-        plan = decide(self._federation.snapshot(), now_ms, 0)
+        plan = decide(self._federation.snapshot(), 0)
         for job in plan.withdrawn:
             if any(run.job == job for run in self._federation.live_runs.values()):
                 self._federation.drop_waiting(job)

@@ -203,7 +203,6 @@ async def dry_run_job(request: Request, runtime: RuntimeHere, caller: Submitting
 
 def _dry_run(runtime: Runtime, caller: Caller, job: Admissible) -> DryRunOut:
     snapshot = runtime.world.snapshot()
-    now_ms = runtime.clock.now_ms()
     group = GroupId(job.group.id)
     if job.awaits:
         with runtime.database.read() as connection:
@@ -217,7 +216,6 @@ def _dry_run(runtime: Runtime, caller: Caller, job: Admissible) -> DryRunOut:
         job.shape,
         priority=spec.priority,
         bound_site=None,
-        now_ms=now_ms,
         stay=stay,
         handicap_ms=handicap_of(runtime, caller, job),
     )

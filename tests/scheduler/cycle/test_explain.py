@@ -38,7 +38,7 @@ def may_be_served(drawn: Facts, snapshot: Snapshot, verdict: Verdict) -> bool:
 @given(st.one_of(facts(), contended()))
 def test_whoever_a_site_may_serve_hears_what_would_start_it_and_nobody_else(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    for verdict in decide(snapshot, 0, 0).verdicts:
+    for verdict in decide(snapshot, 0).verdicts:
         if verdict.reason.code is not ReasonCode.NOT_YET_EVALUATED:
             assert (verdict.counterfactual is not None) == may_be_served(drawn, snapshot, verdict), verdict
 
@@ -51,7 +51,7 @@ def undisturbed(drawn: Facts) -> Facts:
 @given(contended().map(undisturbed))
 def test_what_would_start_a_job_starts_it_and_one_unit_less_does_not(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    plan = decide(snapshot, 0, 0)
+    plan = decide(snapshot, 0)
     for verdict in plan.verdicts:
         wanted = verdict.counterfactual
         assert wanted is not None, verdict
@@ -64,7 +64,7 @@ def test_what_would_start_a_job_starts_it_and_one_unit_less_does_not(drawn: Fact
 @given(facts())
 def test_on_any_federation_one_unit_less_does_not_start_the_job(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    plan = decide(snapshot, 0, 0)
+    plan = decide(snapshot, 0)
     for verdict in plan.verdicts:
         for less in lessened(verdict.counterfactual) if verdict.counterfactual else []:
             assert not starts_alone(drawn, snapshot, plan, verdict, less), (verdict.counterfactual, less)
@@ -77,7 +77,7 @@ def test_a_job_need_not_be_preemptible_on_one_class_where_another_of_the_site_is
     nodes = (replace(node_at(1), gpu_class="a100"), replace(node_at(2), gpu_class="h100"))
     quotas = {(GroupId(group), "h100"): Quota(guaranteed=1) for group in (2, 4)}
     drawn = Facts(quotas, (shut,), nodes, {ShapeId(1): firm}, (job,))
-    (verdict,) = decide(build(drawn).snapshot(), 0, 0).verdicts
+    (verdict,) = decide(build(drawn).snapshot(), 0).verdicts
     wanted = verdict.counterfactual
     assert wanted is not None
     assert (wanted.gpu_class, wanted.open_site, wanted.preemptible) == ("h100", True, False)
@@ -96,7 +96,7 @@ def test_a_job_need_not_be_preemptible_where_the_capacity_asked_for_restores_its
     node = replace(node_at(1), gpus=1, gpu_class="a100")
     drawn = Facts(quotas, (site,), (node,), {ShapeId(1): firm}, (job,))
     snapshot = build(drawn).snapshot()
-    plan = decide(snapshot, 0, 0)
+    plan = decide(snapshot, 0)
     (verdict,) = plan.verdicts
     wanted = verdict.counterfactual
     assert wanted is not None

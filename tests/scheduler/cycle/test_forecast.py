@@ -43,7 +43,7 @@ UNKNOWN = {
 def test_every_waiting_job_has_a_start_that_is_not_past_or_a_reason_why_none_is_known(
     facts: Pressed, steps_max: int
 ) -> None:
-    forecast = Forecast(federation_of(facts), NOW_MS, ForecastLimits(steps_max=steps_max))
+    forecast = Forecast(federation_of(facts), ForecastLimits(steps_max=steps_max))
     for job in facts.jobs:
         eta = forecast.of(job.id)
         assert eta is not None
@@ -59,8 +59,8 @@ def test_every_waiting_job_has_a_start_that_is_not_past_or_a_reason_why_none_is_
 def test_what_the_next_rounds_start_at_once_has_its_estimate_now(facts: Pressed) -> None:
     federation = federation_of(facts)
     federation.lend(NOW_MS)
-    started = {start.job for start in decide(federation.snapshot(), NOW_MS, 0).starts}
-    forecast = Forecast(federation, NOW_MS)
+    started = {start.job for start in decide(federation.snapshot(), 0).starts}
+    forecast = Forecast(federation)
     by_now = {
         job.id
         for job in facts.jobs
@@ -80,7 +80,7 @@ def test_what_the_next_rounds_start_at_once_has_its_estimate_now(facts: Pressed)
 def test_when_every_run_ends_as_told_on_its_class_and_nothing_new_comes_jobs_start_exactly_as_estimated(
     facts: Pressed,
 ) -> None:
-    forecast = Forecast(federation_of(facts), NOW_MS, left_on=left_by_class)
+    forecast = Forecast(federation_of(facts), left_on=left_by_class)
     told = {job.id: eta.start_ms for job in facts.jobs if (eta := forecast.of(job.id)) is not None}
     last_ms = max((at_ms for at_ms in told.values() if at_ms is not None), default=NOW_MS)
     replay = Replay(facts, left_by_class)
@@ -90,25 +90,25 @@ def test_when_every_run_ends_as_told_on_its_class_and_nothing_new_comes_jobs_sta
 
 @given(timed(endless=False))
 def test_where_everything_ends_only_what_could_never_start_is_left_without_a_time(facts: Pressed) -> None:
-    forecast = Forecast(federation_of(facts), NOW_MS)
+    forecast = Forecast(federation_of(facts))
     for job in facts.jobs:
         eta = forecast.of(job.id)
         assert eta is not None
         alone = federation_of(replace(facts, runs=(), jobs=(job,)))
         if eta.start_ms is None:
             assert eta.code is ReasonCode.ETA_NOT_AS_THINGS_ARE
-            assert not len(decide(alone.snapshot(), NOW_MS, 0).starts)
+            assert not len(decide(alone.snapshot(), 0).starts)
 
 
 @given(timed())
 def test_a_forecast_leaves_the_federation_as_it_was(facts: Pressed) -> None:
     federation = federation_of(facts)
-    before = decide(federation.snapshot(), NOW_MS, 0)
+    before = decide(federation.snapshot(), 0)
     runs = federation.live_runs
-    forecast = Forecast(federation, NOW_MS)
+    forecast = Forecast(federation)
     for job in facts.jobs:
         forecast.of(job.id)
-    assert decide(federation.snapshot(), NOW_MS, 0) == before
+    assert decide(federation.snapshot(), 0) == before
     assert federation.live_runs == runs
 
 
@@ -145,7 +145,7 @@ def _job(number: int, gpus: int, walltime_ms: int | None = 5_000) -> WaitingJob:
 
 
 def _eta(facts: Pressed, job: int, limits: ForecastLimits | None = None) -> tuple[int | None, ReasonCode, object]:
-    eta = Forecast(federation_of(facts), NOW_MS, limits or ForecastLimits()).of(JobId(job))
+    eta = Forecast(federation_of(facts), limits or ForecastLimits()).of(JobId(job))
     assert eta is not None
     return eta.start_ms, eta.code, dict(eta.numbers)
 
@@ -167,7 +167,7 @@ def test_a_window_that_opens_is_when_a_job_starts_and_one_that_is_too_short_for_
         federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 8),), {ShapeId(1): plain_shape(8)}, (job,)))
         federation.set_lending([offer_of(calendar=night)], [], [])
         federation.lend(NOON_MS)
-        eta = Forecast(federation, NOON_MS).of(job.id)
+        eta = Forecast(federation).of(job.id)
         assert eta is not None
         assert (eta.start_ms, eta.code) == told
 
@@ -254,9 +254,9 @@ def test_a_costly_federation_is_given_fewer_steps() -> None:
     ends = [_run(number, NOW_MS + number * 1_000) for number in (1, 2)]
     jobs = tuple(_job(number, 2) for number in range(11, 61))
     federation = federation_of(_one_node(*ends, jobs=jobs))
-    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=0)).steps == 20
-    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=52 * 30)).steps == 30
-    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=52 * 30, steps_max=25)).steps == 25
+    assert Forecast(federation, ForecastLimits(looks_max=0)).steps == 20
+    assert Forecast(federation, ForecastLimits(looks_max=52 * 30)).steps == 30
+    assert Forecast(federation, ForecastLimits(looks_max=52 * 30, steps_max=25)).steps == 25
 
 
 def test_beyond_the_horizon_and_beyond_the_steps_nothing_is_said() -> None:
@@ -264,7 +264,7 @@ def test_beyond_the_horizon_and_beyond_the_steps_nothing_is_said() -> None:
     assert _eta(facts, 11, ForecastLimits(horizon_ms=1_999)) == (None, ReasonCode.ETA_BEYOND_FORECAST, {})
     assert _eta(facts, 11, ForecastLimits(steps_max=1)) == (None, ReasonCode.ETA_BEYOND_FORECAST, {})
     assert _eta(facts, 11, ForecastLimits(steps_max=3, horizon_ms=2_000))[0] == NOW_MS + 2_000
-    forecast = Forecast(federation_of(facts), NOW_MS, ForecastLimits(horizon_ms=1_999))
+    forecast = Forecast(federation_of(facts), ForecastLimits(horizon_ms=1_999))
     assert forecast.until_ms == NOW_MS + 1_999
 
 
@@ -275,4 +275,4 @@ def test_too_many_jobs_are_not_looked_at() -> None:
 
 
 def test_a_job_that_does_not_wait_has_no_estimate() -> None:
-    assert Forecast(federation_of(_one_node(jobs=())), NOW_MS).of(JobId(1)) is None
+    assert Forecast(federation_of(_one_node(jobs=()))).of(JobId(1)) is None

@@ -105,7 +105,7 @@ def order_of_starts(jobs: tuple[WaitingJob, ...], gpus: int) -> list[int]:
     left = {job.id: job for job in jobs}
     while left:
         facts = Facts({}, (OPEN_SITE,), (node_of(1, gpus),), SHAPES, tuple(left.values()))
-        for start in decide(build(facts).snapshot(), 0, 0).starts:
+        for start in decide(build(facts).snapshot(), 0).starts:
             started.append(start.job)
             del left[start.job]
     return started
@@ -136,12 +136,12 @@ def test_a_table_gives_back_the_very_jobs_that_were_put(jobs: tuple[WaitingJob, 
 
 def test_a_dry_run_stands_where_the_job_would() -> None:
     waits = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, handicap_ms=HOUR_MS)
-    snapshot = build(Facts({}, (OPEN_SITE,), (node_of(1, 1),), SHAPES, (waits,))).snapshot()
+    federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 1),), SHAPES, (waits,)))
+    federation.lend(5)
+    snapshot = federation.snapshot()
 
     def starts(handicap_ms: int) -> bool:
-        answer = dry_run(
-            snapshot, GroupId(4), SHAPES[ShapeId(1)], priority=0, bound_site=None, now_ms=5, handicap_ms=handicap_ms
-        )
+        answer = dry_run(snapshot, GroupId(4), SHAPES[ShapeId(1)], priority=0, bound_site=None, handicap_ms=handicap_ms)
         return isinstance(answer, Start)
 
     assert starts(HOUR_MS - 6)

@@ -45,7 +45,7 @@ def test_columns_have_the_runs_that_may_be_ended_in_turn_with_what_they_cost_and
     if is_after_a_round:
         applied = Applied(facts, federation)
         snapshot = federation.snapshot()
-        applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+        applied.apply(snapshot, decide(snapshot, 0))
     for run in facts.runs[:2] if has_strays else ():
         federation.put_run(replace(federation.live_runs[run.id], site=SiteId(2), leaving=False))
     for node in facts.nodes[1:2]:
@@ -53,7 +53,7 @@ def test_columns_have_the_runs_that_may_be_ended_in_turn_with_what_they_cost_and
     snapshot = federation.snapshot()
     going = frozenset(data.draw(st.sets(st.sampled_from(sorted(snapshot.runs)))) if len(snapshot.runs) else ())
     round_ = Round(snapshot)
-    way = InTheWay(snapshot, round_.site_pools, GPU_CLASS, round_.usages[GPU_CLASS], NOW_MS, going)
+    way = InTheWay(snapshot, round_.site_pools, GPU_CLASS, round_.usages[GPU_CLASS], going)
     expected = in_turn(snapshot, going)
     occupants = [way.occupant(number, 0) for number in range(len(way))]
     index = round_.site_pools[0].index

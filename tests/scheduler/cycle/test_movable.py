@@ -17,20 +17,20 @@ from scheduler.model.ids import NodeId, RunId, ShapeId
 from scheduler.placement.displace import Occupant
 
 
-def kept(snapshot: Snapshot, now_ms: int, going: frozenset[RunId]) -> list[list[list[Occupant]]]:
+def kept(snapshot: Snapshot, going: frozenset[RunId]) -> list[list[list[Occupant]]]:
     """By pool and node, from columns."""
     round_ = Round(snapshot)
-    movable = MovableRuns(round_, now_ms, going)
+    movable = MovableRuns(round_, going)
     return [
         [movable.of(pool).on(node) for node in range(len(site_pool.node_ids))]
         for pool, site_pool in enumerate(round_.site_pools)
     ]
 
 
-def told(snapshot: Snapshot, now_ms: int, going: frozenset[RunId]) -> list[list[list[Occupant]]]:
+def told(snapshot: Snapshot, going: frozenset[RunId]) -> list[list[list[Occupant]]]:
     """The same one by one."""
     round_ = Round(snapshot)
-    return [movable_slowly(round_, pool, now_ms, going) for pool in range(len(round_.site_pools))]
+    return [movable_slowly(round_, pool, going) for pool in range(len(round_.site_pools))]
 
 
 @given(scattered() | elastic() | pressed(), st.integers(0, 3), st.booleans(), st.data())
@@ -38,22 +38,22 @@ def test_after_any_rounds_the_same_runs_may_be_moved_and_what_was_shown_before_s
     facts: Pressed, rounds: int, is_copied: bool, data: st.DataObject
 ) -> None:
     federation = federation_of(facts)
-    shown: list[tuple[Snapshot, int]] = []
+    shown: list[Snapshot] = []
     applied = Applied(facts, federation)
     for number in range(rounds):
-        federation.lend(now_ms := NOW_MS + 60_000 * number)
+        federation.lend(NOW_MS + 60_000 * number)
         snapshot = federation.snapshot()
-        shown.append((snapshot, now_ms))
-        applied.apply(snapshot, decide(snapshot, now_ms, 0))
+        shown.append(snapshot)
+        applied.apply(snapshot, decide(snapshot, 0))
         applied.end_leaving()
         federation.remove_node(facts.nodes[number % len(facts.nodes)].id)
     for run in facts.runs[:1]:
         federation.drop_run(run.id)
-    latest = (federation.copy() if is_copied else federation).snapshot()
-    shown.append((latest, NOW_MS + 60_000 * rounds))
-    for each, now_ms in shown:
+    federation.lend(NOW_MS + 60_000 * rounds)
+    shown.append((federation.copy() if is_copied else federation).snapshot())
+    for each in shown:
         going = frozenset(data.draw(st.sets(st.sampled_from(sorted(each.runs)))) if len(each.runs) else ())
-        assert kept(each, now_ms, going) == told(each, now_ms, going)
+        assert kept(each, going) == told(each, going)
 
 
 @given(scattered(), st.data())
@@ -61,10 +61,9 @@ def test_what_they_hold_is_counted_on_every_node_and_less_of_those_that_are_drop
     facts: Pressed, data: st.DataObject
 ) -> None:
     federation = federation_of(facts)
-    federation.lend(NOW_MS)
     round_ = Round(federation.snapshot())
-    movable = MovableRuns(round_, NOW_MS, frozenset()).of(0)
-    slow = movable_slowly(round_, 0, NOW_MS, frozenset())
+    movable = MovableRuns(round_, frozenset()).of(0)
+    slow = movable_slowly(round_, 0, frozenset())
     some = sorted({each.run for here in slow for each in here})
     dropped = data.draw(st.sets(st.sampled_from(some))) if some else set()
     for run in dropped:
@@ -86,10 +85,10 @@ def test_columns_are_written_anew_when_most_of_their_runs_are_gone() -> None:
     )
     federation = federation_of(Pressed({}, (node_at(1), node_at(2)), {shape_id: shape}, runs, ()))
     before = federation.snapshot()
-    expected = told(before, NOW_MS, frozenset())
+    expected = told(before, frozenset())
     for _ in range(300):
         federation.put_run(runs[0])
     after = federation.snapshot()
     (pool,) = after.pools.values()
     assert pool.runs.columns.shape[1] == pool.runs.parts.shape[1] // 2 == 128
-    assert kept(before, NOW_MS, frozenset()) == kept(after, NOW_MS, frozenset()) == expected
+    assert kept(before, frozenset()) == kept(after, frozenset()) == expected

@@ -135,15 +135,15 @@ def restless(seed: int, stops_max: int) -> Decide:
     """The round, which on top stops runs by lot."""
     dice, left = Random(seed), [stops_max]
 
-    def decided(snapshot: Snapshot, now_ms: int, round_seed: int) -> Plan:
-        plan = decide(snapshot, now_ms, round_seed)
+    def decided(snapshot: Snapshot, round_seed: int) -> Plan:
+        plan = decide(snapshot, round_seed)
         stops = []
         for run in snapshot.runs.values():
             if left[0] and dice.random() < 0.4:
                 left[0] -= 1
                 grace_ms = dice.choice((0, 1000, 5000))
                 stops.append(Stop(run.id, run.job, dice.choice(list(StopCause)), None, grace_ms))
-        return Plan(starts=plan.starts, verdicts=plan.verdicts, now_ms=now_ms, seed=round_seed, stops=tuple(stops))
+        return Plan(starts=plan.starts, verdicts=plan.verdicts, seed=round_seed, stops=tuple(stops))
 
     return decided
 
@@ -181,12 +181,12 @@ def stopping_at(at_ms: int, make: Callable[[Snapshot], dict[str, Any]]) -> Decid
     """The round, but at one moment, once, a plan with what ``make`` says and no starts."""
     done: list[int] = []
 
-    def decided(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-        if now_ms < at_ms or done:
-            return decide(snapshot, now_ms, seed)
-        done.append(now_ms)
-        given_plan: dict[str, Any] = {"starts": (), "verdicts": decide(snapshot, now_ms, seed).verdicts}
-        return Plan(**given_plan | make(snapshot), now_ms=now_ms, seed=seed)
+    def decided(snapshot: Snapshot, seed: int) -> Plan:
+        if snapshot.now_ms < at_ms or done:
+            return decide(snapshot, seed)
+        done.append(snapshot.now_ms)
+        given_plan: dict[str, Any] = {"starts": (), "verdicts": decide(snapshot, seed).verdicts}
+        return Plan(**given_plan | make(snapshot), seed=seed)
 
     return decided
 
@@ -349,19 +349,19 @@ def test_an_offer_takes_work_in_its_windows_alone() -> None:
 
 
 def test_a_plan_that_breaks_a_law_ends_the_simulation() -> None:
-    def twice(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-        plan = decide(snapshot, now_ms, seed)
-        return Plan(starts=(*plan.starts, *plan.starts), verdicts=plan.verdicts, now_ms=now_ms, seed=seed)
+    def twice(snapshot: Snapshot, seed: int) -> Plan:
+        plan = decide(snapshot, seed)
+        return Plan(starts=(*plan.starts, *plan.starts), verdicts=plan.verdicts, seed=seed)
 
     with pytest.raises(InvariantBroken, match="not_waiting"):
         driven([row("a", 0, 1)], cluster_of(4), twice)
 
 
 def test_rounds_that_stop_what_they_start_are_called_a_livelock() -> None:
-    def restarts(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-        plan = decide(snapshot, now_ms, seed)
+    def restarts(snapshot: Snapshot, seed: int) -> Plan:
+        plan = decide(snapshot, seed)
         first = [Stop(run.id, run.job, StopCause.PREEMPTED, None, 0) for run in snapshot.runs.values()][:1]
-        return Plan(starts=plan.starts, verdicts=plan.verdicts, now_ms=now_ms, seed=seed, stops=tuple(first))
+        return Plan(starts=plan.starts, verdicts=plan.verdicts, seed=seed, stops=tuple(first))
 
     with pytest.raises(InvariantBroken, match="go on stopping"):
         driven([row(name, at, 9, 4) for at, name in enumerate("abcd")], cluster_of(4, 4), restarts, checked=False)
