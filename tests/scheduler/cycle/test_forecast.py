@@ -204,7 +204,7 @@ def test_a_job_that_starts_ends_as_it_would_on_the_class_on_which_it_does() -> N
     jobs = tuple(replace(job, expected_ms=1_000) for job in facts.jobs)
     federation = federation_of(replace(facts, nodes=(*facts.nodes, beside), shapes=shapes, jobs=jobs))
     for left_on, second_ms in ((left_by_class, 3_000), (left_on_any, 1_000)):
-        told = [Forecast(federation, NOW_MS, left_on=left_on).of(job.id) for job in jobs]
+        told = [Forecast(federation, left_on=left_on).of(job.id) for job in jobs]
         starts_ms = [None if each is None else each.start_ms for each in told]
         assert starts_ms == [NOW_MS, NOW_MS + second_ms, NOW_MS + 2 * second_ms], "the fast one is in use"
 
