@@ -15,6 +15,7 @@ from quota.fair_share import FairShares
 from scheduler.cycle.entitlement import guaranteed_own, path_of, protected_runs, reaches_up_to
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.snapshot import SitePool, Snapshot
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Occupant
 from scheduler.placement.make_way import Runs
@@ -33,7 +34,6 @@ from scheduler.placement.pool_runs import (
     SAVES,
     STARTED,
     lie,
-    preemptible,
     staying,
 )
 
@@ -77,7 +77,7 @@ class InTheWay:
         """The runs by number, laid out as in ``placement.pool_runs`` with the work that is lost now, and the pool of each."""
         latest = now_ms - self._snapshot.preemption.minimum_run_ms
         found = [
-            columns.take(preemptible(columns, rows, at, latest), axis=1) for _, (columns, _, rows, at, _) in self._now
+            columns.take(staying(columns, rows, at, latest, True), axis=1) for _, (columns, _, rows, at, _) in self._now
         ]
         columns = np.concatenate([np.zeros((ROWS, 0), np.int64), *found], axis=1)
         pool = np.repeat([number for number, _ in self._now], [each.shape[1] for each in found]).astype(np.int64)
@@ -106,7 +106,7 @@ class InTheWay:
         """By position of their groups all runs that are not leaving, whether they may be ended or not."""
         found: defaultdict[int, list[LiveRun]] = defaultdict(list)
         for _, (columns, _, rows, at, _) in self._now:
-            for run in columns[RUN, staying(columns, rows, at)].tolist():
+            for run in columns[RUN, staying(columns, rows, at, NEVER_MS, False)].tolist():
                 each = self._snapshot.runs[RunId(run)]
                 found[self._usage.tree.position(each.group)].append(each)
         return found

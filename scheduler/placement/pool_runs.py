@@ -33,25 +33,14 @@ def restartable(columns: Any, count: int, at: int, now: int, minimum_run: int) -
 
 
 @compiled
-def preemptible(columns: Any, count: int, at: int, latest: int) -> Any:
-    """Of the first ``count`` rows those of runs there at change ``at`` that are not leaving, may be preempted and have started by
-    ``latest`` (ms)."""
+def staying(columns: Any, count: int, at: int, latest: int, only_preemptible: bool) -> Any:
+    """Of the first ``count`` rows those of runs there at change ``at`` that are not leaving and have started by ``latest`` (ms);
+    of all, or ``only_preemptible`` ones."""
     found, many = np.empty(count, np.int64), 0
     for row in range(count):
         if columns[CAME, row] > at or columns[WENT, row] <= at or columns[LEAVING, row]:
             continue
-        if columns[PREEMPTIBLE, row] and columns[STARTED, row] <= latest:
-            found[many] = row
-            many += 1
-    return found[:many]
-
-
-@compiled
-def staying(columns: Any, count: int, at: int) -> Any:
-    """Of the first ``count`` rows those of runs there at change ``at`` that are not leaving."""
-    found, many = np.empty(count, np.int64), 0
-    for row in range(count):
-        if columns[CAME, row] <= at < columns[WENT, row] and not columns[LEAVING, row]:
+        if columns[STARTED, row] <= latest and (columns[PREEMPTIBLE, row] or not only_preemptible):
             found[many] = row
             many += 1
     return found[:many]
