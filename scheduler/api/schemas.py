@@ -267,7 +267,7 @@ class SiteReasonOut(BaseModel):
 
 
 class WhyOut(BaseModel):
-    """Why a job is where it is, and how long it runs, as in ``JobDetailOut``."""
+    """Why a job is where it is, and how long it runs, as in ``JobDetailOut``; of one that has ended, nothing of the latter."""
 
     job: int
     state: str

@@ -129,7 +129,8 @@ def _run_time_lines(job: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How long it runs, and on each class that it may start on, each with its label."""
     lines = [(say("Run time", "실행 시간 예상"), job["run_time"])] if job.get("run_time") else []
     for each in job.get("run_times") or ():
-        lines.append((say(f"On {each['gpu_class']}", f"{each['gpu_class']}에서"), each))
+        gpu_class = each["gpu_class"]
+        lines.append((say(f"Run time on {gpu_class}", f"{gpu_class}에서의 실행 시간 예상"), each))
     return [(label, _run_time_line(each)) for label, each in lines]
 
 

@@ -58,12 +58,12 @@ class ClassBasis(StrEnum):
 _CLASS_TEXTS: Mapping[ClassBasis, tuple[str, str]] = {
     ClassBasis.MEASURED: ("{gpu_class}에서 잰 시간", "measured on {gpu_class}"),
     ClassBasis.DECLARED: (
-        "다른 종류에서 잰 시간을 작업 파일의 speeds로 {gpu_class}에 맞춤",
-        "measured on another class and put to {gpu_class} by the speeds of its file",
+        "다른 종류에서 잰 시간을 작업 파일의 speeds로 {gpu_class}에 맞게 환산",
+        "measured on another class and converted to {gpu_class} by the speeds of its file",
     ),
     ClassBasis.GENERAL: (
-        "다른 종류에서 잰 시간을 관리자가 정한 속도로 {gpu_class}에 맞춤",
-        "measured on another class and put to {gpu_class} by the administrators' speeds",
+        "다른 종류에서 잰 시간을 관리자가 정한 속도로 {gpu_class}에 맞게 환산",
+        "measured on another class and converted to {gpu_class} by the administrators' speeds",
     ),
     ClassBasis.ALL: ("모든 GPU 종류를 합쳐서 잰 시간", "measured on all GPU classes together"),
 }

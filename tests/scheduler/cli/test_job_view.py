@@ -98,7 +98,7 @@ def test_a_job_in_full_says_how_long_it_is_thought_to_run_and_why(
     assert line in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("language", "label"), [("en", "On a100"), ("ko", "a100에서")])
+@pytest.mark.parametrize(("language", "label"), [("en", "Run time on a100"), ("ko", "a100에서의 실행 시간 예상")])
 def test_a_job_in_full_and_why_it_waits_say_how_long_it_would_run_on_each_class(
     language: str, label: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
