@@ -174,7 +174,7 @@ class PlainScheduler(ABC):
         if cause is EndCause.FINISHED:
             self.history.ends_ms[job.id - 1] = at_ms
             self.knowledge.ended(job)
-            self._gates.finished(job.id)
+            self._gates.finished(job.id, at_ms)
         else:
             job.stops += 1
             self._gates.stopped(job.id)

@@ -207,7 +207,7 @@ class Driver:
                 self._federation.drop_waiting(job.id)
             history.ends_ms[job.id - 1] = at_ms
             self._knowledge.ended(job)
-            self._gates.finished(job.id)
+            self._gates.finished(job.id, at_ms)
             return
         job.stops += 1
         self._gates.stopped(job.id)

@@ -27,6 +27,13 @@ class CancelCause(StrEnum):
     DEPENDENCY = "dependency_failed"
 
 
+class Cancelled(NamedTuple):
+    """Why and when a job was cancelled; one that had not come yet, before it came."""
+
+    cause: CancelCause
+    at_ms: int
+
+
 class _Task(NamedTuple):
     """What ``Throttles`` reads of a task."""
 
@@ -49,14 +56,14 @@ class _Awaited:
 
 
 class Gates:
-    """Which jobs rounds may see. ``cancelled`` says why a job was given up, by its id; ``is_any``: there is a gate at all.
+    """Which jobs rounds may see. ``cancelled`` says why and when a job was given up, by id; ``is_any``: there is a gate at all.
 
     ``start_by_ms`` is looked at while a job waits, however often it does; what goes on is none of a deadline's business.
     """
 
     def __init__(self, workload: Workload) -> None:
         self.is_any = bool(workload.terms)
-        self.cancelled: dict[JobId, CancelCause] = {}
+        self.cancelled: dict[JobId, Cancelled] = {}
         self._terms, self._start_by_ms = workload.terms, workload.start_by_ms
         self._throttles = Throttles()
         self._waits: set[JobId] = set()  #: those with terms that are neither running nor over
@@ -135,7 +142,7 @@ class Gates:
         if job in self._terms:
             self._waits.discard(job)
             self._tell_throttle(job, JobState.RUNNING)
-        if self._changed(job, JobState.RUNNING, has_started=True):
+        if self._changed(job, JobState.RUNNING, now_ms, has_started=True):
             heapq.heappush(self._times, (now_ms + 1, _NOBODY))
 
     def stopped(self, job: JobId) -> None:
@@ -144,13 +151,13 @@ class Gates:
             self._begin(job)
             self._show(job, earmark=True)
 
-    def finished(self, job: JobId) -> None:
+    def finished(self, job: JobId, now_ms: int) -> None:
         """A job has done its work."""
         terms = self._terms.get(job)
         state = JobState.SUCCEEDED if terms is None or terms.succeeds else JobState.FAILED
         if terms is not None:
             self._tell_throttle(job, state)
-        self._changed(job, state, has_started=True)
+        self._changed(job, state, now_ms, has_started=True)
 
     def pass_time(self, now_ms: int) -> None:
         """Cancel what waits and cannot be over by its deadline any more."""
@@ -158,7 +165,8 @@ class Gates:
         while times and times[0][0] <= now_ms:
             job = heapq.heappop(times)[1]
             if job in self._waits:
-                self._cancel(job, CancelCause.DEADLINE)
+                self._give_up(job, Cancelled(CancelCause.DEADLINE, now_ms))
+                self._changed(job, JobState.CANCELLED, now_ms, has_started=False)
 
     def settle(self, now_ms: int) -> tuple[list[JobId], list[JobId]]:
         """Jobs that rounds have to see from now on, and such as they must not see any more, some of which they do not see."""
@@ -170,18 +178,14 @@ class Gates:
         self._free, self._gone = [], []
         return shown, hidden
 
-    def _cancel(self, job: JobId, cause: CancelCause) -> None:
-        self._give_up(job, cause)
-        self._changed(job, JobState.CANCELLED, has_started=False)
-
-    def _give_up(self, job: JobId, cause: CancelCause) -> None:
-        self.cancelled[job] = cause
+    def _give_up(self, job: JobId, how: Cancelled) -> None:
+        self.cancelled[job] = how
         if job in self._waits:
             self._waits.discard(job)
             self._gone.append(job)
             self._tell_throttle(job, JobState.CANCELLED)
 
-    def _changed(self, job: JobId, state: JobState, *, has_started: bool) -> bool:
+    def _changed(self, job: JobId, state: JobState, now_ms: int, *, has_started: bool) -> bool:
         """Settle what comes after a job, and what comes after that; answer whether anything is let go."""
         lets_go = False
         todo = [(job, state, has_started)] if job in self._awaited else []
@@ -196,7 +200,7 @@ class Gates:
                     waiters, awaited.waiters = awaited.waiters, []
                     for waiter in waiters:
                         if waiter not in self.cancelled:
-                            self._give_up(waiter, CancelCause.DEPENDENCY)
+                            self._give_up(waiter, Cancelled(CancelCause.DEPENDENCY, now_ms))
                             todo.append((waiter, JobState.CANCELLED, False))
                 elif not awaited.open:
                     for waiter in awaited.waiters:

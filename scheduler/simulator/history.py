@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from scheduler.model.ids import JobId, SiteId
 from scheduler.model.recall import Recall
-from scheduler.simulator.gates import CancelCause
+from scheduler.simulator.gates import Cancelled
 from scheduler.simulator.workload import SimJob
 
 #: (node's index in the cluster file, devices)
@@ -59,10 +59,18 @@ class History:
     segments: list[Segment] = field(default_factory=list)
     ends_ms: dict[int, int] = field(default_factory=dict)
     capacity: list[tuple[int, int]] = field(default_factory=list)  #: (from ms, devices that work may run on)
-    cancelled: Mapping[JobId, CancelCause] = field(default_factory=dict)
+    cancelled: Mapping[JobId, Cancelled] = field(default_factory=dict)
     lender_credits: Fraction | None = None  #: owed by offers' own rates; None where none has one, or nobody counted
     recalls: Sequence[Recall] = ()
     recalled_nodes: tuple[int, int] = (0, 0)  #: how many lenders asked for, and how many they got
     rounds: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  #: wall time by part: snapshot, decide, check_plan, driver
     round_seconds: list[float] = field(default_factory=list)
+
+    def gone_ms(self, index: int, end_ms: int) -> int:
+        """When a job asked for nothing any more: done, or cancelled, or ``end_ms``."""
+        done_ms = self.ends_ms.get(index)
+        if done_ms is not None:
+            return done_ms
+        cancelled = self.cancelled.get(self.jobs[index].id)
+        return end_ms if cancelled is None else max(cancelled.at_ms, self.jobs[index].submit_ms)

@@ -8,6 +8,7 @@ submission to the last one. A lost GPU-second is run time that made no progress:
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +17,16 @@ from numpy.typing import NDArray
 
 from scheduler.simulator.bound import lower_bound_mean_jct_seconds
 from scheduler.simulator.entitlement import Entitlement, entitlement
-from scheduler.simulator.history import EndCause
+from scheduler.simulator.figures import goodput, more_figures
+from scheduler.simulator.guarantees import guarantee_figures
 from scheduler.simulator.simulation import Outcome
 from scheduler.simulator.timeline import FloatArray, Timeline, timeline
+from scheduler.simulator.waste import STOPPED
 
 #: Smallest devices of each size class, and how the class is called.
 SIZE_CLASSES = ((1, "1"), (2, "2-8"), (9, "9-64"), (65, "65-512"), (513, "513+"))
 SLOWDOWN_SECONDS = 10.0
 SLOWDOWN_SECONDS_TRAINING = 600.0
-
-_STOPPED = (EndCause.PREEMPTED, EndCause.MOVED, EndCause.SHRUNK, EndCause.GROWN, EndCause.RECALLED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,12 +46,13 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
     times = JobTimes.of(outcome)
     whole = times.summary(np.ones(len(times.jct), dtype=np.bool_))
     span_ms = max(line.last_ms, line.begin_ms + 1)
+    guaranteed, guaranteed_by_group = guarantee_figures(outcome, line.end_ms)
     causes = Counter(each.cause for each in history.segments)
     document: dict[str, Any] = {
         "jobs": len(history.jobs),
         "left_out": dict(sorted(outcome.workload.left_out.items())),
         "not_started": len(history.jobs) - len({each.job.id for each in history.segments}),
-        "cancelled": dict(sorted(Counter(cause.value for cause in history.cancelled.values()).items())),
+        "cancelled": dict(sorted(Counter(how.cause.value for how in history.cancelled.values()).items())),
         **whole,
         "utilisation": _ratio(
             line.allocated.integral(line.begin_ms, span_ms), line.capacity.integral(line.begin_ms, span_ms)
@@ -61,7 +63,7 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
         "allocation_share_max": _share_max(line),
         "makespan_s": (line.end_ms - line.begin_ms) / 1000,
         "partly_used_nodes_mean": float(line.partly_used.mean()) / len(outcome.cluster.nodes),
-        "preemptions": sum(causes[cause] for cause in _STOPPED),
+        "preemptions": sum(causes[cause] for cause in STOPPED),
         "segment_causes": {cause.value: count for cause, count in sorted(causes.items())},
         "recalled_nodes": dict(zip(("asked", "granted"), history.recalled_nodes, strict=True)),
         "lender_credits": None if history.lender_credits is None else float(history.lender_credits),
@@ -69,8 +71,10 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
         "lower_bound_mean_jct_s": lower,
         "times_the_bound": None if not lower or whole["mean_jct_s"] is None else whole["mean_jct_s"] / lower,
         "jain_index": share.jain,
-        "by_size": times.by_size(),
-        "by_group": _by_group(outcome, times, share),
+        **more_figures(outcome, line),
+        **guaranteed,
+        "by_size": _by_size(outcome, times, line),
+        "by_group": _by_group(outcome, times, share, guaranteed_by_group),
         "devices": outcome.cluster.devices,
         "wall_s": outcome.wall_seconds,
         "rounds": history.rounds,
@@ -134,29 +138,34 @@ class JobTimes:
             "gpu_seconds": float((self.duration * self.gpus)[chosen].sum()),
         }
 
-    def by_size(self) -> dict[str, dict[str, Any]]:
-        """Figures by size class, those without jobs left out."""
-        found = {}
-        for number, (least, name) in enumerate(SIZE_CLASSES):
-            chosen = self.gpus >= least
-            if number + 1 < len(SIZE_CLASSES):
-                chosen &= self.gpus < SIZE_CLASSES[number + 1][0]
-            if chosen.any():
-                found[name] = self.summary(chosen)
-        return found
+
+def _by_size(outcome: Outcome, times: JobTimes, line: Timeline) -> dict[str, dict[str, Any]]:
+    """Figures by size class, those without jobs left out."""
+    found = {}
+    for number, (least, name) in enumerate(SIZE_CLASSES):
+        most = SIZE_CLASSES[number + 1][0] - 1 if number + 1 < len(SIZE_CLASSES) else None
+        chosen = times.gpus >= least
+        if most is not None:
+            chosen &= times.gpus <= most
+        if chosen.any():
+            found[name] = times.summary(chosen) | {"scheduling_goodput": goodput(outcome, line, least, most)}
+    return found
 
 
-def _by_group(outcome: Outcome, times: JobTimes, share: Entitlement) -> dict[str, dict[str, Any]]:
+def _by_group(
+    outcome: Outcome, times: JobTimes, share: Entitlement, guaranteed: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
     found = {}
     for index, path in enumerate(outcome.workload.groups):
         chosen = times.group == index + 1
-        if share.had_hours[index] or share.entitled_hours[index] or chosen.any():
+        if share.had_hours[index] or share.entitled_hours[index] or chosen.any() or path in guaranteed:
             found[path] = {
                 **times.summary(chosen),
                 "entitled_gpu_hours": float(share.entitled_hours[index]),
                 "had_gpu_hours": float(share.had_hours[index]),
                 "deficit_gpu_hours": float(share.deficit_hours[index]),
                 "worst_lag_gpu_hours": float(share.worst_lag_hours[index]),
+                **guaranteed.get(path, {}),
             }
     return found
 

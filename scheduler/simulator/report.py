@@ -51,11 +51,33 @@ _WHOLE = (
     ("lower_bound_mean_jct_s", "lower bound, s", "{:,.0f}"),
     ("times_the_bound", "times the bound", "{:.3f}"),
 )
+_SIZE = (*_COLUMNS, ("scheduling_goodput", "goodput", "{:.1%}"))
+_OWED = (
+    ("preemption_waste_ratio", "preemption waste", "{:.2%}"),
+    ("preemptions_a_job", "preemptions a job", "{:.3f}"),
+    ("collateral", "collateral", "{:.2f}"),
+    ("time_to_guarantee_p50_s", "to guarantee p50, s", "{:,.0f}"),
+    ("time_to_guarantee_p99_s", "p99", "{:,.0f}"),
+    ("guarantee_violation_s", "violation, s", "{:,.0f}"),
+    ("guarantee_deficit_gpu_hours", "deficit, GPU-h", "{:,.0f}"),
+    ("reclaim_compliance", "recalls kept", "{:.1%}"),
+    ("lender_regret_gpu_hours", "lender regret, GPU-h", "{:,.1f}"),
+)
+_POSSIBLE = (
+    ("utilisation", "utilisation", "{:.1%}"),
+    ("utilisation_ceiling", "ceiling", "{:.1%}"),
+    ("part_of_ceiling", "part of it", "{:.1%}"),
+    ("finish_time_fairness_mean", "finish-time fairness, mean", "{:.2f}"),
+    ("finish_time_fairness_worst", "worst", "{:,.2f}"),
+    ("finish_time_unfair_part", "above 1.05", "{:.1%}"),
+)
 _GROUP = (
     *_COLUMNS,
     ("entitled_gpu_hours", "entitled, GPU-h", "{:,.0f}"),
     ("had_gpu_hours", "had, GPU-h", "{:,.0f}"),
     ("worst_lag_gpu_hours", "worst lag, GPU-h", "{:,.0f}"),
+    ("time_to_guarantee_p99_s", "to guarantee p99, s", "{:,.0f}"),
+    ("guarantee_violation_s", "violation, s", "{:,.0f}"),
 )
 
 
@@ -77,14 +99,20 @@ def _page(results: Sequence[Shown]) -> Iterator[str]:
     )
     yield _section("Schedulers side by side", _table(((each[0], each[2].document) for each in results), _WHOLE))
     yield _section("Distance to the bound", _sentences(results) + _bound(results))
+    yield _section("What was owed, and what it cost", _table(((each[0], each[2].document) for each in results), _OWED))
+    yield _section("What could have been", _table(((each[0], each[2].document) for each in results), _POSSIBLE))
     yield from _over_time(outcome, measured)
     yield _section("Waits by size class", _waits(results))
-    yield _section("Size classes", _table(figures["by_size"].items(), _COLUMNS))
+    yield _section("Size classes", _table(figures["by_size"].items(), _SIZE))
     yield _section("Groups", _table(figures["by_group"].items(), _GROUP))
     yield (
         '<p class="note">Completion time: end minus submission. Wait: completion time minus the run time alone. Slowdown: '
         "max(1, completion time / max(run time, bound)). Lag: the most by which a group fell behind its fair share of its own "
-        "demand between two of the moments drawn.</p></body></html>"
+        "demand between two of the moments drawn. Preemption waste: GPU time that stopped runs lost, over that of all work. "
+        "Collateral: GPUs of runs that were ended, over those of them that the job they made way for held. Violation, deficit: "
+        "time, and GPU time, for which groups had less than they asked for within their guarantees. Ceiling: what any scheduler "
+        "could have used at the most. Goodput: what ran, over what was asked for and open. Finish-time fairness: completion time "
+        "over that on the job's own part of the devices.</p></body></html>"
     )
 
 
@@ -151,9 +179,28 @@ def _over_time(outcome: Outcome, measured: Measured) -> Iterator[str]:
     yield _section("Use against entitlement (dashed)", curves(days, held, unit="devices", dashed=entitled))
     used = {"allocated": (line.held.sum(axis=0) / np.maximum(capacity, 1)).tolist()}
     yield _section("Utilisation", curves(days, used, unit="part of open devices"))
-    partly = {"partly used nodes": (line.partly_used / len(outcome.cluster.nodes)).tolist()}
-    yield _section("Fragmentation", curves(days, partly, unit="part of nodes"))
+    lost = {"partly used nodes": (line.partly_used / len(outcome.cluster.nodes)).tolist()}
+    for level, by_block in line.stranded.items():
+        if by_block:
+            block = max(by_block)
+            lost[f"free in no {block} of a {level.value}"] = by_block[block].tolist()
+    yield _section("Fragmentation", curves(days, lost, unit="part of nodes, of free devices") + _packing(measured))
     yield _section("Preemption waste", curves(days, _waste(outcome, measured), unit="GPU-hours lost so far"))
+
+
+def _packing(measured: Measured) -> str:
+    """How gangs lay, and how much of what was free was stranded, by the block that a gang would need."""
+    figures = measured.document
+    told = [f"{level}s {value:.2f}" for level, value in figures["locality"].items() if value is not None]
+    blocks = [
+        f"{block} of a {level} {part:.1%}"
+        for level, by_block in figures["stranding_mean"].items()
+        for block, part in by_block.items()
+    ]
+    return (
+        f'<p class="note">Domains that gangs spanned, over the fewest that could have held them: {", ".join(told) or "–"}. '
+        f"Free devices in no whole block, on average: {', '.join(blocks) or '–'}.</p>"
+    )
 
 
 def _waste(outcome: Outcome, measured: Measured) -> Mapping[str, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.simulator.simulation import Outcome
+from scheduler.simulator.stranding import Stranding, stranding_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -31,6 +33,12 @@ class Steps:
         times, first = np.unique(times_ms[order], return_index=True)
         sums = np.add.reduceat(changes[order], first) if len(first) else changes[:0]
         return Steps(times, np.cumsum(sums))
+
+    @staticmethod
+    def of_spans(spans: Sequence[tuple[int, int, int]]) -> Steps:
+        """Add up amounts that hold during [begin, end), given as (begin, end, amount)."""
+        begins, ends, amounts = np.array(spans, dtype=np.int64).reshape(-1, 3).T
+        return Steps.of_changes(np.concatenate((begins, ends)), np.concatenate((amounts, -amounts)))
 
     def at(self, times_ms: IntArray) -> IntArray:
         """The values at some times."""
@@ -56,6 +64,7 @@ class Timeline:
     held: IntArray  #: devices of each group's own runs
     asked: IntArray  #: devices of each group's own jobs that are submitted and not done
     partly_used: IntArray  #: nodes of which some devices are held and some are not
+    stranded: Stranding  #: free devices that no gang can use where they lie
     begin_ms: int  #: first submission
     last_ms: int  #: last submission
     end_ms: int  #: last end
@@ -63,7 +72,7 @@ class Timeline:
 
 def timeline(outcome: Outcome) -> Timeline:
     """Work the curves out from the segments."""
-    history, cluster = outcome.history, outcome.cluster
+    history = outcome.history
     segments, jobs = history.segments, history.jobs
     starts = np.array([each.start_ms for each in segments], dtype=np.int64)
     ends = np.array([each.end_ms for each in segments], dtype=np.int64)
@@ -73,10 +82,11 @@ def timeline(outcome: Outcome) -> Timeline:
     begin_ms, last_ms = (int(submits.min()), int(submits.max())) if len(submits) else (0, 0)
     end_ms = max(int(ends.max(initial=last_ms)), begin_ms + 1)
     times = np.linspace(begin_ms, end_ms, SAMPLES, endpoint=False).astype(np.int64)
-    done = np.array([history.ends_ms.get(index, end_ms) for index in range(len(jobs))], dtype=np.int64)
+    done = np.array([history.gone_ms(index, end_ms) for index in range(len(jobs))], dtype=np.int64)
     job_gpus = np.array([job.gpus for job in jobs], dtype=np.int64)
     job_groups = np.array([job.group - 1 for job in jobs], dtype=np.int64)
     count = len(outcome.workload.groups)
+    partly_used, stranding = _by_node(outcome, times, starts, ends)
     capacity_at, capacity = np.array(history.capacity, dtype=np.int64).T
     gained = capacity - np.concatenate(([0], capacity[:-1]))
     return Timeline(
@@ -85,7 +95,8 @@ def timeline(outcome: Outcome) -> Timeline:
         capacity=Steps.of_changes(capacity_at, gained),
         held=_by_row(times, groups, starts, ends, gpus, count),
         asked=_by_row(times, job_groups, submits, done, job_gpus, count),
-        partly_used=_partly_used(outcome, times, starts, ends, [node.gpus for node in cluster.nodes]),
+        partly_used=partly_used,
+        stranded=stranding,
         begin_ms=begin_ms,
         last_ms=last_ms,
         end_ms=end_ms,
@@ -103,11 +114,12 @@ def _by_row(
     return held
 
 
-def _partly_used(outcome: Outcome, times: IntArray, starts: IntArray, ends: IntArray, node_gpus: list[int]) -> IntArray:
+def _by_node(outcome: Outcome, times: IntArray, starts: IntArray, ends: IntArray) -> tuple[IntArray, Stranding]:
+    nodes = outcome.cluster.nodes
     gangs = [each.gang for each in outcome.history.segments]
     lengths = np.array([len(gang) for gang in gangs], dtype=np.int64)
     flat = np.fromiter(chain.from_iterable(chain.from_iterable(gangs)), dtype=np.int64, count=2 * int(lengths.sum()))
-    used = _by_row(times, flat[0::2], np.repeat(starts, lengths), np.repeat(ends, lengths), flat[1::2], len(node_gpus))
-    sizes = np.array(node_gpus, dtype=np.int64)[:, None]
+    used = _by_row(times, flat[0::2], np.repeat(starts, lengths), np.repeat(ends, lengths), flat[1::2], len(nodes))
+    sizes = np.array([node.gpus for node in nodes], dtype=np.int64)[:, None]
     partly: IntArray = ((used > 0) & (used < sizes)).sum(axis=0)
-    return partly
+    return partly, stranding_of(nodes, sizes - used)

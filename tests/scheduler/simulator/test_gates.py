@@ -46,7 +46,7 @@ def starts(outcome: Outcome) -> dict[str, float]:
 
 def cancelled(outcome: Outcome) -> dict[str, str]:
     jobs = outcome.history.jobs
-    return {jobs[number - 1].name: cause.value for number, cause in outcome.history.cancelled.items()}
+    return {jobs[number - 1].name: how.cause.value for number, how in outcome.history.cancelled.items()}
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.baseline.value)
@@ -192,8 +192,9 @@ def test_whatever_jobs_ask_of_one_another_is_kept(drawn: list[dict[str, Any]], p
         assert (end_ms[name] is None) == (why[name] is not None)
         by_ms = row.terms.start_by_ms(row.submit_ms, row.walltime_ms, policy.begins_ms)
         started_ms = first_ms[name]
+        how = why[name]
         if started_ms is None:
-            late = why[name] is CancelCause.DEADLINE
+            late = how is not None and how.cause is CancelCause.DEADLINE
             spoiled = [each for each in named(row.terms.after_ok) if each in failed or why[each] is not None]
             assert late or spoiled
             assert by_ms is not None or not late
