@@ -65,12 +65,22 @@ LENDING_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "All of the {offers} offer(s) that lend {gpu_class} to this job may be recalled or end, and work that cannot be "
         "preempted starts only where nothing takes it back: leave out --not-preemptible, or name another GPU class.",
     ),
+    _C.NEVER_OFFERED: (
+        _K.REFUSED,
+        "사이트 {site}은(는) 제공을 낸 적이 없어 회수할 것이 없습니다(제공 0건). 먼저 통보 기간이 있는 제공을 내십시오: "
+        "`dure offer create --site {site} --gpu-class {gpu_class} --nodes N --notice 4h`. "
+        "점검이라면 `dure reserve create`로 노드를 빼 두십시오.",
+        "Site {site} never made an offer, so there is nothing to recall (0 offers). Make an offer with a notice first: "
+        "`dure offer create --site {site} --gpu-class {gpu_class} --nodes N --notice 4h`. For maintenance set nodes aside with "
+        "`dure reserve create`.",
+    ),
     _C.NOTHING_TO_RECALL: (
         _K.REFUSED,
         "{at}에 사이트 {site}은(는) 회수할 수 있는 제공으로 {gpu_class}을(를) 빌려주지 않습니다"
-        "(열린 제공 {offers}개, 그 가운데 통보 기간이 있는 것 0개). 다른 때나 종류를 고르십시오.",
+        "(열린 제공 {offers}개, 그 가운데 통보 기간이 있는 것 0개). 다른 때나 종류를 고르거나 통보 기간이 있는 제공을 내십시오.",
         "At {at} site {site} lends no {gpu_class} by an offer that can be recalled "
-        "({offers} open offer(s), 0 with a notice): choose another time or class.",
+        "({offers} open offer(s), 0 with a notice): choose another time or class, or make an offer "
+        "with a notice.",
     ),
     _C.FEWER_LENT: (
         _K.REFUSED,

@@ -106,6 +106,7 @@ class ReasonCode(StrEnum):
     TREE_TOO_DEEP = "TreeTooDeep"
     GROUP_CYCLE = "GroupCycle"
     # refused by what a site lends
+    NEVER_OFFERED = "NeverOffered"  #: a recall by a site that never made an offer
     NOTHING_TO_RECALL = "NothingToRecall"  #: no offer with a notice lends at the deadline
     FEWER_LENT = "FewerLent"  #: than are recalled
     RECALL_TOO_SOON = "RecallTooSoon"  #: for the offers' notice and minimum hold
