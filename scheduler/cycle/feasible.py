@@ -7,18 +7,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from quota.admission import ceiling
+from scheduler.cycle.never_lent import why_never_lent
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.spares import at_work_at_most
+from scheduler.cycle.stay import ANY_STAY, Stay
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.model.shape import Shape, Topology
 from scheduler.model.site import Node
 
 
-def why_never(snapshot: Snapshot, group: GroupId, shape: Shape) -> Refusal | None:
+def why_never(
+    snapshot: Snapshot, group: GroupId, shape: Shape, *, stay: Stay = ANY_STAY, priority: int = 0
+) -> Refusal | None:
     """Why no site could ever run the gang for the group, or None where one could.
 
-    Looks at declared capacity, quotas and data classes alone: not at what is used, healthy, open or heard.
+    Looks at declared capacity, quotas, data classes and lenders' offers alone: not at what is used, healthy, open or heard.
+    ``never_lent`` says what is held against an offer.
     """
     offered = snapshot.offered_classes
     if not offered:
@@ -29,7 +34,7 @@ def why_never(snapshot: Snapshot, group: GroupId, shape: Shape) -> Refusal | Non
         return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_classes", gpu_class=names, known=", ".join(offered))
     refusals = []
     for name in snapshot.candidates(shape):
-        refusal = _why_never_on(snapshot, group, shape, name) if name in offered else None
+        refusal = _why_never_on(snapshot, group, shape, name, stay, priority) if name in offered else None
         if refusal is None and name in offered:
             return None
         if refusal is not None:
@@ -42,20 +47,30 @@ _CLOSER = (
     ReasonCode.EXCEEDS_CAPACITY,
     ReasonCode.EXCEEDS_LIMIT,
     ReasonCode.NO_SITE_FITS,
+    ReasonCode.TOO_FEW_LENT,
     ReasonCode.NO_DOMAIN_FITS,
     ReasonCode.NO_NODE_FITS,
     ReasonCode.DATA_CLASS_NOT_ALLOWED,
+    ReasonCode.NEVER_LENT_TO,
+    ReasonCode.EXCEEDS_GUARANTEE,
+    ReasonCode.ONLY_RECALLABLE,
+    ReasonCode.WINDOWS_TOO_SHORT,
 )
+#: What came closest of refusals of one kind has most of this.
+_BOUNDS = ("capacity", "limit", "largest", "guaranteed", "longest_seconds")
 
 
 def _closeness(refusal: Refusal) -> tuple[int, int]:
     reason = refusal.reasons[0]
-    bound = next((reason.numbers[name] for name in ("capacity", "limit", "largest") if name in reason.numbers), 0)
+    bound = next((reason.numbers[name] for name in _BOUNDS if name in reason.numbers), 0)
     return _CLOSER.index(reason.code), int(bound or 0)
 
 
-def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: str) -> Refusal | None:
-    bound = ceiling(snapshot.tree.of_class(gpu_class), group)
+def _why_never_on(
+    snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: str, stay: Stay, priority: int
+) -> Refusal | None:
+    quotas = snapshot.tree.of_class(gpu_class)
+    bound = ceiling(quotas, group)
     if bound is not None and shape.gpus > bound:
         return refuse(
             ReasonCode.EXCEEDS_LIMIT,
@@ -64,6 +79,16 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
             group=snapshot.groups[group].path,
             gpu_class=gpu_class,
             limit=max(bound, 0),
+        )
+    guaranteed = int(quotas.guaranteed[quotas.position(group)])
+    if not shape.preemptible and shape.gpus > guaranteed:
+        return refuse(
+            ReasonCode.EXCEEDS_GUARANTEE,
+            field="preemptible",
+            asked=shape.gpus,
+            group=snapshot.groups[group].path,
+            gpu_class=gpu_class,
+            guaranteed=guaranteed,
         )
     of_class = (
         node for node in snapshot.nodes.values() if node.gpu_class == gpu_class and node.site_id in snapshot.sites
@@ -106,7 +131,8 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
             gpus_per_worker=shape.gpus_per_worker,
             workers_max=workers_max,
         )
-    return None
+    roomy = [site for site, workers in served.items() if workers >= shape.workers]
+    return why_never_lent(snapshot, group, shape, gpu_class, roomy, stay=stay, priority=priority)
 
 
 def _workers_by_site(nodes: Iterable[Node], shape: Shape) -> dict[SiteId, int]:

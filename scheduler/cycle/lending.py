@@ -32,11 +32,17 @@ class Lending:
 
     def __init__(self) -> None:
         self._told: Mapping[SiteId, _Told] = {}
+        self._offers: Mapping[SiteId, tuple[Offer, ...]] = {}
         self._runs: defaultdict[SiteId, dict[RunId, LiveRun]] = defaultdict(dict)
         self._touched: set[SiteId] = set()
         self._due_ms: dict[SiteId, int] = {}
         self._numbers: dict[Terms, int] = {PLAIN: 0}
         self.at_ms = 0
+
+    @property
+    def offers(self) -> Mapping[SiteId, tuple[Offer, ...]]:
+        """All offers of the sites that have any."""
+        return self._offers
 
     @property
     def terms(self) -> tuple[Terms, ...]:
@@ -51,7 +57,7 @@ class Lending:
     def copy(self) -> Lending:
         """The same, which from now on changes by itself."""
         twin = Lending()
-        twin._told = self._told
+        twin._told, twin._offers = self._told, self._offers
         twin._runs.update({site: each.copy() for site, each in self._runs.items()})
         twin._touched, twin._due_ms = self._touched.copy(), self._due_ms.copy()
         twin._numbers, twin.at_ms = self._numbers.copy(), self.at_ms
@@ -68,6 +74,7 @@ class Lending:
             told[reservation.site].reservations.append(reservation)
         self._touched |= {*self._told, *told}
         self._told = dict(told)
+        self._offers = {site: tuple(each.offers) for site, each in told.items() if each.offers}
 
     def forget(self) -> None:
         """Groups have changed, and with them perhaps of which sector a run is."""

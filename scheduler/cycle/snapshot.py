@@ -20,6 +20,7 @@ from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms, may_stay
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
+from scheduler.model.offer import Offer
 from scheduler.model.shape import Shape
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
 from scheduler.placement.pool import BoolArray, IntArray, Pool
@@ -93,6 +94,8 @@ class Snapshot:
     standing: StandingNow = NO_STANDING  #: likewise
     cells: CellView = NO_CELLS
     spares: frozenset[NodeId] = frozenset()
+    #: of each site that lends by offer all that it ever made, closed ones too
+    offers: Mapping[SiteId, tuple[Offer, ...]] = field(default_factory=dict)
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
     kept: Kept = field(

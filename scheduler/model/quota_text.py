@@ -16,6 +16,13 @@ QUOTA_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "{asked} GPUs were asked for, but {group} may never use more than {limit} of {gpu_class}: "
         "ask for fewer, or have the limit raised.",
     ),
+    _C.EXCEEDS_GUARANTEE: (
+        _K.REFUSED,
+        "선점 불가 작업은 보장 안에서만 시작하는데, GPU {asked}장을 요청했고 {group}의 {gpu_class} 보장은 {guaranteed}장입니다. "
+        "--not-preemptible을 빼거나, 더 적게 요청하거나, 보장을 올리십시오.",
+        "Work that cannot be preempted starts only inside its group's guarantee: {asked} GPUs were asked for, and {group} is "
+        "guaranteed {guaranteed} of {gpu_class}. Leave out --not-preemptible, ask for fewer, or have the guarantee raised.",
+    ),
     _C.EXCEEDS_CAPACITY: (
         _K.REFUSED,
         "GPU {asked}장을 요청했지만 {gpu_class}은(는) 연합 전체에 {capacity}장뿐입니다. 더 적게 요청하십시오.",

@@ -10,6 +10,7 @@ from scheduler.cycle.feasible import why_never
 from scheduler.cycle.handicap import handicap_ms
 from scheduler.cycle.prediction import ANY_CLASS, RunTimes, likes_of
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.stay import Stay
 from scheduler.model.data_class import is_less_protected
 from scheduler.model.dependency import Dependency
 from scheduler.model.ids import GroupId
@@ -54,7 +55,7 @@ class Judge:
     def __init__(self, snapshot: Snapshot, version: int) -> None:
         self.version = version
         self._snapshot = snapshot
-        self._never: dict[tuple[int, Shape], Refusal | None] = {}
+        self._never: dict[tuple[GroupId, Shape, Stay, int], Refusal | None] = {}
 
     def judge(self, group: GroupView | Refusal, spec: JobSpec, now_ms: int) -> Admissible | Refusal:
         """Whether some site could ever run ``spec``, and in time, for a caller who may submit to ``group``; where it is
@@ -69,18 +70,19 @@ class Judge:
                 bound=f"{group.data_class.value} ({group.path})",
             )
         shape = spec.shape(group.data_class)
-        refusal = self._why_never(GroupId(group.id), shape) or why_too_late(spec, now_ms)
+        stay = Stay.of(_walltime_ms(spec), save_ms_of(spec.checkpoint))
+        refusal = self._why_never(GroupId(group.id), shape, stay, spec.priority) or why_too_late(spec, now_ms)
         return Admissible(spec, group, shape) if refusal is None else refusal
 
-    def _why_never(self, group: GroupId, shape: Shape) -> Refusal | None:
+    def _why_never(self, group: GroupId, shape: Shape, stay: Stay, priority: int) -> Refusal | None:
         """Why no site will ever run ``shape``; remembered."""
         if group not in self._snapshot.groups:
             return refuse(ReasonCode.NOT_READY)
-        key = (group, shape)
+        key = (group, shape, stay, priority)
         if key not in self._never:
             if len(self._never) >= REMEMBERED_MAX:
                 self._never.clear()
-            self._never[key] = why_never(self._snapshot, group, shape)
+            self._never[key] = why_never(self._snapshot, group, shape, stay=stay, priority=priority)
         return self._never[key]
 
 

@@ -294,7 +294,7 @@ def test_the_portal_s_cookie_may_do_no_more_than_its_token(cast: Cast) -> None:
     federation = cast.federation
     writer = federation.person("writes", {cast.own: "submitter"}, scope="submit")
     reader = federation.person("writes", scope="read")
-    job = federation.job(writer, cast.own, ["true"], preemptible=False)  # without a guarantee it waits
+    job = federation.waiting_job(writer, cast.own)
     for person, expected in ((reader, "queued"), (writer, "cancelled")):
         answer = ask_once(
             "POST",
