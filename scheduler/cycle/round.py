@@ -56,15 +56,40 @@ class Round:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.site_pools: tuple[SitePool, ...] = tuple(snapshot.pools.values())
-        self.board = Board([each.pool for each in self.site_pools])
         self.gpu_classes = snapshot.gpu_classes
-        self.usages: dict[str, Usage] = {}
-        self._demands: dict[str, IntArray] = {}
         self._shares: dict[str, FairShares] = {}
         self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
         self._past_ranks: dict[str, IntArray] = {}
         self._standing_ranks: dict[str, IntArray] = {}
-        self._count()
+
+    @cached_property
+    def board(self) -> Board:
+        """Free nodes, as far as the round has not handed them out."""
+        return Board([each.pool for each in self.site_pools])
+
+    @cached_property
+    def usages(self) -> Mapping[str, Usage]:
+        """Step 1, effective capacity, with what is used of every GPU class."""
+        snapshot, owns = self.snapshot, self.owns
+        return {each: Usage(snapshot.tree.of_class(each), snapshot.capacity(each), own) for each, own in owns.items()}
+
+    @cached_property
+    def owns(self) -> Mapping[str, IntArray]:
+        """By GPU class and position: what each group itself uses as the round began. Not to be changed."""
+        # Shares that forgot what is leaving meanwhile would swing.
+        return {gpu_class: self.snapshot.use(gpu_class).counted for gpu_class in self.gpu_classes}
+
+    @cached_property
+    def demands(self) -> Mapping[str, IntArray]:
+        """By GPU class and position: what each group itself used and asked for as the round began."""
+        table, classes, rows = self.snapshot.table, self.classes, self.snapshot.table.rows
+        gpus = (classes.workers * classes.gpus)[rows] * (table.stop - table.start)[rows]
+        first = self.choices[rows, 0] if self.choices.shape[1] else np.full(len(rows), -1)
+        position, found = classes.position[rows], {}
+        for number, (gpu_class, own) in enumerate(self.owns.items()):
+            asked = np.bincount(position, weights=np.where(first == number, gpus, 0), minlength=len(own))
+            found[gpu_class] = own + asked.astype(np.int64)
+        return found
 
     @cached_property
     def starts(self) -> Starts:
@@ -194,7 +219,7 @@ class Round:
         """Step 2: fair shares of a GPU class as the round began. Worked out when they are first asked for."""
         if gpu_class not in self._shares:
             usage = self.usages[gpu_class]
-            self._shares[gpu_class] = fair_share(usage.tree, self._demands[gpu_class], usage.capacity)
+            self._shares[gpu_class] = fair_share(usage.tree, self.demands[gpu_class], usage.capacity)
         return self._shares[gpu_class]
 
     def quotas(self, gpu_class: str, *, alone: bool = False) -> Quotas:
@@ -284,21 +309,6 @@ class Round:
     @cached_property
     def _workers_max(self) -> int:
         return int(self.classes.workers.max(initial=0))
-
-    def _count(self) -> None:
-        """Step 1, effective capacity, with what is used and asked for of every GPU class."""
-        snapshot, table = self.snapshot, self.snapshot.table
-        rows = table.rows
-        classes = self.classes
-        gpus = (classes.workers * classes.gpus)[rows] * (table.stop - table.start)[rows]
-        first = self.choices[rows, 0] if self.choices.shape[1] else np.full(len(rows), -1)
-        for number, gpu_class in enumerate(self.gpu_classes):
-            tree = snapshot.tree.of_class(gpu_class)
-            capacity = snapshot.capacity(gpu_class)
-            own = snapshot.use(gpu_class).counted  # shares that forgot what is leaving meanwhile would swing
-            asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
-            self.usages[gpu_class] = Usage(tree, capacity, own)
-            self._demands[gpu_class] = own + asked.astype(np.int64)
 
 
 def _numbered(one: IntArray, other: IntArray, others: int) -> IntArray:

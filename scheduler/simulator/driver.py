@@ -64,21 +64,20 @@ class Driver:
         self._cluster, self._workload, self._policy = cluster, workload, policy
         self._events, self._lenders = node_events(policy, cluster), Lenders(policy, cluster, workload.groups)
         self._seed, self._end_ms = seed, self._lenders.over_ms(workload, end_ms)
-        self._decide, self._checked = round_, checked
+        self._decide, self._checked, self._history = round_, checked, History(workload.jobs)
         rules = PreemptionRules(minimum_run_ms=policy.minimum_run_seconds * 1000)
         self._federation = Federation(preemption=rules)
         self._federation.set_decay(policy.decay)
         self._nodes = Nodes(cluster)
         orders = put_groups(self._federation, cluster, workload, policy)
         self._knowledge = Knowledge(policy.durations, policy.order, orders, policy.levels_per_doubling)
-        self._facts = RunFacts(policy, self._knowledge)
+        self._facts, self._standings = RunFacts(policy, self._knowledge), StandingBook(policy, self._history)
         for site in cluster.sites:
             self._federation.put_site(site)
         for node in cluster.nodes:
             self._federation.put_node(node)
         for shape_id, shape in workload.shapes.items():
             self._federation.put_shape(shape_id, shape)
-        self._history, self._standings = History(workload.jobs), StandingBook(policy)
         self._live: dict[RunId, Live] = {}
         self._run_of: dict[JobId, RunId] = {}
         self._earmarks: dict[JobId, Earmark] = {}
@@ -296,6 +295,7 @@ class Driver:
         seconds["check_plan"] += checked - decided
         history.round_seconds.append(checked - began)
         history.rounds += 1
+        self._standings.compare(snapshot, plan, lambda other: self._decide(other, now_ms, self._seed))
         return snapshot, plan
 
     def _apply(self, plan: Plan, now_ms: int) -> bool:

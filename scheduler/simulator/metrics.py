@@ -18,6 +18,7 @@ from scheduler.simulator.bound import lower_bound_mean_jct_seconds
 from scheduler.simulator.entitlement import Entitlement, entitlement
 from scheduler.simulator.history import EndCause
 from scheduler.simulator.simulation import Outcome
+from scheduler.simulator.standing_figures import standing_figures
 from scheduler.simulator.timeline import FloatArray, Timeline, timeline
 
 #: Smallest devices of each size class, and how the class is called.
@@ -68,6 +69,7 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
         "jain_index": share.jain,
         "by_size": times.by_size(),
         "by_group": _by_group(outcome, times, share),
+        "standing": standing_figures(outcome, line.end_ms) if outcome.policy.standing else None,
         "devices": outcome.cluster.devices,
         "wall_s": outcome.wall_seconds,
         "rounds": history.rounds,
