@@ -25,6 +25,7 @@ from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
 from scheduler.model.ids import JobId, NodeId, RunId
+from scheduler.simulator.cells import holding_its_cells
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.failures import NodeEvent, node_events
 from scheduler.simulator.groups import put_groups
@@ -84,9 +85,8 @@ class Driver:
         self._waiting: set[JobId] = set()
         self._ends: list[tuple[int, RunId]] = []
         self._levels: list[tuple[int, RunId]] = []
-        self._arrived = self._told = self._last_run = 0
+        self._arrived = self._told = self._last_run = self._busy_until_ms = 0
         self._interval_ms = round(policy.round_interval_seconds * 1000)
-        self._busy_until_ms = 0
         #: when lenders ask for something, lend otherwise, or runs have to be told to go
         self._lending_ms = NEVER_MS
         self._nodes_changed = self._tells_now = False
@@ -97,7 +97,7 @@ class Driver:
         history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
         self._federation.set_lending(self._lenders.offers, (), ())
         self._lend(0)
-        self._see_lent(self._federation.snapshot(), 0)
+        self._see_lent(holding_its_cells(self._federation.snapshot()), 0)
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
             # Whatever the rounds' interval, what is taken back is taken back on time.
