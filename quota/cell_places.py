@@ -93,6 +93,33 @@ def place_cells(
         wrong |= more
 
 
+def stand(
+    rights: Mapping[Right, int],
+    topology: Topology,
+    work: Mapping[str, Sequence[Work]],
+    places: Mapping[str, Right],
+) -> bool:
+    """Whether ``places`` hold all cells of all ``rights`` as they are, whatever would be better: apart, and clear."""
+    if Counter(places.values()) != Counter(rights):
+        return False
+    taken: set[str] = set()
+    for domain, right in places.items():
+        forest = topology.of_class(right.kind.gpu_class)
+        position, nodes = forest.positions.get(domain), topology.nodes_in(right.kind.gpu_class, domain)
+        if position is None or forest.level[position] is not right.kind.level or not taken.isdisjoint(nodes):
+            return False
+        taken.update(nodes)
+        serving = [
+            node
+            for node in nodes
+            if topology.nodes[node].healthy
+            and all(right.group in each.groups for each in work.get(node, ()) if each.firm)
+        ]
+        if len(serving) < right.kind.nodes:
+            return False
+    return True
+
+
 def _kept(
     rights: Mapping[Right, int],
     topology: Topology,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from immutables import Map
 
+from quota.cells import Right
 from quota.decay import Decay, DecayedUse
 from quota.standing import Standing
 from quota.tree import Group, Quota, QuotaTree
@@ -201,6 +202,10 @@ class Federation:
     def put_standing(self, group: GroupId, gpu_class: str, standing: Standing) -> None:
         """Know what a group lent and surged of a GPU class, as the rule of now counts it, and what counts since."""
         self._standings.put((group, gpu_class), standing)
+
+    def remember_cells(self, places: Mapping[str, Right]) -> None:
+        """Know where cells were. They are there still, where each can be."""
+        self._cells = CellKeeper(places)
 
     def set_decay(self, decay: Decay) -> None:
         """Have past use and standing decay by another rule. What ended runs come to, and what is kept of standing, has to be put

@@ -57,15 +57,35 @@ class Round:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.site_pools: tuple[SitePool, ...] = tuple(snapshot.pools.values())
-        self.board = Board([each.pool for each in self.site_pools])
         self.gpu_classes = snapshot.gpu_classes
-        self.usages: dict[str, Usage] = {}
-        self._demands: dict[str, IntArray] = {}
         self._shares: dict[str, FairShares] = {}
         self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
         self._past_ranks: dict[str, IntArray] = {}
         self._standing_ranks: dict[str, IntArray] = {}
-        self._count()
+
+    @cached_property
+    def board(self) -> Board:
+        """Free nodes, as far as the round has not handed them out."""
+        return Board([each.pool for each in self.site_pools])
+
+    @cached_property
+    def usages(self) -> Mapping[str, Usage]:
+        """Step 1, effective capacity, with what is used of every GPU class."""
+        snapshot, owns = self.snapshot, self.owns
+        return {each: Usage(snapshot.tree.of_class(each), snapshot.capacity(each), own) for each, own in owns.items()}
+
+    @cached_property
+    def owns(self) -> Mapping[str, IntArray]:
+        """By GPU class and position: what each group itself uses as the round began. Not to be changed."""
+        # Shares that forgot what is leaving meanwhile would swing.
+        return {gpu_class: self.snapshot.use(gpu_class).counted for gpu_class in self.gpu_classes}
+
+    @cached_property
+    def demands(self) -> Mapping[str, IntArray]:
+        """By GPU class and position: what each group itself used and asked for as the round began."""
+        asked = np.zeros((len(self.gpu_classes), len(self.snapshot.tree.groups)), np.int64)
+        asked_for(self.classes, self.choices, asked)
+        return {gpu_class: own + asked[number] for number, (gpu_class, own) in enumerate(self.owns.items())}
 
     @cached_property
     def starts(self) -> Starts:
@@ -184,7 +204,7 @@ class Round:
         """Step 2: fair shares of a GPU class as the round began. Worked out when they are first asked for."""
         if gpu_class not in self._shares:
             usage = self.usages[gpu_class]
-            self._shares[gpu_class] = fair_share(usage.tree, self._demands[gpu_class], usage.capacity)
+            self._shares[gpu_class] = fair_share(usage.tree, self.demands[gpu_class], usage.capacity)
         return self._shares[gpu_class]
 
     def quotas(self, gpu_class: str, *, alone: bool = False) -> Quotas:
@@ -280,16 +300,6 @@ class Round:
     @cached_property
     def _workers_max(self) -> int:
         return int(self.classes.workers.max(initial=0))
-
-    def _count(self) -> None:
-        """Step 1, effective capacity, with what is used and asked for of every GPU class."""
-        snapshot = self.snapshot
-        asked = np.zeros((len(self.gpu_classes), len(snapshot.tree.groups)), np.int64)
-        asked_for(self.classes, self.choices, asked)
-        for number, gpu_class in enumerate(self.gpu_classes):
-            own = snapshot.use(gpu_class).counted  # shares that forgot what is leaving meanwhile would swing
-            self.usages[gpu_class] = Usage(snapshot.tree.of_class(gpu_class), snapshot.capacity(gpu_class), own)
-            self._demands[gpu_class] = own + asked[number]
 
 
 def _lending(terms: Sequence[Terms], venues: Sequence[Venue]) -> Lending:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from quota.changes import check_quota_among
 from quota.tree import Quota
+from scheduler.cycle.cell_grants import why_not_granted
 from scheduler.cycle.plan import StopCause
 from scheduler.cycle.preview import Count, Holding, Preview, QuotaKey, preview
 from scheduler.cycle.snapshot import Snapshot
@@ -18,7 +19,6 @@ from scheduler.model.ids import GroupId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import visible_group_ids
 from scheduler.service.caller import Caller
-from scheduler.service.cells import why_not_granted
 from scheduler.service.directory import Directory, read_directory
 from scheduler.service.groups import quota_tree, refusal_of_quota
 from scheduler.service.quota_fact import in_order

@@ -24,6 +24,7 @@ from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
 from scheduler.model.ids import JobId, RunId
+from scheduler.simulator.cells import holding_its_cells
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.failures import NodeEvent, node_events
 from scheduler.simulator.gates import Gates
@@ -65,30 +66,28 @@ class Driver:
         self._cluster, self._workload, self._policy = cluster, workload, policy
         self._events, self._lenders = node_events(policy, cluster), Lenders(policy, cluster, workload.groups)
         self._seed, self._end_ms = seed, self._lenders.over_ms(workload, end_ms)
-        self._decide, self._checked = round_, checked
+        self._decide, self._checked, self._history = round_, checked, History(workload.jobs)
         rules = PreemptionRules(minimum_run_ms=policy.minimum_run_seconds * 1000)
         self._federation = Federation(preemption=rules)
         self._federation.set_decay(policy.decay)
         self._nodes = Nodes(cluster)
         orders = put_groups(self._federation, cluster, workload, policy)
         self._knowledge = Knowledge(policy.durations, policy.order, orders, policy.levels_per_doubling)
-        self._facts = RunFacts(policy, self._knowledge)
+        self._facts, self._standings = RunFacts(policy, self._knowledge), StandingBook(policy, self._history)
         for site in cluster.sites:
             self._federation.put_site(site)
         for node in cluster.nodes:
             self._federation.put_node(node)
         for shape_id, shape in workload.shapes.items():
             self._federation.put_shape(shape_id, shape)
-        self._history, self._standings = History(workload.jobs), StandingBook(policy)
         self._live: dict[RunId, Live] = {}
         self._run_of: dict[JobId, RunId] = {}
         self._earmarks: dict[JobId, Earmark] = {}
         self._waiting: set[JobId] = set()
         self._ends: list[tuple[int, RunId]] = []
         self._levels: list[tuple[int, RunId]] = []
-        self._arrived = self._told = self._last_run = 0
+        self._arrived = self._told = self._last_run = self._busy_until_ms = 0
         self._interval_ms = round(policy.round_interval_seconds * 1000)
-        self._busy_until_ms = 0
         self._gates = Gates(workload)
         self._lent = LentBook(self._federation, self._lenders, self._nodes, self._history, policy.grace_ms)
 
@@ -98,7 +97,7 @@ class Driver:
         history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
         self._federation.set_lending(self._lenders.offers, (), ())
         self._lent.lend(0)
-        self._lent.see(self._federation.snapshot())
+        self._lent.see(holding_its_cells(self._federation.snapshot()))
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
             # Whatever the rounds' interval, what is taken back is taken back on time.
@@ -286,6 +285,7 @@ class Driver:
         seconds["check_plan"] += checked - decided
         history.round_seconds.append(checked - began)
         history.rounds += 1
+        self._standings.compare(snapshot, plan, lambda other: self._decide(other, self._seed))
         return snapshot, plan
 
     def _apply(self, plan: Plan, now_ms: int) -> bool:

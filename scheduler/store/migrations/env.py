@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import scheduler.store.cell_place_tables
 import scheduler.store.certificate_tables
 import scheduler.store.content_tables
 import scheduler.store.past_use_tables

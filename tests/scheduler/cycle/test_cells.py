@@ -137,6 +137,18 @@ def test_a_group_below_one_with_cells_may_have_them() -> None:
     assert len(scene.where(below)) == 2
 
 
+def test_a_spine_serves_gangs_of_the_groups_below_that_require_a_leaf() -> None:
+    spine = quota((Cells(Level.SPINE, 4, 1),), 32)
+    scene = CellScene.of((2, 2), {ONE: spine, BELOW_ONE: quota((), 16), OTHER: quota((), 32)})
+    for _ in range(4):
+        scene.submit(OTHER, 1)
+    scene.rest()
+    below = scene.submit(BELOW_ONE, 2, firm=True, in_leaf=True)
+    assert [stop.cause for stop in scene.round().stops] == [StopCause.RECLAIMED] * 2
+    scene.rest()
+    assert scene.where(below) in ([1, 2], [3, 4])
+
+
 def test_what_a_group_below_runs_in_the_cell_is_at_home_there_too() -> None:
     scene = leaf_scene(2, 2, others=16)
     scene.seen()
