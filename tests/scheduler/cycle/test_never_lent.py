@@ -79,7 +79,7 @@ class Asked:
             moments |= {from_ms for from_ms, _ in _until(offer, 8 * DAY_MS)}
         for now_ms in sorted(moments):
             federation.lend(now_ms)
-            if len(decide(federation.snapshot(), now_ms, 0).starts):
+            if len(decide(federation.snapshot(), 0).starts):
                 return True
         return False
 
