@@ -225,8 +225,10 @@ def could_be_earmarked(snapshot: Snapshot, plan: Plan, number: int, gone: set[Ru
         for node, _, _, workers in each.gang:
             free[node] -= workers * shape.gpus_per_worker
     shape = snapshot.shapes[earmark.shape]
-    room = sum(max(gpus, 0) // shape.gpus_per_worker for gpus in free.values())
+    room = Counter[tuple[str, ...]]()
+    for node, gpus in free.items():
+        room[snapshot.nodes[node].domain_at(shape.required)] += max(gpus, 0) // shape.gpus_per_worker
     tree = snapshot.tree.of_class(GPU_CLASS)
     usage = Usage(tree, snapshot.capacity(GPU_CLASS), tree.array(own))
     answer = admit(usage, earmark.group, shape.gpus, inside_guarantee=not shape.preemptible)
-    return room >= shape.workers and isinstance(answer, Admitted)
+    return max(room.values()) >= shape.workers and isinstance(answer, Admitted)
