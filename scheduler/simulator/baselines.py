@@ -99,7 +99,7 @@ class PlainScheduler(ABC):
 
     def _next_ms(self) -> int | None:
         jobs = self.workload.jobs
-        times = [jobs[self._arrived].submit_ms] if self._arrived < len(jobs) else []
+        times = [jobs[self._arrived].submit_ms] if self.workload.has(self._arrived) else []
         if self._ends:
             times.append(self._ends[0][0])
         if self._told < len(self._events) and (times or len(self.queues)):
@@ -120,7 +120,7 @@ class PlainScheduler(ABC):
             self._told += 1
         self._gates.pass_time(at_ms)
         jobs = self.workload.jobs
-        while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
+        while self.workload.has(self._arrived) and jobs[self._arrived].submit_ms == at_ms:
             self._wait(jobs[self._arrived])
             self._arrived += 1
 

@@ -17,7 +17,7 @@ from scheduler.simulator.policy import Baseline, Policy, read_policy
 from scheduler.simulator.report import write_report
 from scheduler.simulator.scenario import SCENARIOS, Scale, build_scenario
 from scheduler.simulator.simulation import Outcome, simulate
-from scheduler.simulator.trace import TraceRow, Window, cut, read_trace
+from scheduler.simulator.trace import TraceRow, UnreadRows, Window, cut, read_trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def run(options: Options) -> list[Result]:
     return results
 
 
-def load(options: Options) -> tuple[list[TraceRow], Cluster, Policy]:
+def load(options: Options) -> tuple[list[TraceRow] | UnreadRows, Cluster, Policy]:
     """The jobs, the cluster and the policy that the options name."""
     given = read_policy(options.policy)
     if options.scenario is not None:
@@ -80,7 +80,8 @@ def load(options: Options) -> tuple[list[TraceRow], Cluster, Policy]:
             raise ConfigurationError(f"--scenario: there is {known}", f"--scenario: {known}이(가) 있습니다")
         made = build_scenario(options.scenario, options.scale, options.seed)
         policy = made.policy if options.policy is None else given
-        return cut(made.rows, options.window, options.seed), made.cluster, policy
+        rows = made.rows if options.window == Window() else cut(made.rows, options.window, options.seed)
+        return rows, made.cluster, policy
     if options.trace is None or options.cluster is None:
         raise ConfigurationError(
             "give --trace FILE and --cluster FILE, or --scenario NAME",
@@ -89,7 +90,9 @@ def load(options: Options) -> tuple[list[TraceRow], Cluster, Policy]:
     return cut(read_trace(options.trace), options.window, options.seed), read_cluster(options.cluster), given
 
 
-def _results(rows: Sequence[TraceRow], cluster: Cluster, policy: Policy, options: Options) -> Iterator[Result]:
+def _results(
+    rows: Sequence[TraceRow] | UnreadRows, cluster: Cluster, policy: Policy, options: Options
+) -> Iterator[Result]:
     names = [policy.baseline.value, *(each.value for each in policy.baselines), *options.compare]
     lower: float | None = None
     completed: Set[int] = frozenset()

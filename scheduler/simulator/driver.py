@@ -23,7 +23,7 @@ from scheduler.cycle.plan import Earmark, Plan, Start, Stop
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
-from scheduler.model.ids import JobId, RunId
+from scheduler.model.ids import JobId, RunId, ShapeId
 from scheduler.simulator.cells import holding_its_cells
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.failures import NodeEvent, node_events
@@ -78,15 +78,13 @@ class Driver:
             self._federation.put_site(site)
         for node in cluster.nodes:
             self._federation.put_node(node)
-        for shape_id, shape in workload.shapes.items():
-            self._federation.put_shape(shape_id, shape)
         self._live: dict[RunId, Live] = {}
         self._run_of: dict[JobId, RunId] = {}
         self._earmarks: dict[JobId, Earmark] = {}
         self._waiting: set[JobId] = set()
         self._ends: list[tuple[int, RunId]] = []
         self._levels: list[tuple[int, RunId]] = []
-        self._arrived = self._told = self._last_run = self._busy_until_ms = 0
+        self._arrived = self._told = self._last_run = self._busy_until_ms = self._shapes_put = 0
         self._interval_ms = round(policy.round_interval_seconds * 1000)
         self._gates = Gates(workload)
         self._lent = LentBook(self._federation, self._lenders, self._nodes, self._history, policy.grace_ms)
@@ -124,7 +122,7 @@ class Driver:
     def _event_ms(self) -> int | None:
         """When the next job or node does something."""
         jobs, found = self._workload.jobs, None
-        if self._arrived < len(jobs):
+        if self._workload.has(self._arrived):
             found = jobs[self._arrived].submit_ms
         if self._ends and (found is None or self._ends[0][0] < found):
             found = self._ends[0][0]
@@ -147,7 +145,7 @@ class Driver:
             self._told += 1
         self._gates.pass_time(at_ms)
         jobs, first = self._workload.jobs, self._arrived
-        while self._arrived < len(jobs) and jobs[self._arrived].submit_ms == at_ms:
+        while self._workload.has(self._arrived) and jobs[self._arrived].submit_ms == at_ms:
             self._arrived += 1
         if first < self._arrived:
             self._wait(jobs[first : self._arrived])
@@ -156,6 +154,10 @@ class Driver:
         self._queue(self._gates.wait(jobs))
 
     def _queue(self, jobs: Sequence[SimJob]) -> None:
+        shapes = self._workload.shapes
+        while self._shapes_put < len(shapes):
+            self._shapes_put += 1
+            self._federation.put_shape(ShapeId(self._shapes_put), shapes[ShapeId(self._shapes_put)])
         for job in jobs:
             self._knowledge.tell(job)
             self._waiting.add(job.id)

@@ -12,14 +12,13 @@ from scheduler.model.ids import GroupId
 from scheduler.model.offer import Sector
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.policy import GroupPolicy, Order, Policy
-from scheduler.simulator.trace import TraceRow
 from scheduler.simulator.workload import ROOT, Workload
 
 _SECTORS = {sector.value: sector for sector in Sector}
 
 
-def group_paths(policy: Policy, rows: Iterable[TraceRow]) -> tuple[list[str], dict[str, str]]:
-    """Every group's path, parents first, and the path that each of the trace's groups has.
+def group_paths(policy: Policy, names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """Every group's path, parents first, and the path that each of the trace's groups, ``names``, has.
 
     A trace's group that the policy does not name, by its path or by the last name of one path, is a child of the root.
     Raises ConfigurationError for a group that two paths end in.
@@ -33,7 +32,7 @@ def group_paths(policy: Policy, rows: Iterable[TraceRow]) -> tuple[list[str], di
     for path in paths:
         by_last.setdefault(path.rpartition(".")[2], []).append(path)
     renamed: dict[str, str] = {}
-    for name in dict.fromkeys(row.group for row in rows if row.group):
+    for name in dict.fromkeys(name for name in names if name):
         ends = [name] if name in paths else by_last.get(name, [])
         if len(ends) > 1:
             raise ConfigurationError(

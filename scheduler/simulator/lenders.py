@@ -52,7 +52,7 @@ class Lenders:
         """When a simulation that should end at ``end_ms`` does: windows alone could keep it going for ever."""
         if end_ms is not None or not self.is_any:
             return end_ms
-        return (workload.jobs[-1].submit_ms if workload.jobs else 0) + AFTER_LAST_ARRIVAL_MS
+        return workload.over_ms - 1 + AFTER_LAST_ARRIVAL_MS
 
     def hear(self, now_ms: int, broken: Collection[int], runs: Collection[LiveRun]) -> bool:
         """Choose the nodes of all that is asked for by now; answer whether anything was. ``broken`` are nodes' indices."""

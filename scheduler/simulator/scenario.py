@@ -12,17 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 from typing import Any
 
 from scheduler.model.offer import Sector
 from scheduler.simulator.cluster import Cluster, build_cluster
 from scheduler.simulator.policy import Policy, parse_policy
-from scheduler.simulator.trace import TraceRow
+from scheduler.simulator.trace import TraceRow, UnreadRows
 
 _HOUR, _DAY, _WEEK = 3600, 86_400, 604_800
 _GAMMA_SHAPE = 31.5 / 163
 _FAILURES_A_NODE_DAY = 3.8 / 1000
+_USERS = 8  #: of each project
 _REPAIR_SECONDS = (1800, 4 * _HOUR)
 #: A log-normal tail is cut where no real job of these clusters went.
 _DURATION_SECONDS_MAX = 30 * _DAY
@@ -72,7 +74,7 @@ class Scale:
 class Scenario:
     """A made-up federation: its jobs by submission, its cluster, its policy."""
 
-    rows: list[TraceRow]
+    rows: MadeRows
     cluster: Cluster
     policy: Policy
 
@@ -131,7 +133,7 @@ def build_scenario(name: str, scale: Scale, seed: int) -> Scenario:
         "durations": "predicted",
         "standing": True,
     }
-    rows = sorted(_rows(projects, cluster, scale, dice), key=lambda row: (row.submit_ms, row.job_id))
+    rows = MadeRows(tuple(projects), cluster.devices, scale, seed)
     return Scenario(rows=rows, cluster=cluster, policy=parse_policy(policy, name))
 
 
@@ -215,30 +217,74 @@ def _failures(cluster: Cluster, scale: Scale, dice: Random) -> Iterator[dict[str
         at += dice.expovariate(rate)
 
 
-def _rows(projects: list[tuple[str, float]], cluster: Cluster, scale: Scale, dice: Random) -> Iterator[TraceRow]:
-    """Jobs of every source and project, hour by hour."""
-    gpus_max = max(8, cluster.devices // 16)
-    number = 0
-    for source in SOURCES:
-        sizes, weights = sizes_of(source, gpus_max)
-        sigma = math.sqrt(2 * math.log(source.mean_seconds / source.median_seconds))
-        mean_gpu_seconds = source.mean_seconds * sum(map(lambda size, weight: size * weight, sizes, weights))
-        jobs_an_hour = cluster.devices * _HOUR * scale.load * source.part / mean_gpu_seconds
-        for path, part in projects:
-            for hour in range(round(scale.days * 24)):
-                rate = jobs_an_hour * part * _day_and_night(hour) * dice.gammavariate(_GAMMA_SHAPE, 1 / _GAMMA_SHAPE)
+class MadeRows(UnreadRows):
+    """The jobs of every source and project, made hour by hour: whoever goes through them holds one hour at a time. An hour is the
+    same however long the scenario is."""
+
+    def __init__(self, projects: Sequence[tuple[str, float]], devices: int, scale: Scale, seed: int) -> None:
+        """``projects`` are paths with their parts of all jobs."""
+        self._projects, self._seed, self._hours = projects, seed, round(scale.days * 24)
+        self._users = {path: [f"{path}-{number}" for number in range(_USERS)] for path, _ in projects}
+        self._mixes = [_Mix.of(source, devices, scale.load) for source in SOURCES]
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """Every group that has jobs."""
+        return [path for path, _ in self._projects]
+
+    @property
+    def over_ms(self) -> int:
+        """All are submitted before."""
+        return self._hours * _HOUR * 1000
+
+    def __iter__(self) -> Iterator[TraceRow]:
+        """All of them by submission."""
+        number = 0
+        for hour in range(self._hours):
+            made = list(self._of_hour(hour, number))
+            number += len(made)
+            made.sort(key=lambda row: (row.submit_ms, row.job_id))
+            yield from made
+
+    def _of_hour(self, hour: int, number: int) -> Iterator[TraceRow]:
+        dice = Random(f"{self._seed} {hour}")  # noqa: S311 - an experiment's dice, protecting nothing
+        for mix in self._mixes:
+            source = mix.source
+            for path, part in self._projects:
+                rate = (
+                    mix.jobs_an_hour * part * _day_and_night(hour) * dice.gammavariate(_GAMMA_SHAPE, 1 / _GAMMA_SHAPE)
+                )
                 for _ in range(_poisson(rate, dice)):
                     number += 1
-                    seconds = source.median_seconds * math.exp(dice.gauss(0, sigma))
+                    seconds = source.median_seconds * math.exp(dice.gauss(0, mix.sigma))
                     yield TraceRow(
                         job_id=f"{source.name}-{number}",
-                        user=f"{path}-{dice.randrange(8)}",
+                        user=self._users[path][dice.randrange(_USERS)],
                         group=path,
                         submit_ms=round((hour + dice.random()) * _HOUR * 1000),
                         duration_ms=round(min(max(seconds, 1), _DURATION_SECONDS_MAX) * 1000),
-                        gpus=dice.choices(sizes, weights)[0],
+                        gpus=dice.choices(mix.sizes, cum_weights=mix.weights_so_far)[0],
                         state="failed" if dice.random() < source.failed else "completed",
                     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    """What a source's jobs on a cluster look like: sizes with weights added up, and how many come in an hour."""
+
+    source: Source
+    sigma: float
+    sizes: list[int]
+    weights_so_far: list[float]
+    jobs_an_hour: float
+
+    @staticmethod
+    def of(source: Source, devices: int, load: float) -> _Mix:
+        sizes, weights = sizes_of(source, max(8, devices // 16))
+        sigma = math.sqrt(2 * math.log(source.mean_seconds / source.median_seconds))
+        mean_gpu_seconds = source.mean_seconds * sum(map(lambda size, weight: size * weight, sizes, weights))
+        jobs_an_hour = devices * _HOUR * load * source.part / mean_gpu_seconds
+        return _Mix(source, sigma, sizes, list(accumulate(weights)), jobs_an_hour)
 
 
 def sizes_of(source: Source, gpus_max: int) -> tuple[list[int], list[float]]:

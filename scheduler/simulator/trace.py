@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, takewhile
 from pathlib import Path
 from random import Random
 from typing import TextIO
@@ -50,6 +52,24 @@ class TraceRow:
     preferred: Topology = Topology.ANY
     required: Topology = Topology.ANY
     terms: Terms = NO_TERMS
+
+
+class UnreadRows(ABC):
+    """Rows by submission that nobody holds all at once. Each time that they are gone through they are the same."""
+
+    @property
+    @abstractmethod
+    def groups(self) -> Sequence[str]:
+        """Every group that has jobs."""
+
+    @property
+    @abstractmethod
+    def over_ms(self) -> int:
+        """All are submitted before."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[TraceRow]:
+        """All of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +118,10 @@ def read_trace(path: Path) -> list[TraceRow]:
 
 
 def cut(rows: Iterable[TraceRow], window: Window, seed: int) -> list[TraceRow]:
-    """The rows of a window with bent arrivals. Times stay those of the trace's clock, counted on from ``from_ms``."""
-    kept = [
-        row
-        for row in rows
-        if window.from_ms <= row.submit_ms and (window.to_ms is None or row.submit_ms < window.to_ms)
-    ][: window.jobs_max]
+    """The rows of a window, of ``rows`` by submission, with bent arrivals. Times stay those of the trace's clock, counted on from
+    ``from_ms``."""
+    inside = takewhile(lambda row: window.to_ms is None or row.submit_ms < window.to_ms, rows)
+    kept = list(islice((row for row in inside if window.from_ms <= row.submit_ms), window.jobs_max))
     if window.load_factor == 1.0 and window.jitter == 0.0:
         return kept
     dice = Random(seed)  # noqa: S311 - shakes an experiment, protects nothing

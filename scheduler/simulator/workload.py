@@ -7,7 +7,7 @@ single-device workers. What the log says of its nodes comes first. On a CPU clus
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
@@ -18,6 +18,8 @@ from scheduler.simulator.trace import TraceRow
 
 ROOT = "federation"
 NO_GROUP = "ungrouped"
+#: So many rows are made jobs at a time.
+ROWS_A_STEP = 4096
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +69,8 @@ class Workload:
     """Jobs by arrival; ``jobs[i].id == i + 1``. ``left_out`` counts rows that are no job here, by reason.
 
     ``terms`` are those of jobs that have any, and ``start_by_ms`` the last moments at which jobs with a deadline may start.
+    Jobs are made as somebody comes to them (``has``) where ``unmade`` makes more, some rows with each step; the last is submitted
+    before ``over_ms``.
     """
 
     jobs: list[SimJob] = field(default_factory=list)
@@ -75,6 +79,15 @@ class Workload:
     left_out: Counter[str] = field(default_factory=Counter)
     terms: dict[JobId, Terms] = field(default_factory=dict)
     start_by_ms: dict[JobId, int] = field(default_factory=dict)
+    unmade: Iterator[None] = field(default_factory=lambda: iter(()))
+    over_ms: int = 0
+
+    def has(self, index: int) -> bool:
+        """Whether there is a job of an index."""
+        while index >= len(self.jobs):
+            if next(self.unmade, self) is self:
+                return index < len(self.jobs)
+        return True
 
 
 def build_workload(
@@ -82,12 +95,31 @@ def build_workload(
 ) -> Workload:
     """Make jobs of rows. ``groups`` are known before, in their order; others are added as they come. ``begins_ms`` is the trace's
     start in ms since the epoch."""
-    made = Workload(groups=list(dict.fromkeys((ROOT, *groups))))
+    made = open_workload(rows, cluster, groups, begins_ms)
+    for _ in made.unmade:
+        pass
+    made.over_ms = made.jobs[-1].submit_ms + 1 if made.jobs else 1
+    return made
+
+
+def open_workload(
+    rows: Iterable[TraceRow], cluster: Cluster, groups: Iterable[str], begins_ms: int = 0, over_ms: int = 0
+) -> Workload:
+    """The same with jobs that are made as somebody comes to them: whoever has to know the groups before names all of them."""
+    made = Workload(groups=list(dict.fromkeys((ROOT, *groups))), over_ms=over_ms)
+    made.unmade = _make(made, rows, cluster, begins_ms)
+    return made
+
+
+def _make(made: Workload, rows: Iterable[TraceRow], cluster: Cluster, begins_ms: int) -> Iterator[None]:
+    """Add jobs, ``ROWS_A_STEP`` rows with each step."""
     shape_ids: dict[Shape, ShapeId] = {}
     group_ids = {name: GroupId(number) for number, name in enumerate(made.groups, 1)}
     known_shapes: dict[tuple[object, ...], tuple[Shape, ShapeId] | str] = {}
     refused: set[str] = set()
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        if number % ROWS_A_STEP == 0:
+            yield
         site = _site_of(row, cluster)
         key = (row.gpus, row.gpu_types, row.gpus_per_node, row.nodes, row.cpus, row.memory_mib, row.preemptible,
                row.data_class, row.workers_max, row.workers, row.preferred, row.required, site)  # fmt: skip
@@ -97,6 +129,8 @@ def build_workload(
             found = (
                 shape if isinstance(shape, str) else (shape, shape_ids.setdefault(shape, ShapeId(len(shape_ids) + 1)))
             )
+            if not isinstance(found, str):
+                made.shapes[found[1]] = found[0]
             known_shapes[key] = found
         if row.duration_ms is None:
             found = "never_started"
@@ -135,8 +169,6 @@ def build_workload(
                 checkpoints=row.checkpoints,
             )
         )
-    made.shapes = {shape_id: shape for shape, shape_id in shape_ids.items()}
-    return made
 
 
 def _why_refused(row: TraceRow, begins_ms: int, refused: set[str]) -> str | None:

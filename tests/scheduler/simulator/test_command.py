@@ -7,6 +7,7 @@ import json
 import re
 import statistics
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from typer.testing import CliRunner
 
 from scheduler.main import app
 from scheduler.model.errors import ConfigurationError
+from scheduler.simulator import workload
+from scheduler.simulator.policy import Baseline
 from scheduler.simulator.scenario import SOURCES, Scale, Source, build_scenario, sizes_of
+from scheduler.simulator.simulation import Outcome, simulate
 from scheduler.simulator.sweep import document_in, run_here, summary, tasks
 
 TINY = ("--scenario", "korea", "--scale", "0.0005", "--days", "0.4", "--no-bound")
@@ -139,10 +143,34 @@ def test_a_scenario_is_the_same_for_the_same_seed_and_runs(tmp_path: Path) -> No
         code, output = run("simulate", *TINY, "--seed", "3", "--decisions", str(tmp_path / name))
         assert code == 0, output
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    assert (
-        build_scenario("korea", Scale(nodes=0.0005, days=0.4), 4).rows
-        != build_scenario("korea", Scale(nodes=0.0005, days=0.4), 3).rows
-    )
+    three, four = (list(build_scenario("korea", Scale(nodes=0.0005, days=0.4), seed).rows) for seed in (3, 4))
+    assert [each.duration_ms for each in three] != [each.duration_ms for each in four]
+
+
+def test_a_scenario_is_made_as_somebody_comes_to_it_and_its_hours_are_the_same_however_long_it_is() -> None:
+    short, long = (build_scenario("korea", Scale(nodes=0.002, days=days), 3).rows for days in (0.5, 30_000))
+    made = list(short)
+    assert len(made) > 20
+    assert list(islice(long, len(made))) == made == list(short)
+    assert [each.submit_ms for each in made] == sorted(each.submit_ms for each in made)
+    assert made[-1].submit_ms < short.over_ms == 43_200_000
+    assert {each.group for each in made} <= set(short.groups)
+
+
+@pytest.mark.parametrize(("baseline", "rows"), [(Baseline.NONE, 7), (Baseline.NONE, 4096), (Baseline.SJF, 7)])
+def test_rows_that_are_read_as_they_come_make_the_same_history(
+    baseline: Baseline, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workload, "ROWS_A_STEP", rows)
+    made = build_scenario("korea", Scale(nodes=0.0005, days=0.3), 3)
+    policy = made.policy.model_copy(update={"baseline": baseline})
+    read, unread = simulate(list(made.rows), made.cluster, policy), simulate(made.rows, made.cluster, policy)
+
+    def starts(outcome: Outcome) -> list[tuple[str, int]]:
+        return [(each.job.name, each.start_ms) for each in outcome.history.segments]
+
+    assert starts(unread) == starts(read)
+    assert len(unread.history.jobs) == len(read.history.jobs) > 10
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
