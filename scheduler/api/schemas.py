@@ -225,7 +225,8 @@ class CostOut(BaseModel):
 class CounterfactualOut(BaseModel):
     """What would start the job now, all of it together: ``nodes`` more free places of ``gpus_per_node`` GPUs on ``site`` (in
     its ``domain`` hall/spine/leaf, where the job requires one), bounds of groups raised by so many GPUs, the site taking work
-    again, the job being preemptible, its walltime so short."""
+    again, the job being preemptible, its walltime so short. ``lent``: a site that lends by offers would have to lend it these
+    places; ``term`` is what keeps it out now, ``opens_at`` when the site begins to lend more to it."""
 
     text: str
     text_ko: str
@@ -238,6 +239,24 @@ class CounterfactualOut(BaseModel):
     open_site: bool
     domain: str
     walltime_seconds: int | None
+    lent: bool = False
+    term: str | None = None
+    opens_at: TimeText | None = None
+
+
+class AlternativeOut(BaseModel):
+    """With what else the job would start, by itself: ``fewer_workers``, ``other_gpu_class``, or (``opening``) not before ``at``,
+    when ``site`` begins to lend more. ``gpus`` are those of all its ``workers`` then, ``gpus_asked`` those it asks for."""
+
+    text: str
+    text_ko: str
+    kind: str
+    site: str
+    gpu_class: str
+    workers: int
+    gpus: int
+    gpus_asked: int
+    at: TimeText | None
 
 
 class DryRunOut(BaseModel):
@@ -250,6 +269,7 @@ class DryRunOut(BaseModel):
     cost: CostOut
     reasons: list[ReasonOut]
     counterfactual: CounterfactualOut | None
+    alternatives: list[AlternativeOut] = []
 
 
 class SiteReasonOut(BaseModel):
@@ -260,7 +280,8 @@ class SiteReasonOut(BaseModel):
 
 
 class WhyOut(BaseModel):
-    """Why a job is where it is."""
+    """Why a job is where it is. ``ahead`` counts jobs of its group that rounds look at before it, and that could have GPUs of a
+    class that it could have."""
 
     job: int
     state: str
@@ -270,6 +291,7 @@ class WhyOut(BaseModel):
     ahead: int | None
     evaluated_at: TimeText | None
     eta: EtaOut | None = None
+    alternatives: list[AlternativeOut] = []
 
 
 class EventOut(BaseModel):

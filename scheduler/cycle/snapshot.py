@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,8 +11,9 @@ from quota.cells import Right
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.group_use import GroupUse
+from scheduler.cycle.lending import Told
 from scheduler.cycle.past_use import NOTHING_USED, PastUse
-from scheduler.cycle.shape_table import ShapeTable
+from scheduler.cycle.shape_table import CHOICE, ShapeTable
 from scheduler.cycle.standing import NO_STANDING, StandingNow
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms, may_stay
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
@@ -82,6 +83,7 @@ class Snapshot:
     #: the terms on which nodes are lent, by number, as of a moment
     terms: tuple[Terms, ...] = (PLAIN,)
     lent_at_ms: int = 0
+    told: Mapping[SiteId, Told] = field(default_factory=dict)  #: offers, recalls and reservations by site
     past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
     standing: StandingNow = NO_STANDING  #: likewise
     cells: CellView = NO_CELLS
@@ -106,6 +108,14 @@ class Snapshot:
     def candidates(self, shape: Shape) -> tuple[str, ...]:
         """The classes a shape may run on, in its order of preference; without one, those that sites have, by name."""
         return shape.gpu_classes or self.offered_classes
+
+    def sharing(self, gpu_classes: Collection[str]) -> BoolArray:
+        """By row of the waiting table: whether its jobs may run on any of some classes."""
+        offered = self.offered_classes
+        share = [not set(gpu_classes).isdisjoint(names or offered) for names in self.shapes.choices]
+        choice = self.shapes.columns[CHOICE, self.shapes.indices(self.table.shape)]
+        found: BoolArray = np.array(share, np.bool_)[choice]
+        return found
 
     def venue(self, key: ClassKey) -> Venue:
         """Who may serve a class."""

@@ -18,6 +18,7 @@ from scheduler.api.dependencies import (
     read_cursor,
 )
 from scheduler.api.documents import (
+    alternative_documents,
     counterfactual_document,
     eta_document,
     event_document,
@@ -96,6 +97,7 @@ def why_job(job: JobNumber, runtime: RuntimeHere, caller: Reading) -> WhyOut:
         ahead=answer.ahead,
         evaluated_at=time_or_none(answer.evaluated_ms),
         eta=eta_document(answer.job.eta),
+        alternatives=alternative_documents(answer.alternatives),
     )
 
 
