@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler.api.array_schemas import ArrayTaskOut
 from scheduler.api.cell_documents import cell_documents
 from scheduler.api.group_schemas import GroupOut
 from scheduler.api.schemas import (
+    AlternativeOut,
     CounterfactualOut,
     EtaOut,
     EventOut,
@@ -22,7 +23,7 @@ from scheduler.api.schemas import (
     SiteReasonOut,
     TokenOut,
 )
-from scheduler.model.counterfactual_text import counterfactual_text
+from scheduler.model.counterfactual_text import alternative_text, counterfactual_text
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.reason import Reason, SiteReason
@@ -78,7 +79,18 @@ def counterfactual_document(value: Mapping[str, Any] | None) -> CounterfactualOu
         open_site=value["open_site"],
         domain=value["domain"],
         walltime_seconds=value["walltime_seconds"],
+        lent=value["lent"],
+        term=value["term"],
+        opens_at=value["opens_at"],
     )
+
+
+def alternative_documents(values: Sequence[Mapping[str, Any]]) -> list[AlternativeOut]:
+    """With what else a job would start."""
+    return [
+        AlternativeOut(text=alternative_text(each, "en"), text_ko=alternative_text(each, "ko"), **each)
+        for each in values
+    ]
 
 
 def eta_document(eta: EtaView | None) -> EtaOut | None:

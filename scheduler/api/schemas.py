@@ -232,7 +232,8 @@ class CostOut(BaseModel):
 class CounterfactualOut(BaseModel):
     """What would start the job now, all of it together: ``nodes`` more free places of ``gpus_per_node`` GPUs on ``site`` (in
     its ``domain`` hall/spine/leaf, where the job requires one), bounds of groups raised by so many GPUs, the site taking work
-    again, the job being preemptible, its walltime so short."""
+    again, the job being preemptible, its walltime so short. ``lent``: a site that lends by offers would have to lend it these
+    places; ``term`` is what keeps it out now, ``opens_at`` when the site begins to lend more to it."""
 
     text: str
     text_ko: str
@@ -245,6 +246,24 @@ class CounterfactualOut(BaseModel):
     open_site: bool
     domain: str
     walltime_seconds: int | None
+    lent: bool = False
+    term: str | None = None
+    opens_at: TimeText | None = None
+
+
+class AlternativeOut(BaseModel):
+    """With what else the job would start, by itself: ``fewer_workers``, ``other_gpu_class``, or (``opening``) not before ``at``,
+    when ``site`` begins to lend more. ``gpus`` are those of all its ``workers`` then, ``gpus_asked`` those it asks for."""
+
+    text: str
+    text_ko: str
+    kind: str
+    site: str
+    gpu_class: str
+    workers: int
+    gpus: int
+    gpus_asked: int
+    at: TimeText | None
 
 
 class DryRunOut(BaseModel):
@@ -257,6 +276,7 @@ class DryRunOut(BaseModel):
     cost: CostOut
     reasons: list[ReasonOut]
     counterfactual: CounterfactualOut | None
+    alternatives: list[AlternativeOut] = []
 
 
 class SiteReasonOut(BaseModel):
@@ -267,7 +287,8 @@ class SiteReasonOut(BaseModel):
 
 
 class WhyOut(BaseModel):
-    """Why a job is where it is, and how long it runs, as in ``JobDetailOut``; of one that has ended, nothing of the latter."""
+    """Why a job is where it is, and how long it runs, as in ``JobDetailOut``; of one that has ended, nothing of the latter.
+    ``ahead`` counts jobs of its group that rounds look at before it, and that could have GPUs of a class that it could have."""
 
     job: int
     state: str
@@ -279,6 +300,7 @@ class WhyOut(BaseModel):
     eta: EtaOut | None = None
     run_time: RunTimeOut | None = None
     run_times: list[RunTimeOut] = []
+    alternatives: list[AlternativeOut] = []
 
 
 class EventOut(BaseModel):

@@ -204,6 +204,14 @@ def _run_cells(run: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def write_changes(answer: Mapping[str, Any], after: str = "") -> None:
+    """What would start a job that waits, and with what else it would start."""
+    out = console()
+    told = [answer["counterfactual"]] if answer.get("counterfactual") else []
+    for number, each in enumerate([*told, *(answer.get("alternatives") or ())]):
+        out.print(f"  {say('Or: ', '또는: ') if number else after}{text_of(each)}", markup=False)
+
+
 def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
     """Why a job is where it is: the reason, what each site says, and what would change it."""
     if write_document(answer, output):
@@ -222,10 +230,8 @@ def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
     if ahead:
         jobs = "1 job is" if ahead == 1 else f"{ahead} jobs are"
         out.print("  " + say(f"{jobs} ahead of it.", f"앞에 작업 {ahead}개가 있습니다."))
-    if answer.get("counterfactual"):
-        # What is said of a job behind others holds once they are served: it looks at this job alone.
-        after = say("After what is ahead of it: ", "앞의 작업이 처리된 뒤: ") if ahead else ""
-        out.print(f"  {after}{text_of(answer['counterfactual'])}", markup=False)
+    # What is said of a job behind others holds once they are served: it looks at this job alone.
+    write_changes(answer, say("After what is ahead of it: ", "앞의 작업이 처리된 뒤: ") if ahead else "")
     if answer.get("eta"):
         out.print(f"  {say('Start', '시작 예상')}: {eta_line(answer['eta'])}", markup=False)
     for label, line in _run_time_lines(answer):

@@ -27,7 +27,8 @@ def dry_run(
     stay: Stay = ANY_STAY,
     handicap_ms: int = 0,
 ) -> Start | Verdict:
-    """What the next round would say of this job, behind all that wait before it by its group's order."""
+    """What the next round would say of this job, behind all that wait before it by its group's order; a verdict tells its
+    alternatives."""
     shapes, shape_id = snapshot.shapes.adding(shape)
     key = ClassKey(group, shape_id, bound_site, stay)
     snapshot = replace(snapshot, shapes=shapes)
@@ -35,7 +36,7 @@ def dry_run(
     plan = decide(replace(snapshot, table=table), 0)
     assert isinstance(plan.starts, StartTable) and isinstance(plan.verdicts, Verdicts)
     start = plan.starts.of(_JOB)
-    verdict = plan.verdicts.of(key)
+    verdict = plan.verdicts.of(key, alternatives=True)
     answer = verdict if start is None else start
     assert answer is not None, "a job that does not start has a verdict"
     return answer

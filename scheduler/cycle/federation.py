@@ -282,7 +282,7 @@ class Federation:
             preemption=self._preemption,
             terms=self._lending.terms,
             now_ms=self._lending.at_ms,
-            offers=self._lending.offers,
+            told=self._lending.told,
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
+from scheduler.cycle.lending import Told
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS, Stay, Terms, may_stay
 from scheduler.model.calendar import longest_spell_ms
@@ -38,9 +39,10 @@ def why_never_lent(
 
     The refusal is that of the offers that came closest.
     """
-    made = {site: [each for each in snapshot.offers.get(site, ()) if each.gpu_class == gpu_class] for site in sites}
-    if any(site not in snapshot.offers for site in sites):
-        return None  # it lends all it has
+    offers_of = {site: snapshot.told.get(site, Told()).offers for site in sites}
+    if not all(offers_of.values()):
+        return None  # one lends all it has
+    made = {site: [each for each in offers if each.gpu_class == gpu_class] for site, offers in offers_of.items()}
     admitting = {
         site: [each for each in offers if _lets_in(snapshot, each, group, shape, priority)]
         for site, offers in made.items()

@@ -59,7 +59,7 @@ class Round:
         self.site_pools: tuple[SitePool, ...] = tuple(snapshot.pools.values())
         self.gpu_classes = snapshot.gpu_classes
         self._shares: dict[str, FairShares] = {}
-        self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
+        self._usable: dict[tuple[int, ClassKey, int, bool | None], BoolArray] = {}
         self._past_ranks: dict[str, IntArray] = {}
         self._standing_ranks: dict[str, IntArray] = {}
 
@@ -132,40 +132,48 @@ class Round:
             now=snapshot.now_ms
         )
 
-    def usable(self, number: int, key: ClassKey, priority: int) -> BoolArray | None:
+    def usable(self, number: int, key: ClassKey, priority: int, *, preemptible: bool | None = None) -> BoolArray | None:
         """The nodes of a pool that are well and lent to jobs of a class for as long as they need them; None: all of them.
 
-        ``Snapshot.may_use`` says the same of one node.
+        ``Snapshot.may_use`` says the same of one node. ``preemptible``: as if they were, or were not.
         """
         pool = self.site_pools[number]
         if pool.pool.terms is None or pool.pool.until_ms is None:
             return pool.well
-        kept = (number, key, priority)
+        kept = (number, key, priority, preemptible)
         if kept not in self._usable:
-            self._usable[kept] = self.latest_starts(number, key, priority) >= self.snapshot.now_ms
+            latest = self.latest_starts(number, key, priority, preemptible=preemptible)
+            self._usable[kept] = latest >= self.snapshot.now_ms
         return self._usable[kept]
 
-    def latest_starts(self, number: int, key: ClassKey, priority: int) -> IntArray:
+    def usable_by(self, queue: Queue, number: int) -> BoolArray | None:
+        """The same for the head of a class, which may be another than it is in whether it can be preempted."""
+        return self.usable(number, queue.key, queue.priority, preemptible=queue.shape.preemptible)
+
+    def latest_starts(self, number: int, key: ClassKey, priority: int, *, preemptible: bool | None = None) -> IntArray:
         """By node of a pool: until when jobs of a class may start there as it is lent now (ms); -1 for not at all."""
         pool = self.site_pools[number]
         if pool.pool.terms is None or pool.pool.until_ms is None:
             found = np.full(len(pool.node_ids), NEVER_MS, np.int64)
         else:
-            found = self._latest_starts(pool.pool.terms, pool.pool.until_ms, key, priority)
+            found = self._latest_starts(pool.pool.terms, pool.pool.until_ms, key, priority, preemptible)
         return found if pool.well is None else np.where(pool.well, found, -1)
 
-    def _latest_starts(self, terms: IntArray, until: IntArray, key: ClassKey, priority: int) -> IntArray:
+    def _latest_starts(
+        self, terms: IntArray, until: IntArray, key: ClassKey, priority: int, preemptible: bool | None
+    ) -> IntArray:
         snapshot, shape = self.snapshot, self.snapshot.shapes[key.shape]
+        preemptible = shape.preemptible if preemptible is None else preemptible
         sector, groups = snapshot.groups[key.group].sector, snapshot.path(key.group)
         lets = [
             each.lets_in(sector, shape.data_class, groups)
             and each.serves(priority)
-            and (shape.preemptible or each.lets_firm_in(key.group, groups))
+            and (preemptible or each.lets_firm_in(key.group, groups))
             for each in snapshot.terms
         ]
         walltime_ms = key.stay.walltime_ms
         latest = np.where(until >= NEVER_MS, NEVER_MS, -1) if walltime_ms is None else until - walltime_ms
-        if shape.preemptible and key.stay.save_ms is not None:
+        if preemptible and key.stay.save_ms is not None:
             least_ms = key.stay.save_ms + snapshot.preemption.minimum_run_ms
             latest = np.maximum(latest, until - np.maximum(self.lending.hold, least_ms)[terms])
         return np.where(np.array(lets, np.bool_)[terms], latest, -1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,15 +12,15 @@ from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.group_use import GroupUse
 from scheduler.cycle.kept import Kept
+from scheduler.cycle.lending import Told
 from scheduler.cycle.past_use import NOTHING_USED, PastUse
 from scheduler.cycle.pool_runs import RunsNow
-from scheduler.cycle.shape_table import ShapeTable
+from scheduler.cycle.shape_table import CHOICE, ShapeTable
 from scheduler.cycle.standing import NO_STANDING, StandingNow
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms, may_stay
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
 from scheduler.model.data_class import Clearance, DataClassPolicy, why_not_served
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
-from scheduler.model.offer import Offer
 from scheduler.model.shape import Shape
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
 from scheduler.placement.pool import BoolArray, IntArray, Pool
@@ -90,12 +90,11 @@ class Snapshot:
     preemption: PreemptionRules = DEFAULT_PREEMPTION
     now_ms: int = 0
     terms: tuple[Terms, ...] = (PLAIN,)  #: on which nodes are lent, by number, as of that moment
-    past_use: PastUse = NOTHING_USED  #: likewise; by position of the tree
+    told: Mapping[SiteId, Told] = field(default_factory=dict)  #: offers, recalls and reservations by site
+    past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
     standing: StandingNow = NO_STANDING  #: likewise
     cells: CellView = NO_CELLS
     spares: frozenset[NodeId] = frozenset()
-    #: of each site that lends by offer all that it ever made, closed ones too
-    offers: Mapping[SiteId, tuple[Offer, ...]] = field(default_factory=dict)
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
     kept: Kept = field(
@@ -122,6 +121,14 @@ class Snapshot:
     def candidates(self, shape: Shape) -> tuple[str, ...]:
         """The classes a shape may run on, in its order of preference; without one, those that sites have, by name."""
         return shape.gpu_classes or self.offered_classes
+
+    def sharing(self, gpu_classes: Collection[str]) -> BoolArray:
+        """By row of the waiting table: whether its jobs may run on any of some classes."""
+        offered = self.offered_classes
+        share = [not set(gpu_classes).isdisjoint(names or offered) for names in self.shapes.choices]
+        choice = self.shapes.columns[CHOICE, self.shapes.indices(self.table.shape)]
+        found: BoolArray = np.array(share, np.bool_)[choice]
+        return found
 
     def venue(self, key: ClassKey) -> Venue:
         """Who may serve a class."""

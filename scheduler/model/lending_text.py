@@ -1,4 +1,4 @@
-"""The sentences of refusals about offers, recalls and reservations, Korean and English."""
+"""The sentences about offers, recalls and reservations, and what waits because of them, Korean and English."""
 
 from __future__ import annotations
 
@@ -101,5 +101,25 @@ LENDING_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "더 적게 예약하거나 다른 때를 고르십시오.",
         "{asked} node(s) cannot be reserved: site {site} has {nodes} node(s) of {gpu_class} that are not recalled or "
         "reserved already. Ask for fewer, or choose another time.",
+    ),
+    _C.NOT_LENT_NOW: (
+        _K.WAITING,
+        "GPU {asked}장이 필요한데 {free}장이 비어 있습니다. {site}은(는) 지금 {gpu_class} {gpus}장을 빌려주지 않습니다"
+        "(다시 빌려주는 때: {opens_at}).",
+        "It needs {asked} GPUs and {free} are free: {site} does not lend {gpus} of its {gpu_class} GPUs now (opens: {opens_at}).",
+    ),
+    _C.NOT_LENT_TO: (
+        _K.WAITING,
+        "{site}은(는) {gpu_class} {gpus}장을 빌려주지만 이 작업에는 빌려주지 않습니다(걸린 조건: {term}). "
+        "이 작업에 비어 있는 것은 {free}장이고 {asked}장이 필요합니다.",
+        "{site} lends {gpus} {gpu_class} GPUs, but not to this job (what keeps it out: {term}); {free} are free to it "
+        "and it needs {asked}.",
+    ),
+    _C.LENT_TOO_SHORT: (
+        _K.WAITING,
+        "{site}의 {gpu_class}은(는) 비어 있지만 앞으로 {seconds_left}초 동안만 빌려줍니다. "
+        "그 안에 끝나는 walltime이나 체크포인트를 적으면 시작할 수 있습니다.",
+        "{site} has {gpu_class} free, but lends it for another {seconds_left} s only: a walltime that ends before, or a "
+        "checkpoint, lets the job start.",
     ),
 }

@@ -116,7 +116,8 @@ class ReasonCode(StrEnum):
     NOT_YET_EVALUATED = "NotYetEvaluated"
     HELD_BY_OWNER = "HeldByOwner"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
-    NOT_LENT_TO = "NotLentTo"  #: enough is free, but offers serve other sectors, data classes or priorities
+    NOT_LENT_NOW = "NotLentNow"  #: nodes are there that the site does not lend now, to nobody
+    NOT_LENT_TO = "NotLentTo"  #: what is lent would do, but on terms that keep the job out
     LENT_TOO_SHORT = "LentTooShort"  #: enough is free, but taken back before the job could be done or save its state
     WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
     KEPT_FOR_CELLS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scheduler.model.counterfactual_text import counterfactual_text
+from scheduler.model.counterfactual_text import alternative_text, counterfactual_text
 from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
@@ -77,6 +77,7 @@ def job_status(
         array=_array_line(detail.job),
         deadline=_deadline_line(detail.job),
         counterfactual=None if other is None else counterfactual_text(other, language),
+        alternatives=[alternative_text(each, language) for each in why.alternatives],
         estimate=_estimate(why.job.eta, language),
         run_time=_run_time(run_time_of(detail.job.row, detail.job.predicted_class), language),
         by_class=[

@@ -140,6 +140,7 @@ class JobStatus:
     array: ArrayLine | None
     deadline: DeadlineLine | None
     counterfactual: str | None
+    alternatives: Sequence[str]
     estimate: EstimateLine | None
     run_time: str
     by_class: Sequence[ClassTimeLine]

@@ -59,7 +59,7 @@ class World:
         self._rules: tuple[Snapshot, int] | None = None
         self._rules_seconds = _LONG_AGO
         self._verdicts: Verdicts | None = None
-        self._told: dict[ClassKey, Told | None] = {}
+        self._told: dict[tuple[ClassKey, bool], Told | None] = {}
         #: how often ``forget`` was called: what was begun before the last time is old
         self.forgotten = 0
         self.forecasts = Forecasts(self._copy, clock)
@@ -100,15 +100,17 @@ class World:
             self._verdicts, self._told = None, {}
             return self._snapshot
 
-    def verdict(self, key: ClassKey) -> Told | None:
-        """Why the jobs of a class wait, as things stand; None where none waits."""
+    def verdict(self, key: ClassKey, *, alternatives: bool = False) -> Told | None:
+        """Why the jobs of a class wait, as things stand, with its ``alternatives`` where they are asked for; None where none
+        waits."""
         snapshot = self.snapshot()
         with self._lock:
             verdicts = self._verdicts_of(snapshot)
-            if key not in self._told:
-                verdict = verdicts.of(key)
-                self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=snapshot.now_ms)
-            return self._told[key]
+            asked = (key, alternatives)
+            if asked not in self._told:
+                verdict = verdicts.of(key, alternatives=alternatives)
+                self._told[asked] = None if verdict is None else Told(verdict=verdict, at_ms=snapshot.now_ms)
+            return self._told[asked]
 
     def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
         """How many jobs wait for each reason, as ``Verdicts.waiting_by_reason`` says."""

@@ -18,6 +18,7 @@ from scheduler.api.dependencies import (
     read_cursor,
 )
 from scheduler.api.documents import (
+    alternative_documents,
     counterfactual_document,
     eta_document,
     event_document,
@@ -102,6 +103,7 @@ def why_job(job: JobNumber, runtime: RuntimeHere, caller: Reading) -> WhyOut:
         eta=eta_document(answer.job.eta),
         run_time=None if told is None else run_time_document(told),
         run_times=[run_time_document(each) for each in answer.by_class],
+        alternatives=alternative_documents(answer.alternatives),
     )
 
 

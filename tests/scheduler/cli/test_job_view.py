@@ -181,3 +181,20 @@ def test_a_start_that_is_too_late_for_the_deadline_is_marked(capsys: pytest.Capt
         column.heading: column.value({"eta": LATE}) for column in ETA_COLUMNS if column.heading in ("ETA", "REASON")
     }
     assert cells == {"ETA": "~11-26 04:12 KST!", "REASON": "Too late."}
+
+
+@pytest.mark.parametrize(
+    ("language", "lines"),
+    [
+        ("en", ["It would start if b had 1 more.", "Or: It would start now on h200.", "Or: At six."]),
+        ("ko", ["시작 조건: b에 1개 추가.", "또는: h200이면 지금 시작합니다.", "또는: 여섯 시."]),
+    ],
+)
+def test_with_what_else_a_job_would_start_is_said_after_what_would_start_it(
+    language: str, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [
+        {"text": "It would start now on h200.", "text_ko": "h200이면 지금 시작합니다."},
+        {"text": "At six.", "text_ko": "여섯 시."},
+    ]
+    assert told(language, ANSWER | {"alternatives": others}, capsys) == lines

@@ -67,6 +67,17 @@ def test_a_page_says_how_a_run_failed_when_the_next_comes_and_by_when_the_job_ha
     assert 'id="deadline"' in page and "to start by" in page
 
 
+def test_the_page_of_a_gang_that_waits_says_with_how_many_workers_it_would_start(
+    stage: Stage, reader: PageReader
+) -> None:
+    stage.agent(nodes=1)
+    (job,) = stage.submit(stage.group(), workers=2, gpus_per_worker=8)
+    page = reader.get(f"/jobs/{job}").text
+    assert "It would start now with 8 instead of 16 GPUs (1 worker(s)) on h100 at site-1." in page
+    reader.cookies["dure_language"] = "ko"
+    assert "GPU 16장 대신 8장(작업자 1개)이면 지금 시작합니다(site-1, h100)." in reader.get(f"/jobs/{job}").text
+
+
 def test_the_page_of_a_job_that_every_site_refused_says_who_in_what_words_until_when_and_what_to_do(
     stage: Stage, reader: PageReader
 ) -> None:
