@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import pytest
 from cell_forests import COMMON, GPU_CLASS, crowded, leaf, spine, spines, topologies
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from quota import cell_places
 from quota.cell_places import NOTHING_PLACED, Placed, Work, place_cells, stand
 from quota.cells import Granted, Right, grant
 from quota.packing import CellKind
@@ -259,6 +261,26 @@ def test_places_stand_exactly_while_they_hold_all_cells_apart_and_clear(
     is_clear = all(clear(story.topology, story.firm_groups(), domain, right) for domain, right in places)
     event(f"all places: {holds_all}, all clear: {is_clear}")
     assert stand(story.granted.rights, story.topology, story.on_nodes(), dict(places)) == (holds_all and is_clear)
+
+
+@given(topologies() | crowded(), STEPS, st.sets(st.integers(0, 20), max_size=2))
+def test_places_that_may_all_stay_are_those_that_would_be_found_anew(
+    topology: Topology, steps: list[Step], failing: set[int]
+) -> None:
+    story, names = Story(topology), sorted(topology.nodes)
+    for at, step in enumerate(steps):
+        if at == len(steps) - 1:
+            broken = {names[each % len(names)] for each in failing}
+            sick = {name for name, node in topology.nodes.items() if not node.healthy}
+            story.topology = topology.with_bad(sick | broken)
+        tell(story, step)
+        before = story.placed.places
+        story.place()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cell_places, "stand", lambda *_: False)
+            anew = place_cells(story.granted.rights, story.topology, story.on_nodes(), before)
+        event(f"all stay: {bool(before) and story.placed.places == before}")
+        assert (story.placed.places, story.placed.worth) == (anew.places, anew.worth)
 
 
 def test_places_that_lie_in_each_other_do_not_stand() -> None:
