@@ -22,7 +22,7 @@ from scheduler.cycle.move import move
 from scheduler.cycle.plan import Plan, Reservation
 from scheduler.cycle.reclaim import reclaim
 from scheduler.cycle.redeem import redeem
-from scheduler.cycle.reservations import Reservations
+from scheduler.cycle.reservations import Reservations, unserved
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.soon import Soon
@@ -42,11 +42,14 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
     redeemed = redeem(round_)
     given_back = give_back(round_, now_ms)
     reservations = place(round_)
+    round_.share_anew()
     soon = Soon(round_)
     reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back.stops))
     going = frozenset(stop.run for stop in (*given_back.stops, *reclaimed.stops))
-    moved = move(round_, soon, reservations, now_ms, going)
-    grown = grow(round_, soon, reservations, now_ms, going | {stop.run for stop in moved.stops})
+    left = unserved(reservations, reclaimed.earmarks)
+    moved = move(round_, soon, left, now_ms, going)
+    left = unserved(left, moved.earmarks)
+    grown = grow(round_, soon, left, now_ms, going | {stop.run for stop in moved.stops})
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, grown.starts)
     return Plan(
         starts=starts,

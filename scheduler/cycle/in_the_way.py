@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from quota.admission import Usage
 from quota.fair_share import FairShares
+from scheduler.cycle.dearness import dearest_last
 from scheduler.cycle.entitlement import guaranteed_own, path_of, protected_runs, reaches_up_to
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.snapshot import SitePool, Snapshot
@@ -19,7 +20,6 @@ from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Occupant
 from scheduler.placement.make_way import Runs
 from scheduler.placement.pool import IntArray
-from scheduler.placement.victims import lost_work
 
 BoolArray = NDArray[np.bool_]
 
@@ -27,7 +27,7 @@ _NOBODY = np.zeros(0, np.int64)
 
 
 class InTheWay:
-    """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first."""
+    """Runs that may be preempted and have had their minimum run time, in the order of ``dearness``."""
 
     def __init__(
         self,
@@ -51,12 +51,10 @@ class InTheWay:
             for run in mine
             if run.preemptible and run.started_ms <= young and run.id not in going
         ]
-        gpus = [run.gpus for run in runs]
-        costs = [_cost(run, each, now_ms) for run, each in zip(runs, gpus, strict=True)]
-        order = sorted(range(len(runs)), key=lambda at: (costs[at] / gpus[at], runs[at].id))
-        self._runs = runs = [runs[at] for at in order]
-        self._cost = [costs[at] for at in order]
-        self._gpus = np.array([gpus[at] for at in order], np.int64)
+        turns, costs = dearest_last(runs, now_ms)
+        self._runs = runs = [runs[at] for at in turns.tolist()]
+        self._cost = costs.tolist()
+        self._gpus = np.array([run.gpus for run in runs], np.int64)
         self._number_of = {run.id: number for number, run in enumerate(runs)}
         number = {(pool.site, pool.gpu_class): at for at, pool in enumerate(pools)}
         self._pool = np.array([number.get((run.site, gpu_class), -1) for run in runs], np.int64)
@@ -145,7 +143,7 @@ class InTheWay:
         return self._home_masks[preemptor]
 
     def on(self, pool: int, nodes: BoolArray) -> list[Occupant]:
-        """Runs that stay and have a part on some of a pool's ``nodes``, the least lost work for a GPU first."""
+        """Runs that stay and have a part on some of a pool's ``nodes``, in the order of ``dearness``."""
         here = np.flatnonzero(self._stays & (self._pool == pool)).tolist()
         found = (self.occupant(number, pool) for number in here)
         return [each for each in found if any(nodes[node] for node, _ in each.parts)]
@@ -222,10 +220,6 @@ class _Occupants(Sequence[Occupant]):
 
     def __iter__(self) -> Iterator[Occupant]:
         return map(self._make, self._numbers)
-
-
-def _cost(run: LiveRun, gpus: int, now_ms: int) -> int:
-    return lost_work(now_ms - run.started_ms, None, run.checkpoints, gpus, run.grace_ms)
 
 
 def above_their_shares(usage: Usage, shares: FairShares, preemptor: int, top: int) -> BoolArray:

@@ -5,11 +5,15 @@ for a group below its share from one above its own (reclaimed); see ``entitlemen
 may be preempted. What leaving runs hold counts as free already, since an earmark waits for all of them. What elastic runs have
 beyond their least workers is given back first (``shrink``); it counts for nothing when shares say whose runs may be ended.
 What others run in the cells of a head's group is called back before shares are asked (``call_back``).
+
+Heads are gone through until none is served any more: a run that goes can leave room, and its group below its share. So the next
+round on unchanged input stops nothing. Each time but the last serves a head, of which there are at most ``EARMARKS_MAX``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +21,7 @@ from quota.admission import Usage
 from quota.fair_share import FairShares
 from scheduler.cycle.call_back import CallingBack
 from scheduler.cycle.entitlement import Claim
-from scheduler.cycle.heads import Head, Heads
+from scheduler.cycle.heads import EARMARKS_MAX, Head, Heads
 from scheduler.cycle.in_the_way import InTheWay
 from scheduler.cycle.plan import Earmark, Stop, StopCause
 from scheduler.cycle.restart import Restarts
@@ -28,6 +32,8 @@ from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Displaced, cheapest
 from scheduler.placement.make_way import Gang, make_way
 from scheduler.placement.pool import BoolArray, IntArray
+
+_NOBODY = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Reclaimed:
 
 
 def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = frozenset()) -> Reclaimed:
-    """Go through the heads that are left, the group whose turn it is first, until none can claim anything.
+    """Serve the heads that are left, the group whose turn it is first, until none can claim anything.
 
     Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
     Charges and releases the round's usages, moves its classes on, and takes from ``soon``.
@@ -57,18 +63,13 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
     restarts = Restarts(round_, now_ms, going)
-    spares = {gpu_class: Spares(round_, soon, gpu_class, restarts) for gpu_class in round_.gpu_classes}
-    for choice in range(round_.choices.shape[1]):
-        for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
-            if len(rows):
-                called = CallingBack(round_, soon, gpu_class)
-                could = _could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)
-                rows = rows[could | called.might_serve(rows)]
-            if len(rows):
-                claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], called, decided)
-                if claims.are_any:
-                    Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
+    on = {
+        gpu_class: _OnClass(round_, soon, gpu_class, number, now_ms, going, restarts, decided)
+        for number, gpu_class in enumerate(round_.gpu_classes)
+    }
+    while sum([on[gpu_class].serve(choice) for choice in range(round_.choices.shape[1]) for gpu_class in on]):
+        # A group that lost a run may be below its share now, and what else a run held is free for others.
+        round_.share_anew(decided.earmarks)
     for usage, group, gpus in (*leaving, *decided.released):
         usage.charge(group, gpus)
     return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
@@ -82,6 +83,54 @@ class _Decided:
     earmarks: list[Earmark]
     sizes: list[Earmark]
     released: list[tuple[Usage, GroupId, int]]
+
+
+class _OnClass:
+    """The step on one GPU class, as often as anything changes."""
+
+    def __init__(
+        self,
+        round_: Round,
+        soon: Soon,
+        gpu_class: str,
+        number: int,
+        now_ms: int,
+        going: frozenset[RunId],
+        restarts: Restarts,
+        decided: _Decided,
+    ) -> None:
+        self._round, self._soon, self._gpu_class, self._number = round_, soon, gpu_class, number
+        self._now_ms, self._going, self._decided = now_ms, going, decided
+        self._spares, self._called = Spares(round_, soon, gpu_class, restarts), CallingBack(round_, soon, gpu_class)
+        self._left = EARMARKS_MAX
+
+    def serve(self, choice: int) -> int:
+        """Serve heads of which this class is the candidate of that number; answer how many were served."""
+        round_, gpu_class = self._round, self._gpu_class
+        named = round_.choices[:, choice] == self._number
+        rows = np.flatnonzero(named & (round_.classes.next < round_.classes.stop)) if self._left else _NOBODY
+        if len(rows):
+            could = _could_claim(round_, gpu_class, rows) | self._spares.might_serve(rows)
+            rows = rows[could | self._called.might_serve(rows)]
+        if not len(rows) or not self._claims.are_any:
+            return 0
+        self._claims.forget_shares()
+        served = Heads(round_, gpu_class).serve(rows.tolist(), self._claims.claim, served_max=self._left)
+        self._left -= served
+        return served
+
+    @cached_property
+    def _claims(self) -> _Claims:
+        return _Claims(
+            self._round,
+            self._soon,
+            self._gpu_class,
+            self._now_ms,
+            self._going,
+            self._spares,
+            self._called,
+            self._decided,
+        )
 
 
 def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
@@ -116,14 +165,22 @@ class _Claims:
         decided: _Decided,
     ) -> None:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
-        self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
+        self._usage = round_.usages[gpu_class]
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
         self._spares, self._called, self._decided = spares, called, decided
+
+    @property
+    def _shares(self) -> FairShares:
+        return self._round.shares(self._gpu_class)
 
     @property
     def are_any(self) -> bool:
         """Whether there is a run that may be ended or shrunk for anybody."""
         return len(self._way) > 0 or self._spares.are_any
+
+    def forget_shares(self) -> None:
+        """They may be others now."""
+        self._way.forget_shares()
 
     def claim(self, head: Head) -> bool:
         """Find whom to shrink or to end for a head, and hold for it what they leave."""

@@ -22,12 +22,13 @@ kept between rounds: each works it out anew, so that a run that ends early bring
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from scheduler.cycle.leaving import Leaving
-from scheduler.cycle.plan import GangPart, Reservation
+from scheduler.cycle.plan import Earmark, GangPart, Reservation
 from scheduler.cycle.round import Round
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import JobId
@@ -37,6 +38,12 @@ from scheduler.placement.pool import BoolArray, IntArray, Pool
 from scheduler.placement.request import Placement, Request
 
 LOOKS_MAX = 16
+
+
+def unserved(reservations: Sequence[Reservation], earmarks: Sequence[Earmark]) -> tuple[Reservation, ...]:
+    """Those whose jobs have got no earmark since: who has one counts on no other nodes."""
+    served = {each.job for each in earmarks}
+    return tuple([each for each in reservations if each.job not in served])
 
 
 class _Found(NamedTuple):
