@@ -6,18 +6,22 @@ reclaim, from elastic runs first, and moves of runs for heads that have room in 
 gangs; 7. verdicts. Step 8, ``check_plan``, is made by whoever
 applies the plan.
 
-A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
+A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one; one that is
+blocked on all of them is tried on the last in its turn, beside those who name that one first.
 Ties: group order is ``quota.order``, which ends with what groups used before and their names, jobs by priority, submit time
 and id, sites by fewest free GPUs, then name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from quota.admission import available_all
 from scheduler.cycle.give_back import give_back
 from scheduler.cycle.grow import grow
+from scheduler.cycle.mark import Mark
 from scheduler.cycle.move import move
 from scheduler.cycle.plan import Plan, Reservation
 from scheduler.cycle.reclaim import reclaim
@@ -67,17 +71,51 @@ def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
 
 
 def place(round_: Round) -> tuple[Reservation, ...]:
-    """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
-    classes = round_.classes
+    """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs.
+
+    Jobs that have found room on none of their GPU classes, the last of which went to those who name it first, are given their
+    turn there: all is handed out anew. There is a class of jobs more each time, so that it ends.
+    """
     if not round_.board.nodes.pool_free.any():
         return ()  # nobody can start, and only where some could is anything reserved
+    in_turn = np.zeros(len(round_.classes.next), np.bool_)
+    if round_.choices.shape[1] < 2:
+        return _place(round_, in_turn)
+    mark = Mark(round_)
+    below = {name: usage.own < round_.shares(name).own for name, usage in round_.usages.items()}
+    while True:
+        made = _place(round_, in_turn)
+        late = _too_late(round_, below, made) & ~in_turn
+        if not late.any():
+            return made
+        in_turn |= late
+        mark.go_back()
+
+
+def _too_late(round_: Round, below: Mapping[str, BoolArray], made: Sequence[Reservation]) -> BoolArray:
+    """Rows none of whose jobs has started, of groups that were ``below`` their share of the last GPU class that they name, of
+    which others have got something."""
+    classes, last = round_.classes, round_.last_choice
+    names = np.array([pool.gpu_class for pool in round_.site_pools], np.str_)
+    given = {*names[round_.starts.pool[: round_.starts.size[0]]].tolist(), *(each.gpu_class for each in made)}
+    waits = (last > 0) & (classes.next == round_.snapshot.table.start) & (classes.next < classes.stop)
+    late = np.zeros(len(last), np.bool_)
+    for number, gpu_class in enumerate(round_.gpu_classes):
+        if gpu_class in given:
+            late |= waits & (round_.last_class == number) & below[gpu_class][classes.position]
+    return late
+
+
+def _place(round_: Round, in_turn: BoolArray) -> tuple[Reservation, ...]:
+    """Once, with rows ``in_turn`` tried on their last GPU class beside those who name it first."""
+    classes = round_.classes
     reservations: dict[str, Reservations] = {}
     made: list[Reservation] = []
     alone = len(round_.snapshot.table.rows) == 1
     failed = np.full((2, max(len(round_.snapshot.shapes), int(classes.alike.max(initial=0)) + 1)), -1, np.int64)
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = np.flatnonzero((round_.choices[:, choice] == number) & (classes.next < classes.stop))
+            rows = _asking(round_, choice, number, in_turn)
             if not len(rows):
                 continue
             could = _could_start(round_, gpu_class, rows)
@@ -90,7 +128,7 @@ def place(round_: Round) -> tuple[Reservation, ...]:
             if gpu_class not in reservations:
                 reservations[gpu_class] = Reservations(round_, gpu_class, made)
             reserved = reservations[gpu_class]
-            reserved.begin(choice)
+            reserved.begin(choice, in_turn)
             rows = rows[could | reserved.might_ask(rows)]
             rows = rows[np.argsort(classes.position[rows], kind="stable")]
             blocked = 0
@@ -100,6 +138,14 @@ def place(round_: Round) -> tuple[Reservation, ...]:
                     reserved.look(blocked)
                     rows = rows[~round_.later[gpu_class].done[rows]]
     return tuple(made)
+
+
+def _asking(round_: Round, choice: int, number: int, in_turn: BoolArray) -> IntArray:
+    """Rows that wait and are tried now on a GPU class: those of which it is the candidate of that number."""
+    classes, last = round_.classes, round_.last_choice
+    asks = round_.choices[:, choice] == number
+    asks = asks | (in_turn & (round_.last_class == number)) if choice == 0 else asks & ~(in_turn & (last == choice))
+    return np.flatnonzero(asks & (classes.next < classes.stop))
 
 
 def _hand_out(round_: Round, gpu_class: str, quotas: Quotas, rows: IntArray, failed: IntArray) -> int:

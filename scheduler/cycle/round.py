@@ -177,6 +177,22 @@ class Round:
             )
         return found
 
+    def forget_reservations(self) -> None:
+        """None has been made yet."""
+        self.__dict__.pop("later", None)
+
+    @cached_property
+    def last_choice(self) -> IntArray:
+        """Each row's last candidate that anybody has, as a column of ``choices``."""
+        last: IntArray = self.choices.shape[1] - 1 - np.argmax(self.choices[:, ::-1] >= 0, axis=1)
+        return last
+
+    @cached_property
+    def last_class(self) -> IntArray:
+        """That candidate, as a number of ``gpu_classes``."""
+        last: IntArray = np.take_along_axis(self.choices, self.last_choice[:, None], 1)[:, 0]
+        return last
+
     def past_ranks(self, gpu_class: str) -> IntArray:
         """By position: whose turn it is by past use, where all else is equal. Worked out when it is first asked for."""
         if gpu_class not in self._past_ranks:
