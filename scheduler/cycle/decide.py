@@ -6,23 +6,26 @@ reclaim, from elastic runs first, and moves of runs for heads that have room in 
 gangs; 7. verdicts. Step 8, ``check_plan``, is made by whoever
 applies the plan.
 
-A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one.
+A job that names several GPU classes is tried on the first one everywhere before any job is tried on its second one; one that is
+blocked on all of them is tried on the last in its turn, beside those who name that one first.
 Ties: group order is ``quota.order``, which ends with what groups used before and their names, jobs by priority, submit time
 and id, sites by fewest free GPUs, then name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from quota.admission import available_all
-from scheduler.cycle.give_back import give_back
+from scheduler.cycle.give_back import GivenBack, give_back
 from scheduler.cycle.grow import grow
 from scheduler.cycle.move import move
 from scheduler.cycle.plan import Plan, Reservation
 from scheduler.cycle.reclaim import reclaim
-from scheduler.cycle.redeem import redeem
-from scheduler.cycle.reservations import Reservations
+from scheduler.cycle.redeem import Redemption, redeem
+from scheduler.cycle.reservations import Reservations, unserved
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.soon import Soon
@@ -39,15 +42,15 @@ def decide(snapshot: Snapshot, seed: int) -> Plan:
 
     ``seed`` is carried into the plan; no step of this version draws from it.
     """
-    round_ = Round(snapshot)
-    redeemed = redeem(round_)
-    given_back = give_back(round_)
-    reservations = place(round_)
+    round_, redeemed, given_back, reservations = handed_out(snapshot)
+    round_.share_anew()
     soon = Soon(round_)
     reclaimed = reclaim(round_, soon, frozenset(stop.run for stop in given_back.stops))
     going = frozenset(stop.run for stop in (*given_back.stops, *reclaimed.stops))
-    moved = move(round_, soon, reservations, going)
-    grown = grow(round_, soon, reservations, going | {stop.run for stop in moved.stops})
+    left = unserved(reservations, reclaimed.earmarks)
+    moved = move(round_, soon, left, going)
+    left = unserved(left, moved.earmarks)
+    grown = grow(round_, soon, left, going | {stop.run for stop in moved.stops})
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, grown.starts)
     return Plan(
         starts=starts,
@@ -63,18 +66,57 @@ def decide(snapshot: Snapshot, seed: int) -> Plan:
     )
 
 
-def place(round_: Round) -> tuple[Reservation, ...]:
-    """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs."""
-    classes = round_.classes
+def handed_out(snapshot: Snapshot) -> tuple[Round, Redemption, GivenBack, tuple[Reservation, ...]]:
+    """Steps 1 to 5: a round with its starts.
+
+    Jobs that have found room on none of their GPU classes, the last of which went to those who name it first, are given their
+    turn there: all is handed out anew. There is a class of jobs more each time, so that it ends.
+    """
+    in_turn: BoolArray | None = None
+    while True:
+        round_ = Round(snapshot)
+        redeemed, given_back = redeem(round_), give_back(round_)
+        used = {name: usage.own.copy() for name, usage in round_.usages.items()} if round_.choices.shape[1] > 1 else {}
+        made = place(round_, in_turn)
+        late = _too_late(round_, used, made) if used else np.zeros(0, np.bool_)
+        if in_turn is not None:
+            late &= ~in_turn
+        if not late.any():
+            return round_, redeemed, given_back, made
+        in_turn = late if in_turn is None else in_turn | late
+
+
+def _too_late(round_: Round, used: Mapping[str, IntArray], made: Sequence[Reservation]) -> BoolArray:
+    """Rows none of whose jobs has started, of groups that ``used`` less than their share of the last GPU class that they name,
+    of which others have got something."""
+    classes, last = round_.classes, round_.last_choice
+    waits = (last > 0) & (classes.next == round_.snapshot.table.start) & (classes.next < classes.stop)
+    late = np.zeros(len(last), np.bool_)
+    if not waits.any():
+        return late
+    pools = set(round_.starts.pool[: round_.starts.size[0]].tolist())
+    given = {*(round_.site_pools[each].gpu_class for each in pools), *(each.gpu_class for each in made)}
+    for number, gpu_class in enumerate(round_.gpu_classes):
+        there = waits & (round_.last_class == number) if gpu_class in given else late[:0]
+        if there.any():
+            below = used[gpu_class] < round_.shares(gpu_class).own
+            late |= there & below[classes.position]
+    return late
+
+
+def place(round_: Round, in_turn: BoolArray | None = None) -> tuple[Reservation, ...]:
+    """Steps 3 to 5: hand out, each GPU class to the group whose turn it is, class by class of its jobs; rows ``in_turn`` are
+    tried on their last GPU class beside those who name it first."""
     if not round_.board.nodes.pool_free.any():
         return ()  # nobody can start, and only where some could is anything reserved
+    classes = round_.classes
     reservations: dict[str, Reservations] = {}
     made: list[Reservation] = []
     alone = len(round_.snapshot.table.rows) == 1
     failed = np.full((2, max(len(round_.snapshot.shapes), int(classes.alike.max(initial=0)) + 1)), -1, np.int64)
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = tried_on(classes, round_.choices, choice, number)
+            rows = _asking(round_, choice, number, in_turn)
             if not len(rows):
                 continue
             could = _could_start(round_, gpu_class, rows)
@@ -87,7 +129,7 @@ def place(round_: Round) -> tuple[Reservation, ...]:
             if gpu_class not in reservations:
                 reservations[gpu_class] = Reservations(round_, gpu_class, made)
             reserved = reservations[gpu_class]
-            reserved.begin(choice)
+            reserved.begin(choice, in_turn)
             rows = rows[could | reserved.might_ask(rows)]
             rows = rows[np.argsort(classes.position[rows], kind="stable")]
             blocked = 0
@@ -97,6 +139,17 @@ def place(round_: Round) -> tuple[Reservation, ...]:
                     reserved.look(blocked)
                     rows = rows[~round_.later[gpu_class].done[rows]]
     return tuple(made)
+
+
+def _asking(round_: Round, choice: int, number: int, in_turn: BoolArray | None) -> IntArray:
+    """Rows that wait and are tried now on a GPU class: those of which it is the candidate of that number."""
+    classes = round_.classes
+    if in_turn is None:
+        rows: IntArray = tried_on(classes, round_.choices, choice, number)
+        return rows
+    asks, last = round_.choices[:, choice] == number, round_.last_choice
+    asks = asks | (in_turn & (round_.last_class == number)) if choice == 0 else asks & ~(in_turn & (last == choice))
+    return np.flatnonzero(asks & (classes.next < classes.stop))
 
 
 def _hand_out(round_: Round, gpu_class: str, quotas: Quotas, rows: IntArray, failed: IntArray) -> int:

@@ -40,18 +40,24 @@ class Heads:
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
         self._ranks = round_.past_ranks(gpu_class), round_.standing_ranks(gpu_class)
 
-    def serve(self, rows: Sequence[int], serve: Callable[[Head], bool], tries_max: int | None = None) -> None:
-        """Let the heads of ``rows`` be served in turn, the group whose turn it is first, until none can be.
+    def serve(
+        self,
+        rows: Sequence[int],
+        serve: Callable[[Head], bool],
+        tries_max: int | None = None,
+        served_max: int = EARMARKS_MAX,
+    ) -> int:
+        """Let the heads of ``rows`` be served in turn, the group whose turn it is first, until none can be; answer how many were.
 
         ``serve`` charges the group of a head that it serves and moves its class on; it answers whether it did. What failed
-        once fails for all that are alike: there is never more to be had. At most ``tries_max`` of them are tried.
+        once is not tried again, nor are any that are alike. At most ``tries_max`` are tried and ``served_max`` served.
         """
         classes = self._round.classes
         failed: set[tuple[int, ...]] = set()
         heap = [(self._turn(row), row) for row in rows]
         heapq.heapify(heap)
-        left, tries = EARMARKS_MAX, 0
-        while heap and left and (tries_max is None or tries < tries_max):
+        served = tries = 0
+        while heap and served < served_max and (tries_max is None or tries < tries_max):
             turn, row = heap[0]
             if turn != self._turn(row):  # its group has been served
                 heapq.heapreplace(heap, (self._turn(row), row))
@@ -59,12 +65,13 @@ class Heads:
             kind = self._kind(row)
             tries += kind not in failed
             if kind not in failed and serve(self._head(row)):
-                left -= 1
+                served += 1
                 if classes.next[row] < classes.stop[row]:
                     continue
             else:
                 failed.add(kind)
             heapq.heappop(heap)
+        return served
 
     def _turn(self, row: int) -> Turn:
         classes, head = self._round.classes, int(self._round.classes.next[row])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from quota.admission import Usage
 from quota.fair_share import FairShares
+from scheduler.cycle.dearness import dearest_last
 from scheduler.cycle.entitlement import guaranteed_own, path_of, protected_runs, reaches_up_to
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.snapshot import SitePool, Snapshot
@@ -43,7 +44,7 @@ _NOBODY = np.zeros(0, np.int64)
 
 
 class InTheWay:
-    """Runs that may be preempted and have had their minimum run time, the least lost work for a GPU first."""
+    """Runs that may be preempted and have had their minimum run time, in the order of ``dearness``."""
 
     def __init__(
         self,
@@ -84,10 +85,11 @@ class InTheWay:
         if going:
             left = ~np.isin(columns[RUN], list(going))
             columns, pool = columns[:, left], pool[left]
-        held, age = columns[HELD], np.maximum(now_ms - columns[STARTED], 0)
-        columns[COST] = held * np.where(columns[SAVES] != 0, columns[GRACE], age)
-        order = np.lexsort((columns[RUN], columns[COST] / held))
-        return columns.take(order, axis=1), pool[order]
+        lost = np.where(columns[SAVES] != 0, columns[GRACE], np.maximum(now_ms - columns[STARTED], 0))
+        turns, costs = dearest_last(lost, columns[HELD], columns[RUN], columns[GROUP], columns[PRIORITY])
+        columns = columns.take(turns, axis=1)
+        columns[COST] = costs
+        return columns, pool[turns]
 
     @cached_property
     def _number_of(self) -> dict[RunId, int]:
@@ -175,7 +177,7 @@ class InTheWay:
         return self._home_masks[preemptor]
 
     def on(self, pool: int, nodes: BoolArray) -> list[Occupant]:
-        """Runs that stay and have a part on some of a pool's ``nodes``, the least lost work for a GPU first."""
+        """Runs that stay and have a part on some of a pool's ``nodes``, in the order of ``dearness``."""
         here = np.flatnonzero(self._stays & (self._pool == pool)).tolist()
         found = (self.occupant(number, pool) for number in here)
         return [each for each in found if any(nodes[node] for node, _ in each.parts)]

@@ -23,6 +23,7 @@ from scheduler.cycle.facts import ClassKey, LiveRun, WaitingJob
 from scheduler.cycle.heads import Head, Heads
 from scheduler.cycle.movable import MovableRuns
 from scheduler.cycle.plan import Earmark, Plan, Reservation, Stop, StopCause
+from scheduler.cycle.reservations import unserved
 from scheduler.cycle.round import Round
 from scheduler.cycle.soon import Soon, domains
 from scheduler.model.ids import JobId, RunId
@@ -145,7 +146,8 @@ class _Moves:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
         self._usage, self._decided = round_.usages[gpu_class], decided
         self._movable, self._tries = movable, TRIES_MAX
-        self._reservations = [each for each in reservations if each.gpu_class == gpu_class]
+        mine = [each for each in reservations if each.gpu_class == gpu_class]
+        self._reservations = unserved(mine, decided.earmarks)
 
     def make(self, head: Head) -> bool:
         """Make room for a head; answer whether that was done."""
@@ -269,6 +271,7 @@ class _Moves:
             self._movable.of(way.pool).drop(each)
         self._decided.earmarks.append(way.earmark)
         self._decided.moves.extend(way.moves)
+        self._reservations = unserved(self._reservations, (way.earmark,))
         self._soon.adopt(way.soon)
         self._usage.charge(head.group, head.request.gpus_in_all)
         self._round.classes.next[head.row] += 1

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from quota.admission import Usage, admit
-from quota.fair_share import fair_share
+from quota.fair_share import FairShares, fair_share
 from quota.fair_tree import fair_tree
 from quota.order import turn_key
 from quota.refusal import Refusal as QuotaRefusal
 from quota.standing_oracle import standing_turns_oracle
 from quota.tree import ClassTree, IntArray
+from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.plan import GangPart, Reservation, Start
 from scheduler.cycle.reservations_oracle import SlowReservations, leaving_of
 from scheduler.cycle.snapshot import Snapshot, takes_work
@@ -34,6 +35,17 @@ def decide_slowly(snapshot: Snapshot) -> tuple[Start, ...]:
 
 def decide_and_reserve_slowly(snapshot: Snapshot) -> tuple[tuple[Start, ...], tuple[Reservation, ...]]:
     """The starts of one round, and its reservations in the order in which they are made."""
+    in_turn: set[ClassKey] = set()
+    while True:
+        starts, made = _hand_out(snapshot, in_turn)
+        late = _too_late(snapshot, starts, made) - in_turn
+        if not late:
+            return tuple(starts), tuple(made)
+        in_turn |= late
+
+
+def _hand_out(snapshot: Snapshot, in_turn: set[ClassKey]) -> tuple[list[Start], list[Reservation]]:
+    """With classes ``in_turn`` tried on their last GPU class beside those who name it first."""
     starts: list[Start] = []
     reserved = SlowReservations()
     choices = max((len(snapshot.candidates(shape)) for shape in snapshot.shapes.values()), default=0)
@@ -42,10 +54,27 @@ def decide_and_reserve_slowly(snapshot: Snapshot) -> tuple[tuple[Start, ...], tu
             failed: set[int] = set()
             if not _could_any(snapshot, starts, choice, gpu_class):
                 continue
-            while (start := _next_start(snapshot, starts, reserved, choice, gpu_class, failed)) is not None:
+            while (start := _next_start(snapshot, starts, reserved, choice, gpu_class, failed, in_turn)) is not None:
                 starts.append(start)
                 reserved.started(start, snapshot.shapes[start.shape], _end_of(snapshot, start))
-    return tuple(starts), tuple(reserved.made)
+    return starts, reserved.made
+
+
+def _too_late(snapshot: Snapshot, starts: list[Start], made: list[Reservation]) -> set[ClassKey]:
+    """Classes of which no job has started, of groups that were below their share of the last GPU class that they name, of which
+    others have got something."""
+    started, found = {start.job for start in starts}, set()
+    given = {start.gpu_class for start in starts} | {each.gpu_class for each in made}
+    for waiting in snapshot.waiting:
+        last = _last_choice(snapshot, waiting)
+        if last <= 0 or any(turn[2] in started for turn in waiting.turns):
+            continue
+        gpu_class = snapshot.candidates(snapshot.shapes[waiting.shape])[last]
+        position = snapshot.tree.of_class(gpu_class).position(waiting.group)
+        own = _usage(snapshot, [], gpu_class).own[position]
+        if gpu_class in given and own < _shares(snapshot, gpu_class).own[position]:
+            found.add(waiting.key)
+    return found
 
 
 def _could_any(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class: str) -> bool:
@@ -79,31 +108,28 @@ def _next_start(
     choice: int,
     gpu_class: str,
     failed: set[int],
+    in_turn: set[ClassKey],
 ) -> Start | None:
     """The start of the head whose turn it is, or of the next one that can start; None when nobody can."""
     started = {start.job for start in starts}
     usage = _usage(snapshot, starts, gpu_class)
     tree = snapshot.tree.of_class(gpu_class)
-    asked: dict[int, int] = {}
-    for waiting in snapshot.waiting:
-        shape = snapshot.shapes[waiting.shape]
-        if snapshot.candidates(shape)[:1] == (gpu_class,):
-            asked[waiting.group] = asked.get(waiting.group, 0) + shape.gpus * len(waiting.turns)
-    shares = fair_share(tree, snapshot.use(gpu_class).counted + tree.array(asked), snapshot.capacity(gpu_class))
+    shares = _shares(snapshot, gpu_class)
     ranks = _past_ranks(snapshot, tree), _standing_ranks(snapshot, tree)
     heads: list[tuple[tuple[object, ...], Turn, int, WaitingClass]] = []
     classes = sorted(snapshot.waiting, key=lambda each: (each.group, each.shape, each.bound_site or 0))
     for number, waiting in enumerate(classes):
         left = [turn for turn in waiting.turns if turn[2] not in started]
-        candidates = snapshot.candidates(snapshot.shapes[waiting.shape])
-        if left and number not in failed and choice < len(candidates) and candidates[choice] == gpu_class:
+        if left and number not in failed and gpu_class in _tried_on(snapshot, waiting, choice, in_turn):
             heads.append((turn_key(usage, shares, waiting.group, *ranks), left[0], number, waiting))
     for _, turn, number, waiting in sorted(heads, key=lambda head: (head[0], head[3].group, head[1], head[2])):
         found = _try(snapshot, starts, reserved, usage, gpu_class, waiting, turn[2])
         if found is not None:
             return found
         failed.add(number)
-        if choice == _last_choice(snapshot, waiting):
+        if choice == _last_choice(snapshot, waiting) or (
+            waiting.key in in_turn and _is_last(snapshot, waiting, gpu_class)
+        ):
             shape = snapshot.shapes[waiting.shape]
             free = _free(snapshot, starts, gpu_class)
             sites = [site for site in free if _may(snapshot, waiting, shape, site)]
@@ -120,6 +146,29 @@ def _next_start(
                 leaving_of(snapshot, starts, ends, gpu_class),
             )
     return None
+
+
+def _tried_on(snapshot: Snapshot, waiting: WaitingClass, choice: int, in_turn: set[ClassKey]) -> set[str]:
+    """The GPU classes on which a class of jobs is tried among candidates of a number."""
+    candidates, last = snapshot.candidates(snapshot.shapes[waiting.shape]), _last_choice(snapshot, waiting)
+    here = set(candidates[choice : choice + 1])
+    if waiting.key in in_turn:
+        here = here | {candidates[last]} if choice == 0 else here - {candidates[last]}
+    return here
+
+
+def _is_last(snapshot: Snapshot, waiting: WaitingClass, gpu_class: str) -> bool:
+    return snapshot.candidates(snapshot.shapes[waiting.shape])[_last_choice(snapshot, waiting)] == gpu_class
+
+
+def _shares(snapshot: Snapshot, gpu_class: str) -> FairShares:
+    """As the round begins: what waits asks for the first GPU class that it names."""
+    tree, asked = snapshot.tree.of_class(gpu_class), dict[int, int]()
+    for waiting in snapshot.waiting:
+        shape = snapshot.shapes[waiting.shape]
+        if snapshot.candidates(shape)[:1] == (gpu_class,):
+            asked[waiting.group] = asked.get(waiting.group, 0) + shape.gpus * len(waiting.turns)
+    return fair_share(tree, snapshot.use(gpu_class).counted + tree.array(asked), snapshot.capacity(gpu_class))
 
 
 def _past_ranks(snapshot: Snapshot, tree: ClassTree) -> IntArray:

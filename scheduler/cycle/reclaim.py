@@ -5,11 +5,15 @@ for a group below its share from one above its own (reclaimed); see ``entitlemen
 may be preempted. What leaving runs hold counts as free already, since an earmark waits for all of them. What elastic runs have
 beyond their least workers is given back first (``shrink``); it counts for nothing when shares say whose runs may be ended.
 What others run in the cells of a head's group is called back before shares are asked (``call_back``).
+
+Heads are gone through until none is served any more: a run that goes can leave room, and its group below its share. So the next
+round on unchanged input stops nothing. Each time but the last serves a head, of which there are at most ``EARMARKS_MAX``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +21,7 @@ from quota.admission import Usage
 from quota.fair_share import FairShares
 from scheduler.cycle.call_back import CallingBack
 from scheduler.cycle.entitlement import Claim
-from scheduler.cycle.heads import Head, Heads
+from scheduler.cycle.heads import EARMARKS_MAX, Head, Heads
 from scheduler.cycle.in_the_way import InTheWay
 from scheduler.cycle.plan import Earmark, Stop, StopCause
 from scheduler.cycle.restart import Restarts
@@ -30,6 +34,8 @@ from scheduler.placement.make_way import Gang, make_way
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.waiting import tried_on
 
+_NOBODY = np.zeros(0, np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
@@ -41,7 +47,7 @@ class Reclaimed:
 
 
 def reclaim(round_: Round, soon: Soon, going: frozenset[RunId] = frozenset()) -> Reclaimed:
-    """Go through the heads that are left, the group whose turn it is first, until none can claim anything.
+    """Serve the heads that are left, the group whose turn it is first, until none can claim anything.
 
     Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
     Charges and releases the round's usages, moves its classes on, and takes from ``soon``.
@@ -58,18 +64,13 @@ def reclaim(round_: Round, soon: Soon, going: frozenset[RunId] = frozenset()) ->
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
     restarts = Restarts(round_, going)
-    spares = {gpu_class: Spares(round_, soon, gpu_class, restarts) for gpu_class in round_.gpu_classes}
-    for choice in range(round_.choices.shape[1]):
-        for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = tried_on(round_.classes, round_.choices, choice, number)
-            if len(rows):
-                called = CallingBack(round_, soon, gpu_class)
-                could = _could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)
-                rows = rows[could | called.might_serve(rows)]
-            if len(rows):
-                claims = _Claims(round_, soon, gpu_class, going, spares[gpu_class], called, decided)
-                if claims.are_any:
-                    Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
+    on = {
+        gpu_class: _OnClass(round_, soon, gpu_class, number, going, restarts, decided)
+        for number, gpu_class in enumerate(round_.gpu_classes)
+    }
+    while sum([on[gpu_class].serve(choice) for choice in range(round_.choices.shape[1]) for gpu_class in on]):
+        # A group that lost a run may be below its share now, and what else a run held is free for others.
+        round_.share_anew(decided.earmarks)
     for usage, group, gpus in (*leaving, *decided.released):
         usage.charge(group, gpus)
     return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
@@ -83,6 +84,51 @@ class _Decided:
     earmarks: list[Earmark]
     sizes: list[Earmark]
     released: list[tuple[Usage, GroupId, int]]
+
+
+class _OnClass:
+    """The step on one GPU class, as often as anything changes."""
+
+    def __init__(
+        self,
+        round_: Round,
+        soon: Soon,
+        gpu_class: str,
+        number: int,
+        going: frozenset[RunId],
+        restarts: Restarts,
+        decided: _Decided,
+    ) -> None:
+        self._round, self._soon, self._gpu_class, self._number = round_, soon, gpu_class, number
+        self._going, self._decided = going, decided
+        self._spares, self._called = Spares(round_, soon, gpu_class, restarts), CallingBack(round_, soon, gpu_class)
+        self._left = EARMARKS_MAX
+
+    def serve(self, choice: int) -> int:
+        """Serve heads of which this class is the candidate of that number; answer how many were served."""
+        round_, gpu_class = self._round, self._gpu_class
+        rows = tried_on(round_.classes, round_.choices, choice, self._number) if self._left else _NOBODY
+        if len(rows):
+            could = _could_claim(round_, gpu_class, rows) | self._spares.might_serve(rows)
+            rows = rows[could | self._called.might_serve(rows)]
+        if not len(rows) or not self._claims.are_any:
+            return 0
+        self._claims.forget_shares()
+        served = Heads(round_, gpu_class).serve(rows.tolist(), self._claims.claim, served_max=self._left)
+        self._left -= served
+        return served
+
+    @cached_property
+    def _claims(self) -> _Claims:
+        return _Claims(
+            self._round,
+            self._soon,
+            self._gpu_class,
+            self._going,
+            self._spares,
+            self._called,
+            self._decided,
+        )
 
 
 def _could_claim(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
@@ -116,14 +162,22 @@ class _Claims:
         decided: _Decided,
     ) -> None:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
-        self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
+        self._usage = round_.usages[gpu_class]
         self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, going)
         self._spares, self._called, self._decided = spares, called, decided
+
+    @property
+    def _shares(self) -> FairShares:
+        return self._round.shares(self._gpu_class)
 
     @property
     def are_any(self) -> bool:
         """Whether there is a run that may be ended or shrunk for anybody."""
         return len(self._way) > 0 or self._spares.are_any
+
+    def forget_shares(self) -> None:
+        """They may be others now."""
+        self._way.forget_shares()
 
     def claim(self, head: Head) -> bool:
         """Find whom to shrink or to end for a head, and hold for it what they leave."""

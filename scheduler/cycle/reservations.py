@@ -7,7 +7,8 @@ The published rule, by GPU class:
 
 1. When in its turn the first job of a group cannot start, though the group is below its share and no quota on its path would
    keep the job from starting, nodes are looked for. One job a group is looked at, ``LOOKS_MAX`` in a round, and each on its
-   last candidate class alone.
+   last candidate class alone. Jobs that found room on none of their classes have come too late for their turn on the last one,
+   behind all that name it first: then all is handed out anew, and they are tried there together with these.
 2. The moment is the first at which a pool has room for the gang, when runs end as they are expected to and earlier
    reservations stand; a node counts for as long as its lender's windows, recalls and maintenance let such a job start on it. Of
    pools with the same moment the one with the fewest free GPUs is taken, ties by site name; inside, nodes go by the rule of
@@ -22,12 +23,13 @@ kept between rounds: each works it out anew, so that a run that ends early bring
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from scheduler.cycle.leaving import Leaving
-from scheduler.cycle.plan import GangPart, Reservation
+from scheduler.cycle.plan import Earmark, GangPart, Reservation
 from scheduler.cycle.round import Round
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import JobId
@@ -37,6 +39,12 @@ from scheduler.placement.pool import BoolArray, IntArray, Pool
 from scheduler.placement.request import Placement, Request
 
 LOOKS_MAX = 16
+
+
+def unserved(reservations: Sequence[Reservation], earmarks: Sequence[Earmark]) -> tuple[Reservation, ...]:
+    """Those whose jobs have got no earmark since: who has one counts on no other nodes."""
+    served = {each.job for each in earmarks}
+    return tuple([each for each in reservations if each.job not in served])
 
 
 class _Found(NamedTuple):
@@ -61,11 +69,14 @@ class Reservations:
         self._leaving = Leaving(round_, gpu_class)
         self._made = made
 
-    def begin(self, choice: int) -> None:
-        """Jobs are now tried on their candidate of this number."""
-        choices = self._round.choices
-        last = choices.shape[1] - 1 - np.argmax(choices[:, ::-1] >= 0, axis=1)
-        self._later.last[:] = (last == choice) & (self._looks < LOOKS_MAX) & self._leaving.is_any
+    def begin(self, choice: int, in_turn: BoolArray | None) -> None:
+        """Jobs are now tried on their candidate of this number; rows ``in_turn`` on their last one, together with the first."""
+        last = self._round.last_choice == choice
+        now = last
+        if in_turn is not None:
+            now = last | in_turn if choice == 0 else last & ~in_turn
+        now = now & (self._round.last_class == self._round.gpu_classes.index(self._gpu_class))
+        self._later.last[:] = now & (self._looks < LOOKS_MAX) & self._leaving.is_any
         self._later.done[:] = False
 
     def might_ask(self, rows: IntArray) -> BoolArray:

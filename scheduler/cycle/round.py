@@ -12,6 +12,7 @@ import numpy as np
 from quota.admission import Usage
 from quota.fair_share import FairShares, fair_share
 from scheduler.cycle.facts import ClassKey
+from scheduler.cycle.plan import Earmark
 from scheduler.cycle.shape_table import CHOICE
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
 from scheduler.cycle.stay import NEVER_MS, Terms, stay_columns
@@ -81,7 +82,7 @@ class Round:
         return {gpu_class: self.snapshot.use(gpu_class).counted for gpu_class in self.gpu_classes}
 
     @cached_property
-    def demands(self) -> Mapping[str, IntArray]:
+    def demands(self) -> dict[str, IntArray]:
         """By GPU class and position: what each group itself used and asked for as the round began."""
         asked = np.zeros((len(self.gpu_classes), len(self.snapshot.tree.groups)), np.int64)
         asked_for(self.classes, self.choices, asked)
@@ -194,6 +195,18 @@ class Round:
             )
         return found
 
+    @cached_property
+    def last_choice(self) -> IntArray:
+        """Each row's last candidate that anybody has, as a column of ``choices``."""
+        last: IntArray = self.choices.shape[1] - 1 - np.argmax(self.choices[:, ::-1] >= 0, axis=1)
+        return last
+
+    @cached_property
+    def last_class(self) -> IntArray:
+        """That candidate, as a number of ``gpu_classes``."""
+        last: IntArray = np.take_along_axis(self.choices, self.last_choice[:, None], 1)[:, 0]
+        return last
+
     def past_ranks(self, gpu_class: str) -> IntArray:
         """By position: whose turn it is by past use, where all else is equal. Worked out when it is first asked for."""
         if gpu_class not in self._past_ranks:
@@ -214,6 +227,29 @@ class Round:
             usage = self.usages[gpu_class]
             self._shares[gpu_class] = fair_share(usage.tree, self.demands[gpu_class], usage.capacity)
         return self._shares[gpu_class]
+
+    def share_anew(self, earmarks: Sequence[Earmark] = ()) -> None:
+        """Shares as the next round has them: who asked for its first GPU class and has got another one asks there no more.
+
+        ``earmarks`` are what the round holds for jobs beside its starts.
+        """
+        if self.choices.shape[1] < 2:
+            return
+        starts, classes = self.starts, self.classes
+        rows, pools = starts.row[: starts.size[0]], starts.pool[: starts.size[0]]
+        asked = classes.workers * classes.gpus
+        names = np.array([pool.gpu_class for pool in self.site_pools], np.str_)
+        for number, gpu_class in enumerate(self.gpu_classes):
+            tree, waits, got = self.usages[gpu_class].tree, self.choices[:, 0] == number, names[pools] == gpu_class
+            gpus = np.concatenate(((asked * (classes.stop - classes.next))[waits], asked[rows[got]]))
+            position = np.concatenate((classes.position[waits], classes.position[rows[got]]))
+            demand = self.owns[gpu_class] + np.bincount(position, gpus, len(tree)).astype(np.int64)
+            for each in earmarks:
+                if each.gpu_class == gpu_class:
+                    demand[tree.position(each.group)] += self.snapshot.shapes[each.shape].gpus
+            if (demand != self.demands[gpu_class]).any():
+                self.demands[gpu_class] = demand
+                self._shares.pop(gpu_class, None)
 
     def quotas(self, gpu_class: str, *, alone: bool = False) -> Quotas:
         """A class's use as compiled loops take it: the very arrays, so that what they charge is charged.

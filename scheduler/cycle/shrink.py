@@ -55,10 +55,16 @@ class Spares:
 
     def __init__(self, round_: Round, soon: Soon, gpu_class: str, restarts: Restarts) -> None:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
-        self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
+        self._usage = round_.usages[gpu_class]
         self._runs: dict[RunId, LiveRun] = {}
         self._pool_of: dict[RunId, int] = {}
         self._beyond: dict[RunId, tuple[GroupId, int]] = {}  # GPUs beyond the least workers, whoever may have them
+        # Who goes on with more than the least workers where nodes are held for it has as much to give as one that runs.
+        self._held: list[tuple[GroupId, int]] = []
+        for each in round_.snapshot.earmarks.values():
+            shape = round_.snapshot.shapes[each.job.shape]
+            if each.gpu_class == gpu_class and each.workers > shape.workers:
+                self._held.append((each.job.group, (each.workers - shape.workers) * shape.gpus_per_worker))
         pools = {(each.site, each.gpu_class): number for number, each in enumerate(round_.site_pools)}
         for run in round_.snapshot.elastic.values():
             pool = pools.get((run.site, run.gpu_class), -1)
@@ -70,6 +76,10 @@ class Spares:
             site_pool = round_.site_pools[pool]
             if restarts.may(run, site_pool) and restarts.may_stay(run, pool, site_pool):
                 self._runs[run.id], self._pool_of[run.id] = run, pool
+
+    @property
+    def _shares(self) -> FairShares:
+        return self._round.shares(self._gpu_class)
 
     @property
     def are_any(self) -> bool:
@@ -93,11 +103,12 @@ class Spares:
 
     def beyond(self, shares: FairShares) -> FairShares:
         """Shares with what elastic runs have beyond their least workers on top: above that are those who could lose a run."""
-        if not self._beyond:
+        beyond = [*self._beyond.values(), *self._held]
+        if not beyond:
             return shares
         tree = self._usage.tree
         by_group: Counter[int] = Counter()
-        for group, gpus in self._beyond.values():
+        for group, gpus in beyond:
             by_group[int(group)] += gpus
         own = tree.array(by_group)
         below = own.copy()

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.clock import Clock
-from scheduler.cycle.decide import place
+from scheduler.cycle.decide import handed_out
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, PreemptionRules
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.forecast import LeftOn
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.prediction import RunTimes
-from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.verdicts import Verdicts
 from scheduler.model.data_class import DataClassPolicy
@@ -120,8 +119,8 @@ class World:
 
     def _verdicts_of(self, snapshot: Snapshot) -> Verdicts:
         if self._verdicts is None:
-            round_ = Round(snapshot if self._snapshot is None else self._snapshot)
-            place(round_)  # what is reserved for blocked heads is a reason for others to wait
+            # What is reserved for blocked heads is a reason for others to wait.
+            round_, *_ = handed_out(snapshot if self._snapshot is None else self._snapshot)
             self._verdicts = Verdicts(round_, ahead=True)
         return self._verdicts
 

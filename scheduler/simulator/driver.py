@@ -150,16 +150,16 @@ class Driver:
         if first < self._arrived:
             self._wait(jobs[first : self._arrived])
 
-    def _wait(self, jobs: Sequence[SimJob]) -> None:
-        self._queue(self._gates.wait(jobs))
+    def _wait(self, jobs: Sequence[SimJob], *, again: bool = False) -> None:
+        self._queue(self._gates.wait(jobs), again=again)
 
-    def _queue(self, jobs: Sequence[SimJob]) -> None:
+    def _queue(self, jobs: Sequence[SimJob], *, again: bool = False) -> None:
         shapes = self._workload.shapes
         while self._shapes_put < len(shapes):
             self._shapes_put += 1
             self._federation.put_shape(ShapeId(self._shapes_put), shapes[ShapeId(self._shapes_put)])
         for job in jobs:
-            self._knowledge.tell(job)
+            self._knowledge.tell(job, again=again)
             self._waiting.add(job.id)
         self._federation.put_waiting([self._waiting_fact(job) for job in jobs])
 
@@ -213,7 +213,7 @@ class Driver:
         job.stops += 1
         self._gates.stopped(job.id)
         if job.id not in self._earmarks:
-            self._wait((job,))
+            self._wait((job,), again=True)
 
     def _leave_record(self, live: Live, at_ms: int) -> None:
         """What a run used its group is charged for, unless it was destroyed for others."""
@@ -383,7 +383,7 @@ class Driver:
         if job_id in self._run_of:
             self._federation.drop_waiting(job_id)
         else:
-            self._wait((self._workload.jobs[job_id - 1],))
+            self._wait((self._workload.jobs[job_id - 1],), again=True)
 
     def _cut_off(self) -> None:
         """Close what still runs when the simulation is cut off."""

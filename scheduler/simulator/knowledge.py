@@ -22,7 +22,9 @@ LEVELS_MAX = 10_000
 class Knowledge:
     """One policy's view of durations, and each group's order.
 
-    With ``levels_per_doubling`` an order counts as priority too: see ``Policy``.
+    With ``levels_per_doubling`` an order counts as priority too: see ``Policy``. At one instant a job has one level, whether it
+    runs or waits: what is learned meanwhile, and what a stop costs, change it at a later one. So a job that was stopped has
+    nothing from it, each stop puts the levels of what runs lower, and the rounds of an instant come to an end.
     """
 
     def __init__(
@@ -34,11 +36,12 @@ class Knowledge:
         self._levels = levels_per_doubling
         self._prediction = Prediction()
 
-    def tell(self, job: SimJob) -> None:
-        """Set ``expected_ms``, ``order`` and ``level`` of a job that begins to wait."""
+    def tell(self, job: SimJob, *, again: bool = False) -> None:
+        """Set ``expected_ms``, ``order`` and ``level`` of a job that begins to wait; ``again``: it keeps the level of its run."""
         job.expected_ms = self._expected(job, 0)
         job.order = self._standing(job, 0)
-        job.level = self._level(job, job.order)
+        if not again:
+            job.level = self._level(job, job.order)
 
     def ended(self, job: SimJob) -> None:
         """A job has finished: what comes after may learn from it."""

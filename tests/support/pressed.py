@@ -20,6 +20,7 @@ from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
 
 GPU_CLASS = "h100"
+GPU_CLASSES = (GPU_CLASS, "a100")
 LEAVES = (GroupId(4), GroupId(5), GroupId(6), GroupId(2))
 NOW_MS = 1_000_000
 MINIMUM_RUN_MS = 60_000
@@ -138,6 +139,25 @@ def pressed(draw: st.DrawFn, *, single: bool = False) -> Pressed:
     return Pressed(quotas, nodes, shapes, tuple(runs), jobs)
 
 
+@st.composite
+def pressed_on_two_classes(draw: st.DrawFn) -> Pressed:
+    """The same on nodes of two GPU classes; what waits names one of them, or both in either order."""
+    given = draw(pressed())
+    class_of = {node.id: draw(st.sampled_from(GPU_CLASSES)) for node in given.nodes}
+    named = st.sampled_from((GPU_CLASSES, GPU_CLASSES[::-1], GPU_CLASSES[:1], GPU_CLASSES[1:]))
+    return replace(
+        given,
+        quotas=given.quotas | {(group, GPU_CLASSES[1]): each for (group, _), each in given.quotas.items()},
+        nodes=tuple(replace(node, gpu_class=class_of[node.id]) for node in given.nodes),
+        shapes={number: replace(shape, gpu_classes=draw(named)) for number, shape in given.shapes.items()},
+        runs=tuple(
+            replace(run, gpu_class=class_of[run.gang[0][0]])
+            for run in given.runs
+            if len({class_of[node] for node, _ in run.gang}) == 1
+        ),
+    )
+
+
 def _guarantees(draw: st.DrawFn) -> dict[tuple[GroupId, str], Quota]:
     """Guarantees alone, those of a group no less than those below it together."""
     below = {group: draw(st.integers(0, 4)) for group in (4, 5, 6)}
@@ -213,6 +233,7 @@ class Applied:
                 started_ms=snapshot.now_ms,
                 preemptible=shape.preemptible,
                 priority=job.priority,
+                expected_end_ms=None if job.walltime_ms is None else plan.now_ms + job.walltime_ms,
                 checkpoints=job.save_ms is not None,
                 grace_ms=job.save_ms or 0,
                 returns_as=job,

@@ -18,13 +18,8 @@ from scheduler.placement.displace import Occupant
 from scheduler.placement.victims import lost_work
 
 
-def lost(run: LiveRun) -> int:
-    """The work that its end would destroy."""
-    return lost_work(NOW_MS - run.started_ms, None, run.checkpoints, run.gpus, run.grace_ms)
-
-
-def in_turn(snapshot: Snapshot, going: frozenset[RunId]) -> list[LiveRun]:
-    """Those that may be ended, one by one, the least lost work for a GPU first."""
+def in_turn(snapshot: Snapshot, going: frozenset[RunId]) -> list[tuple[LiveRun, int]]:
+    """Those that may be ended with what each costs, one by one, in the order of ``dearness``."""
     runs = [
         run
         for run in snapshot.runs.values()
@@ -34,7 +29,16 @@ def in_turn(snapshot: Snapshot, going: frozenset[RunId]) -> list[LiveRun]:
         and run.started_ms <= NOW_MS - MINIMUM_RUN_MS
         and run.id not in going
     ]
-    return sorted(runs, key=lambda run: (lost(run) / run.gpus, run.id))
+
+    def lost(run: LiveRun) -> int:
+        return lost_work(NOW_MS - run.started_ms, None, run.checkpoints, 1, run.grace_ms)
+
+    def cost(run: LiveRun) -> int:
+        below = [each for each in runs if each.group == run.group and each.priority < run.priority]
+        return max(lost(each) for each in [run, *below])
+
+    runs.sort(key=lambda run: (cost(run), run.priority, lost(run), run.id))
+    return [(run, cost(run) * run.gpus) for run in runs]
 
 
 @given(pressed(), st.booleans(), st.booleans(), st.data())
@@ -57,10 +61,10 @@ def test_columns_have_the_runs_that_may_be_ended_in_turn_with_what_they_cost_and
     expected = in_turn(snapshot, going)
     occupants = [way.occupant(number, 0) for number in range(len(way))]
     index = round_.site_pools[0].index
-    for run, occupant in zip(expected, occupants, strict=True):
+    for (run, cost), occupant in zip(expected, occupants, strict=True):
         parts = [(index[node], workers) for node, workers in run.gang if node in index and run.site == SiteId(1)]
         amounts = run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker
-        assert occupant == Occupant(run.id, lost(run), amounts, tuple(parts))
+        assert occupant == Occupant(run.id, cost, amounts, tuple(parts))
         assert way.run(occupant.run) == run
     columns = way.columns
     for number, occupant in enumerate(occupants):
@@ -69,8 +73,8 @@ def test_columns_have_the_runs_that_may_be_ended_in_turn_with_what_they_cost_and
             columns.pool[here].tolist(), columns.node[here].tolist(), columns.workers[here].tolist(), strict=True
         )
         assert list(lying) == [(0, *part) for part in occupant.parts]
-        assert columns.held[number] == expected[number].gpus
-        position = round_.usages[GPU_CLASS].tree.position(expected[number].group)
+        assert columns.held[number] == expected[number][0].gpus
+        position = round_.usages[GPU_CLASS].tree.position(expected[number][0].group)
         assert columns.position[number] == position
     dearest = sorted(range(len(way)), key=lambda number: (-occupants[number].cost, -occupants[number].run))
     assert [int(columns.dearness[number]) for number in dearest] == list(range(len(way)))

@@ -8,7 +8,17 @@ from dataclasses import replace
 from example_count import examples
 from federations import node_of, plain_shape, run_of
 from hypothesis import given, settings
-from pressed import GPU_CLASS, Applied, Pressed, assert_comes_to_rest, federation_of, pressed
+from pressed import (
+    GPU_CLASS,
+    MINIMUM_RUN_MS,
+    NOW_MS,
+    Applied,
+    Pressed,
+    assert_comes_to_rest,
+    federation_of,
+    pressed,
+    pressed_on_two_classes,
+)  # fmt: skip
 
 from quota.admission import Admitted, Usage, admit
 from quota.fair_share import fair_share
@@ -27,15 +37,66 @@ def test_no_plan_with_stops_breaks_a_law(drawn: Pressed) -> None:
     assert check_plan(snapshot, decide(snapshot, 0)) == ()
 
 
-@given(pressed())
+@given(pressed() | pressed_on_two_classes())
 def test_the_round_after_an_applied_plan_stops_nothing(drawn: Pressed) -> None:
     applied = Applied(drawn, federation_of(drawn))
-    snapshot = applied.federation.snapshot()
-    applied.apply(snapshot, decide(snapshot, 0))
-    again = applied.federation.snapshot()
-    after = decide(again, 0)
-    assert check_plan(again, after) == ()
-    assert (after.stops, after.earmarks, after.withdrawn) == ((), (), ())
+    for now_ms in (NOW_MS, NOW_MS + MINIMUM_RUN_MS):
+        applied.federation.lend(now_ms)
+        snapshot = applied.federation.snapshot()
+        plan = decide(snapshot, 0)
+        assert check_plan(snapshot, plan) == ()
+        applied.apply(snapshot, plan)
+        again = applied.federation.snapshot()
+        after = decide(again, 0)
+        assert check_plan(again, after) == ()
+        assert (after.stops, after.earmarks, after.withdrawn) == ((), (), ())
+        applied.end_leaving()
+
+
+def test_a_group_whose_run_made_way_for_the_group_above_it_claims_its_share_in_the_same_round() -> None:
+    """Of the four GPUs of group 2 its own work is due two, groups 4 and 5 one each; both hold two."""
+    pair, single = plain_shape(2), plain_shape(1)
+    owners = {1: 6, 2: 6, 3: 4, 4: 5}
+    runs = tuple(
+        replace(
+            run_of(at, JobId(at), GroupId(group), pair, SiteId(1), GPU_CLASS, ((NodeId(at), 1),)),
+            started_ms=0 if at > 2 else NOW_MS,
+        )
+        for at, group in owners.items()
+    )
+    job = WaitingJob(id=JobId(101), group=GroupId(4), shape=ShapeId(2), priority=0, submitted_ms=0)
+    jobs = (
+        job,
+        *(replace(job, id=JobId(number), shape=ShapeId(1)) for number in (102, 103, 104)),
+        replace(job, id=JobId(105), group=GroupId(2), shape=ShapeId(1)),
+    )
+    nodes = tuple(node_of(number, gpus=2) for number in owners)
+    given_facts = Pressed({}, nodes, {ShapeId(1): pair, ShapeId(2): single}, runs, jobs)
+    plan = decide(federation_of(given_facts).snapshot(), 0)
+    assert [(stop.run, stop.preemptor) for stop in plan.stops] == [(3, 105), (4, 101)]
+
+
+def test_a_run_that_makes_way_on_its_class_is_not_ended_again_for_who_names_that_class_second() -> None:
+    single = replace(plain_shape(1), gpu_classes=("h100",))
+    later, wide = replace(single, gpu_classes=("a100", "h100")), plain_shape(8)
+    runs = tuple(
+        replace(
+            run_of(at, JobId(at), GroupId(6), single, SiteId(1), GPU_CLASS, ((NodeId(1), 1),)), started_ms=at * 1000
+        )
+        for at in (1, 2, 3, 4)
+    )
+    kept = run_of(5, JobId(5), GroupId(4), single, SiteId(1), "a100", ((NodeId(2), 1),))
+    kept = replace(kept, started_ms=NOW_MS, gpu_class="a100")
+    jobs = tuple(
+        WaitingJob(id=JobId(100 + at), group=GroupId(4), shape=ShapeId(at), priority=0, submitted_ms=at)
+        for at in (1, 2, 3)
+    )
+    nodes = (node_of(1, gpus=4), replace(node_of(2, gpus=1), gpu_class="a100"))
+    given_facts = Pressed({}, nodes, {ShapeId(1): single, ShapeId(2): later, ShapeId(3): wide}, (*runs, kept), jobs)
+    snapshot = federation_of(given_facts).snapshot()
+    plan = decide(snapshot, 0)
+    assert check_plan(snapshot, plan) == ()
+    assert [(stop.run, stop.preemptor) for stop in plan.stops] == [(4, 101), (3, 102)]
 
 
 @given(pressed())

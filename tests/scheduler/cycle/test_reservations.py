@@ -74,8 +74,6 @@ def test_a_gang_starts_at_its_moment_whatever_comes_after_it(facts: Facts, data:
     several = [each for each in left.waiting if len(left.shapes[each.shape].gpu_classes) > 1]
     if any(each.turns[0] < turn for each in several):
         return  # what comes before it has another GPU class to try, and may have these nodes
-    if first.gpu_class != left.candidates(left.shapes[first.shape])[0]:
-        return  # it is tried there after all jobs that would rather have that class
     while True:
         ended_by(federation, now_ms)
         for _ in range(data.draw(st.integers(0, 3))):
@@ -93,6 +91,27 @@ def test_a_gang_starts_at_its_moment_whatever_comes_after_it(facts: Facts, data:
         ends = [run.expected_end_ms or 0 for run in federation.live_runs.values()]
         now_ms = min((end for end in ends if end > now_ms), default=first.start_ms)
     assert first.job in started
+
+
+def test_a_stream_of_younger_jobs_does_not_keep_a_gang_from_a_gpu_class_that_they_name_first() -> None:
+    both = replace(plain_shape(8, workers=4), gpu_classes=("a100", "h100"))
+    shapes = {ShapeId(1): both, ShapeId(2): plain_shape(8)}
+    gang = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, walltime_ms=HOUR_MS)
+    run = run_of(1, JobId(901), GroupId(6), shapes[ShapeId(2)], SiteId(1), "h100", ((NodeId(1), 1),))
+    run = replace(run, expected_end_ms=NOW_MS + 2 * HOUR_MS, preemptible=False)
+    nodes = (*(node_of(number, 8) for number in range(1, 5)), replace(node_of(5, 8), gpu_class="a100"))
+    federation = build(Facts({}, (OPEN_SITE,), nodes, shapes, (gang,), (run,)))
+    started: list[set[JobId]] = []
+    for hour in range(3):
+        ended_by(federation, NOW_MS + hour * HOUR_MS)
+        # Each hour those whose numbers are 10 more than the hour may run on, and those with 20 more are gone in time.
+        for number, hours in ((10 + hour, None), (20 + hour, 1)):
+            walltime_ms = None if hours is None else hours * HOUR_MS
+            job = replace(gang, id=JobId(number), shape=ShapeId(2), submitted_ms=number, walltime_ms=walltime_ms)
+            federation.put_waiting([job, replace(job, id=JobId(number + 100), group=GroupId(5))])
+        federation.lend(NOW_MS + hour * HOUR_MS)
+        started.append(start_all(federation, decide(federation.snapshot(), 0), NOW_MS))
+    assert started == [{20, 120}, {21, 121}, {1}]
 
 
 def gang_of_four(
