@@ -5,7 +5,9 @@
 ``--contested`` fills it with runs of one group that may be preempted, so that the others reclaim all that one round may;
 ``--backfill`` fills nineteen of twenty nodes with runs that end within a day, so that nodes are reserved for gangs and jobs
 with walltimes go in front; ``--scattered`` leaves half of every node free, beside small runs that may be moved, and has only jobs
-of whole nodes wait. A round is snapshot, ``decide`` and ``check_plan``. The last line is one JSON object.
+of whole nodes wait. A round is snapshot, ``decide`` and ``check_plan``. ``--beside-jobs`` times rounds of a second federation
+with so many jobs in turn with those of the first: ``beside_ratio_p50`` is the median of the pairs' ratios. The last line is one
+JSON object.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import random
 import resource
 import time
 from collections.abc import Sequence
+from statistics import median
 
 from quota.decay import FRACTION_BITS, DecayedUse
 from quota.tree import Quota
@@ -24,7 +27,7 @@ from scheduler.cycle.check_plan import check_plan
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import GroupFacts, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
-from scheduler.cycle.plan import Verdict
+from scheduler.cycle.plan import Plan, Verdict
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
@@ -202,6 +205,55 @@ def verdict_seconds(verdicts: Sequence[Verdict]) -> float:
     return round(sorted(taken)[len(taken) // 2], 6) if taken else 0.0
 
 
+def build(options: argparse.Namespace, jobs: int) -> Federation:
+    """The federation that the options ask for, with so many jobs waiting."""
+    federation = Federation()
+    put_sites(federation, options.nodes)
+    groups = put_groups(federation, options.groups, options.nodes * GPUS_A_NODE)
+    shapes = put_shapes(federation, options.shapes, options.cores)
+    if options.scattered:
+        scatter(federation, options.nodes, groups, ShapeId(len(shapes) + 1))
+        shapes = [shape for shape in shapes if federation.shape(shape).gpus_per_worker == GPUS_A_NODE]
+    put_jobs(federation, jobs, groups, shapes, walltimes=options.backfill)
+    if options.full or options.contested or options.backfill:
+        fill(federation, options.nodes, groups[0], preemptible=options.contested, walltimes=options.backfill)
+    federation.snapshot()
+    return federation
+
+
+def timed(federation: Federation) -> tuple[Plan, float, float]:
+    """One round: its plan, and the seconds that it took, with its check and without."""
+    began = time.perf_counter()
+    snapshot = federation.snapshot()
+    plan = decide(snapshot, 0)
+    decided = time.perf_counter()
+    if check_plan(snapshot, plan):
+        raise RuntimeError("the plan is not lawful")
+    return plan, time.perf_counter() - began, decided - began
+
+
+def beside(federation: Federation, options: argparse.Namespace) -> dict[str, float]:
+    """How much longer rounds take with ``--beside-jobs`` waiting: pairs in turn, by turns in either order, by processor time."""
+    larger = build(options, options.beside_jobs)
+    gc.freeze()
+    ratios, seconds = [], []
+    for number in range(options.repeats + 1):
+        taken = {}
+        for each in (federation, larger) if number % 2 else (larger, federation):
+            began = time.process_time()
+            timed(each)
+            taken[each is larger] = time.process_time() - began
+        if number:  # the first round of each makes what later ones keep
+            ratios.append(taken[True] / taken[False])
+            seconds.append(taken[True])
+    return {
+        "beside_cpu_seconds_p50": round(median(seconds), 4),
+        "beside_ratio_p50": round(median(ratios), 4),
+        "beside_ratio_min": round(min(ratios), 4),
+        "beside_ratio_max": round(max(ratios), 4),
+    }
+
+
 def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -215,36 +267,17 @@ def main() -> None:
     parser.add_argument("--backfill", action="store_true")
     parser.add_argument("--scattered", action="store_true")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--beside-jobs", type=int, help="rounds with so many jobs as well, and the ratio of each pair")
     options = parser.parse_args()
-    federation = Federation()
-    put_sites(federation, options.nodes)
-    groups = put_groups(federation, options.groups, options.nodes * GPUS_A_NODE)
-    shapes = put_shapes(federation, options.shapes, options.cores)
-    if options.scattered:
-        scatter(federation, options.nodes, groups, ShapeId(len(shapes) + 1))
-        shapes = [shape for shape in shapes if federation.shape(shape).gpus_per_worker == GPUS_A_NODE]
-    put_jobs(federation, options.jobs, groups, shapes, walltimes=options.backfill)
-    if options.full or options.contested or options.backfill:
-        fill(federation, options.nodes, groups[0], preemptible=options.contested, walltimes=options.backfill)
-    federation.snapshot()
+    federation = build(options, options.jobs)
     gc.freeze()
-    seconds, decide_seconds, plan = [], [], None
-    for _ in range(options.repeats):
-        began = time.perf_counter()
-        snapshot = federation.snapshot()
-        plan = decide(snapshot, 0)
-        decided = time.perf_counter()
-        if check_plan(snapshot, plan):
-            raise RuntimeError("the plan is not lawful")
-        seconds.append(time.perf_counter() - began)
-        decide_seconds.append(decided - began)
-    assert plan is not None
-    seconds.sort()
+    plan, *first = timed(federation)
+    rounds = [tuple(first), *(timed(federation)[1:] for _ in range(options.repeats - 1))]
+    seconds = sorted(each for each, _ in rounds)
     measured = {
         "seconds_p50": round(seconds[len(seconds) // 2], 4),
         "seconds_p99": round(seconds[-1], 4),
-        "seconds_without_check_p50": round(sorted(decide_seconds)[len(seconds) // 2], 4),
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "seconds_without_check_p50": round(sorted(each for _, each in rounds)[len(seconds) // 2], 4),
         "started": len(plan.starts),
         "earmarked": len(plan.earmarks),
         "stopped": len(plan.stops),
@@ -253,6 +286,9 @@ def main() -> None:
         "verdicts": len(plan.verdicts),
         "verdict_seconds_p50": verdict_seconds(plan.verdicts),
     }
+    if options.beside_jobs is not None:
+        measured |= beside(federation, options)
+    measured["peak_memory_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"benchmark": "round", **vars(options), **measured}))
 
 
