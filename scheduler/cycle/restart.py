@@ -9,7 +9,7 @@ import numpy as np
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.plan import Earmark, GangPart
 from scheduler.cycle.round import Round
-from scheduler.cycle.snapshot import SitePool
+from scheduler.cycle.snapshot import SitePool, takes_work
 from scheduler.model.ids import GroupId, NodeId, RunId, ShapeId, SiteId
 from scheduler.placement.pool import IntArray
 from scheduler.placement.pool_runs import KIND, RUN, restartable
@@ -70,7 +70,7 @@ class Restarts:
     def _served(self, site: SiteId, gpu_class: str, group: GroupId, shape_id: ShapeId) -> bool:
         snapshot, shape = self._round.snapshot, self._round.snapshot.shapes[shape_id]
         rule = snapshot.rule_against(snapshot.clearance(group, shape), snapshot.sites[site])
-        return gpu_class in snapshot.candidates(shape) and rule is None
+        return takes_work(snapshot.sites[site]) and gpu_class in snapshot.candidates(shape) and rule is None
 
 
 def same_place(run: LiveRun, site_pool: SitePool, gang: Iterable[tuple[NodeId, int]]) -> Earmark:

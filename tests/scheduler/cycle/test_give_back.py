@@ -22,6 +22,7 @@ from scheduler.cycle.round import Round
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.recall import Recall, Reservation
+from scheduler.model.site import SiteState
 
 GRACE_MS = 30_000
 
@@ -138,6 +139,16 @@ def test_an_elastic_run_leaves_what_is_taken_back_and_goes_on_on_the_rest() -> N
 )
 def test_a_run_that_cannot_do_with_what_is_left_is_recalled(nodes: tuple[int, ...], values: dict[str, Any]) -> None:
     snapshot = partly_recalled(*nodes, **values).snapshot()
+    plan = decide(snapshot, 0)
+    assert check_plan(snapshot, plan) == ()
+    assert ([stop.cause for stop in plan.stops], plan.sizes) == ([StopCause.RECALLED], ())
+
+
+@pytest.mark.parametrize("values", [{"state": SiteState.CORDONED}, {"reachable": False}], ids=["cordoned", "silent"])
+def test_an_elastic_run_is_recalled_where_its_site_takes_no_work_on_what_is_left(values: dict[str, Any]) -> None:
+    federation = partly_recalled(2)
+    federation.put_site(replace(OPEN_SITE, **values))
+    snapshot = federation.snapshot()
     plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     assert ([stop.cause for stop in plan.stops], plan.sizes) == ([StopCause.RECALLED], ())
