@@ -5,7 +5,8 @@ on ``--gpus`` GPUs in nodes of 8, by every scheduler of ``--schedulers``: Dure's
 baseline. First with durations known and preemption free, then predicted from what like jobs took, each preemption
 costing ``--preemption-cost-seconds``. The last line is one JSON object with a row for each; ``times_the_bound`` is
 mean completion over the bound. Goals, durations known: 1.05 at 512 GPUs and 1.10 at 256 with the best of Dure's
-orders.
+orders. ``--jitter`` multiplies each gap between arrivals by a number drawn from 1 ± that, with ``--seed``, as in
+``dure simulate``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from scheduler.simulator.cluster import Cluster, build_cluster
 from scheduler.simulator.metrics import measure
 from scheduler.simulator.policy import Policy, parse_policy
 from scheduler.simulator.simulation import Outcome, simulate
-from scheduler.simulator.trace import TraceRow, read_trace
+from scheduler.simulator.trace import TraceRow, Window, cut, read_trace
 
 GPUS_A_NODE = 8
 BASELINES = ("fifo", "easy", "conservative", "sjf")
@@ -45,7 +46,7 @@ def read_jobs(options: argparse.Namespace) -> list[TraceRow]:
         for row in read_trace(options.trace)
         if row.submit_ms >= from_ms and row.duration_ms and row.gpus and row.group != options.without_group
     ]
-    return rows[: options.jobs]
+    return cut(rows, Window(from_ms=from_ms, jobs_max=options.jobs, jitter=options.jitter), options.seed)
 
 
 def policy_of(scheduler: str, setting: str, options: argparse.Namespace) -> Policy:
@@ -99,6 +100,8 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=512)
     parser.add_argument("--jobs", type=int, default=20_000)
     parser.add_argument("--from-seconds", type=float, default=9 * 86_400.0)
+    parser.add_argument("--jitter", type=float, default=0.0, help="shake gaps between arrivals by 1 ± this")
+    parser.add_argument("--seed", type=int, default=0, help="of the jitter")
     parser.add_argument("--without-group", help="leave out the jobs of one group, such as unknown")
     parser.add_argument("--settings", default=",".join(SETTINGS))
     parser.add_argument("--schedulers", default="dure-least_work,dure-shortest,dure-least_served,fifo,easy,sjf")
@@ -124,6 +127,8 @@ def main() -> None:
                 "without_group": options.without_group,
                 "gpus": options.gpus,
                 "jobs": len(rows),
+                "jitter": options.jitter,
+                "seed": options.seed,
                 "preemption_cost_seconds": options.preemption_cost_seconds,
                 "lower_bound_hours": bound_seconds / 3600,
                 "best_order": None if best is None else best["scheduler"],

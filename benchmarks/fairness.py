@@ -2,7 +2,8 @@
 
 A log from ``--from-days`` for ``--days`` days, walltimes known, its groups (or, ``--by user``, its users) with equal
 weights and no guarantees: Dure's round beside FIFO and EASY. As on the machines of the logs nothing is preempted
-unless ``--preemption`` asks for it. The last line is one JSON object with a row for each scheduler: mean and p99 wait
+unless ``--preemption`` asks for it. ``--jitter`` multiplies each gap between arrivals by a number drawn from 1 ± that,
+with ``--seed``, as in ``dure simulate``. The last line is one JSON object with a row for each scheduler: mean and p99 wait
 and bounded slowdown (10 s), and the lag of each group, the most device-hours by which it ever fell behind its fair
 share of its own demand.
 """
@@ -37,8 +38,14 @@ def read_jobs(options: argparse.Namespace) -> list[TraceRow]:
     """The part of the log that is asked for, each job in the group that it is to be judged by."""
     from_ms = round(options.from_days * DAY_MS)
     to_ms = None if options.days is None else from_ms + round(options.days * DAY_MS)
-    window = Window(from_ms=from_ms, to_ms=to_ms, jobs_max=options.jobs, load_factor=options.load_factor)
-    rows = cut(read_trace(options.trace), window, 0)
+    window = Window(
+        from_ms=from_ms,
+        to_ms=to_ms,
+        jobs_max=options.jobs,
+        load_factor=options.load_factor,
+        jitter=options.jitter,
+    )
+    rows = cut(read_trace(options.trace), window, options.seed)
     return [replace(row, group=row.user) for row in rows] if options.by == "user" else rows
 
 
@@ -84,6 +91,8 @@ def main() -> None:
     parser.add_argument("--days", type=float)
     parser.add_argument("--jobs", type=int, help="only so many jobs")
     parser.add_argument("--load-factor", type=float, default=1.0)
+    parser.add_argument("--jitter", type=float, default=0.0, help="shake gaps between arrivals by 1 ± this")
+    parser.add_argument("--seed", type=int, default=0, help="of the jitter")
     parser.add_argument("--schedulers", default="dure-fifo,fifo,easy")
     parser.add_argument("--preemption", action="store_true")
     options = parser.parse_args()
@@ -99,6 +108,8 @@ def main() -> None:
                 "jobs": len(rows),
                 "groups": len({row.group for row in rows}),
                 "load_factor": options.load_factor,
+                "jitter": options.jitter,
+                "seed": options.seed,
                 "preemption": options.preemption,
                 "rows": found,
                 "seconds": time.perf_counter() - began,

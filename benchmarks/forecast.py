@@ -59,12 +59,12 @@ def main() -> None:
     options = parser.parse_args()
     federation = make_federation(options)
     limits = ForecastLimits(waiting_max=options.waiting_max, looks_max=options.looks_max)
-    Forecast(federation, 0, ForecastLimits(steps_max=1))  # loads what is compiled
+    Forecast(federation, ForecastLimits(steps_max=1))  # loads what is compiled
     gc.freeze()
     forecasts: list[Forecast] = []
 
     def make() -> None:
-        forecasts[:] = [Forecast(federation, 0, limits)]
+        forecasts[:] = [Forecast(federation, limits)]
 
     seconds, worked = timed(make, options.repeats)
     (forecast,) = forecasts

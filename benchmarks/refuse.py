@@ -54,7 +54,7 @@ def told(federation: Federation, job: WaitingJob) -> tuple[int, Verdict]:
     """Have a job arrive; answer the rounds until it has its verdict, and that."""
     federation.put_waiting([job])
     for number in range(1, ROUNDS_MAX + 1):
-        verdict = verdict_on(decide(federation.snapshot(), 0, 0), job.key)
+        verdict = verdict_on(decide(federation.snapshot(), 0), job.key)
         if verdict is not None:
             return number, verdict
     raise RuntimeError(f"after {ROUNDS_MAX} rounds the job has no verdict")
@@ -81,13 +81,13 @@ def main() -> None:
     fill(federation, options.nodes, groups[0], preemptible=False)
     shape, never = ShapeId(options.shapes + 1), gang_of(options.nodes + 1)
     federation.put_shape(shape, gang_of(min(16, options.nodes)))
-    decide(federation.snapshot(), 0, 0)  # loads what is compiled
+    decide(federation.snapshot(), 0)  # loads what is compiled
     gc.freeze()
     round_seconds, seconds, cpu_seconds, never_seconds, rounds = [], [], [], [], []
     for number in range(options.repeats):
         began = time.perf_counter()
         snapshot = federation.snapshot()
-        decide(snapshot, 0, 0)
+        decide(snapshot, 0)
         round_seconds.append(time.perf_counter() - began)
         group = groups[number % len(groups)]
         job = WaitingJob(id=JobId(20_000_000 + number), group=group, shape=shape, priority=0, submitted_ms=10**9)

@@ -232,7 +232,7 @@ def main() -> None:
     for _ in range(options.repeats):
         began = time.perf_counter()
         snapshot = federation.snapshot()
-        plan = decide(snapshot, 0, 0)
+        plan = decide(snapshot, 0)
         decided = time.perf_counter()
         if check_plan(snapshot, plan):
             raise RuntimeError("the plan is not lawful")

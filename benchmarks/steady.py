@@ -138,7 +138,7 @@ def timed(cluster: Cluster, happen: Callable[[], None]) -> tuple[tuple[float, fl
     happen()
     snapshot = cluster.federation.snapshot()
     seen = time.perf_counter()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     decided = time.perf_counter()
     if check_plan(snapshot, plan):
         raise RuntimeError("the plan is not lawful")
@@ -191,7 +191,7 @@ def main() -> None:
     arrival, end = (measured(cluster, happen, options.repeats) for happen in (cluster.arrive, cluster.end))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     _, _, plan = timed(cluster, cluster.end)
-    if plan.starts != decide(cluster.told_at_once().snapshot(), NOW_MS, 0).starts:
+    if plan.starts != decide(cluster.told_at_once().snapshot(), 0).starts:
         raise RuntimeError("the plan is not that of a federation that was told all at once")
     figures = {
         "rounds_before": settling,

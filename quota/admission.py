@@ -22,6 +22,7 @@ import numpy as np
 
 from quota.effective import effective_guarantees
 from quota.errors import UsageError
+from quota.kernel import add_up, room_below
 from quota.refusal import Refusal, RefusalCode
 from quota.tree import GPUS_MAX, UNLIMITED, ClassTree, IntArray
 
@@ -47,9 +48,7 @@ class Usage:
         self.own = np.zeros(len(tree), np.int64) if own is None else np.array(own, dtype=np.int64)
         self.used = self.own.copy()
         self.inside = self.own.copy()
-        for _, below, _ in tree.ascents():
-            np.add.at(self.used, tree.parent[below], self.used[below])
-            np.add.at(self.inside, tree.parent[below], np.maximum(self.inside[below], self.reserve[below]))
+        add_up(tree.parent, self.reserve, self.used, self.inside)
         self._open_views()
 
     def copy(self) -> Usage:
@@ -125,10 +124,7 @@ def available(usage: Usage, group: int) -> int:
 
 def available_all(usage: Usage) -> IntArray:
     """Return ``available`` of every group, by position."""
-    room = usage.bound - usage.inside
-    idle = np.maximum(usage.reserve - usage.inside, 0)
-    for _, below, _ in usage.tree.descents():
-        room[below] = np.minimum(room[below], idle[below] + room[usage.tree.parent[below]])
+    room: IntArray = room_below(usage.tree.parent, usage.bound, usage.reserve, usage.inside)
     return room
 
 

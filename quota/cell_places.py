@@ -66,12 +66,25 @@ def place_cells(
     The same arguments give the same places. Those in which others work may be exchanged again for as good ones.
     """
     firm = {
-        node: frozenset.intersection(*(each.groups for each in here if each.firm))
-        for node, here in work.items()
-        if node in topology.nodes and any(each.firm for each in here)
+        node: frozenset.intersection(*(each.groups for each in work[node] if each.firm))
+        for node in _with_firm(work)
+        if node in topology.nodes
     }
     losses = _Losses(topology, work, rights)
     kept = _kept(rights, topology, work, firm, before, losses)
+    if kept == before and stand(rights, topology, work, before):
+        return Placed(dict(Counter(before.values())), dict(before))
+    return _placed_anew(rights, topology, firm, kept, losses)
+
+
+def _placed_anew(
+    rights: Mapping[Right, int],
+    topology: Topology,
+    firm: Mapping[str, frozenset[int]],
+    kept: Mapping[str, Right],
+    losses: _Losses,
+) -> Placed:
+    """Bind all cells beside those that are kept if they can be, on nodes that hold no firm work of others."""
     sick = {node.name for node in topology.nodes.values() if not node.healthy}
     wrong: set[str] = set()
     while True:
@@ -93,6 +106,39 @@ def place_cells(
         wrong |= more
 
 
+def stand(
+    rights: Mapping[Right, int],
+    topology: Topology,
+    work: Mapping[str, Sequence[Work]],
+    places: Mapping[str, Right],
+) -> bool:
+    """Whether ``places`` hold all cells of all ``rights`` as they are, whatever would be better: apart, and clear."""
+    if Counter(places.values()) != Counter(rights):
+        return False
+    clear = {name for name, node in topology.nodes.items() if node.healthy}
+    firm = _with_firm(work)
+    taken: set[str] = set()
+    covered = 0
+    for domain, right in places.items():
+        forest = topology.of_class(right.kind.gpu_class)
+        position, nodes = forest.positions.get(domain), topology.nodes_in(right.kind.gpu_class, domain)
+        if position is None or forest.level[position] is not right.kind.level:
+            return False
+        serving = clear.intersection(nodes)
+        for node in firm & serving if firm else ():
+            if not all(right.group in each.groups for each in work[node] if each.firm):
+                serving.remove(node)
+        if len(serving) < right.kind.nodes:
+            return False
+        taken.update(nodes)
+        covered += len(nodes)
+    return len(taken) == covered  # as many as apart from each other
+
+
+def _with_firm(work: Mapping[str, Sequence[Work]]) -> set[str]:
+    return {node for node, here in work.items() for each in here if each.firm}
+
+
 def _kept(
     rights: Mapping[Right, int],
     topology: Topology,
@@ -108,21 +154,21 @@ def _kept(
         if right in rights and (nodes := topology.nodes_in(right.kind.gpu_class, domain))
     }
     covered = {node for nodes in held.values() for node in nodes}
-    outside = {each.groups for node, here in work.items() if node not in covered for each in here}
+    outside = {each.groups for node in work.keys() - covered for each in work[node]}
     strays = frozenset[int]().union(*outside)
     first: dict[str, Right] = {}
     second: dict[str, Right] = {}
     lent: defaultdict[CellKind, list[tuple[int, str]]] = defaultdict(list)
     for domain, nodes in held.items():
         right = before[domain]
-        here = [each for node in nodes for each in work.get(node, ())]
-        own = [each for each in here if right.group in each.groups]
-        if any(each.firm for each in own):
+        here = [each for node in nodes if node in work for each in work[node]]
+        own = [each.firm for each in here if right.group in each.groups]
+        if True in own:
             first[domain] = right
         elif own or (not here and right.group not in strays):
             second[domain] = right
         elif right.group not in strays:
-            lent[right.kind].append((sum(each.gpus for each in here), domain))
+            lent[right.kind].append((sum([each.gpus for each in here]), domain))
     for kind, places in lent.items():
         stay = max(len(places) - losses.empty(kind), 0)
         second.update({domain: before[domain] for _, domain in sorted(places)[:stay]})

@@ -20,6 +20,8 @@ class Level(IntEnum):
     HALL = 3
     SITE = 4
 
+    __hash__ = int.__hash__  # that of enumerations is slow, and levels are in the keys of everything about cells
+
     @property
     def word(self) -> str:
         """As people write it."""

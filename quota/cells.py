@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from quota.cell_choice import choose, lost_in
 from quota.errors import CellError
@@ -28,8 +29,7 @@ from quota.topology import ClassForest, Topology
 from quota.tree import IntArray
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Right:
+class Right(NamedTuple):
     """Whose cells, and of which kind."""
 
     group: int

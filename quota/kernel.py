@@ -1,6 +1,7 @@
-"""Divisions, compiled: one family's by Sainte-Laguë with caps, many families', and a whole tree's from the top down.
+"""Divisions and sums over a tree, compiled: one family's by Sainte-Laguë with caps, many families', and a whole tree's.
 
-What they compute is said by ``apportionment`` and ``fair_share``, whose tests hold them to loops that hand out one GPU at a time.
+What they compute is said by ``apportionment``, ``fair_share`` and ``admission``, whose tests hold them to loops that hand out
+one GPU at a time, and to sums over every group's subtree.
 Everything is one file because compiled code that is kept is told stale by its file.
 """
 
@@ -147,3 +148,20 @@ def divide_down(
     for at in range(groups - 1, 0, -1):
         share[parent[at]] += share[at]
     return found
+
+
+@compiled
+def add_up(parent: Any, reserve: Any, used: Any, inside: Any) -> None:
+    """Make of each group's own use, in ``used`` and ``inside``, that of its subtree: ``admission.Usage``."""
+    for at in range(len(parent) - 1, 0, -1):
+        used[parent[at]] += used[at]
+        inside[parent[at]] += max(inside[at], reserve[at])
+
+
+@compiled
+def room_below(parent: Any, bound: Any, reserve: Any, inside: Any) -> Any:
+    """What may still start at every group: ``admission.available``."""
+    room = bound - inside
+    for at in range(1, len(parent)):
+        room[at] = min(room[at], max(reserve[at] - inside[at], 0) + room[parent[at]])
+    return room

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from quota.cell_shape import Level
 from quota.errors import CellError
@@ -28,18 +29,22 @@ from quota.topology import ClassForest
 CHOICES_MAX = 300
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class CellKind:
-    """Cells that one domain may serve as well as another: one level, GPU class and declared ``nodes``."""
-
+class _Kind(NamedTuple):
     gpu_class: str
     level: Level
     nodes: int
 
-    def __post_init__(self) -> None:
+
+class CellKind(_Kind):
+    """Cells that one domain may serve as well as another: one level, GPU class and declared ``nodes``."""
+
+    __slots__ = ()
+
+    def __new__(cls, gpu_class: str, level: Level, nodes: int) -> CellKind:
         """Raise CellError for a cell without nodes, or of the nodes' level with several."""
-        if self.nodes < 1 or (self.level is Level.NODE and self.nodes > 1):
-            raise CellError(f"there is no cell of level {self.level.name} with {self.nodes} nodes")
+        if nodes < 1 or (level is Level.NODE and nodes > 1):
+            raise CellError(f"there is no cell of level {level.name} with {nodes} nodes")
+        return super().__new__(cls, gpu_class, level, nodes)
 
     def __str__(self) -> str:
         return f"{self.gpu_class} {self.level.name.lower()} of {self.nodes}"

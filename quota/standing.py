@@ -59,15 +59,12 @@ class Standing:
 
     def at(self, decay: Decay, now_ms: int) -> Standing:
         """The same later, when the rates have counted until ``now_ms``. Raises UsageError for a moment before its own."""
-        return replace(
-            self,
-            lent=decay.after(self.lent, self.lends, now_ms),
-            surged=decay.after(self.surged, self.surges, now_ms),
-        )
+        lent, surged = decay.after(self.lent, self.lends, now_ms), decay.after(self.surged, self.surges, now_ms)
+        return Standing(lent, surged, self.lends, self.surges)
 
     def counting(self, lends: int, surges: int) -> Standing:
         """The same, with other rates from its moment on."""
-        return replace(self, lends=lends, surges=surges)
+        return Standing(self.lent, self.surged, lends, surges)
 
     def counted_anew(self, before: Decay, after: Decay) -> Standing:
         """The same as another rule counts it: as many GPUs on average."""

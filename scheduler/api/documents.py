@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler.api.array_schemas import ArrayTaskOut
 from scheduler.api.cell_documents import cell_documents
 from scheduler.api.group_schemas import GroupOut
 from scheduler.api.schemas import (
+    AlternativeOut,
     CounterfactualOut,
     EtaOut,
     EventOut,
@@ -22,20 +23,20 @@ from scheduler.api.schemas import (
     SiteReasonOut,
     TokenOut,
 )
-from scheduler.model.counterfactual_text import counterfactual_text
+from scheduler.model.counterfactual_text import alternative_text, counterfactual_text
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.reason import Reason, SiteReason
 from scheduler.model.reason_text import sentence
-from scheduler.model.run_time import RunTimeBasis, basis_text
 from scheduler.service.caller import Caller
 from scheduler.service.deadlines import deadline_of
 from scheduler.service.directory import GroupView
 from scheduler.service.eta import EtaView
 from scheduler.service.groups import roles_on
-from scheduler.service.job_view import JobDetail, JobView, RunView, run_time_of
+from scheduler.service.job_view import JobDetail, JobView, RunView
 from scheduler.service.quota_fact import quota_fact
 from scheduler.service.quotas import QuotaView
+from scheduler.service.run_time_view import RunTimeView, run_time_of
 from scheduler.service.tally import budgets_of, category_text
 from scheduler.service.time_text import time_text
 from scheduler.service.tokens import TokenView
@@ -78,7 +79,18 @@ def counterfactual_document(value: Mapping[str, Any] | None) -> CounterfactualOu
         open_site=value["open_site"],
         domain=value["domain"],
         walltime_seconds=value["walltime_seconds"],
+        lent=value["lent"],
+        term=value["term"],
+        opens_at=value["opens_at"],
     )
+
+
+def alternative_documents(values: Sequence[Mapping[str, Any]]) -> list[AlternativeOut]:
+    """With what else a job would start."""
+    return [
+        AlternativeOut(text=alternative_text(each, "en"), text_ko=alternative_text(each, "ko"), **each)
+        for each in values
+    ]
 
 
 def eta_document(eta: EtaView | None) -> EtaOut | None:
@@ -145,7 +157,8 @@ def job_detail_document(detail: JobDetail) -> JobDetailOut:
         spec=spec_document(detail.job.spec),
         runs=[run_document(run) for run in detail.runs],
         gpu_seconds=detail.gpu_milliseconds / 1000,
-        run_time=run_time_document(*run_time_of(detail.job.row)),
+        run_time=run_time_document(run_time_of(detail.job.row, detail.job.predicted_class)),
+        run_times=[run_time_document(each) for each in detail.by_class],
         bound_site=detail.bound_site,
         retries=[
             RetryOut(category=each.category.value, failed=each.failed, retries=each.retries)
@@ -154,13 +167,15 @@ def job_detail_document(detail: JobDetail) -> JobDetailOut:
     )
 
 
-def run_time_document(run_ms: int | None, basis: RunTimeBasis) -> RunTimeOut:
-    """How long a job runs, and who says so."""
+def run_time_document(view: RunTimeView) -> RunTimeOut:
+    """How long a job runs, on which class, and who says so."""
     return RunTimeOut(
-        seconds=None if run_ms is None else run_ms / 1000,
-        basis=basis.value,
-        text=basis_text(basis, "en"),
-        text_ko=basis_text(basis, "ko"),
+        seconds=None if view.run_ms is None else view.run_ms / 1000,
+        basis=view.basis.value,
+        text=view.text("en"),
+        text_ko=view.text("ko"),
+        gpu_class=view.gpu_class,
+        class_basis=None if view.class_basis is None else view.class_basis.value,
     )
 
 

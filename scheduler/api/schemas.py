@@ -11,6 +11,7 @@ from quota.tree import Quota
 from scheduler.api.array_schemas import ArrayTaskOut, SubmittedArrayOut
 from scheduler.api.cell_documents import CellsInList, CellsOut, cells_of
 from scheduler.model.job_spec import GROUP_PATH_PATTERN
+from scheduler.model.run_time import SPEED_MAX, SPEED_MIN
 
 SLUG_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 PERSON_PATTERN = r"^[^\x00-\x1f\x7f/\s][^\x00-\x1f\x7f/]{0,127}$"
@@ -115,18 +116,24 @@ class RetryOut(BaseModel):
 
 class RunTimeOut(BaseModel):
     """How long a job runs in all, as far as anybody can tell: by the `person`'s or the `group`'s last like jobs, or those of
-    its `size`, or its `walltime`; null where it is `unknown`. It ends nothing."""
+    its `size`, or its `walltime`; null where it is `unknown`. It ends nothing. Like jobs tell of `gpu_class`, null where that may
+    be any, as they were `measured` on it, by the speeds that its file `declared`, by administrators' `general` speeds, or as they
+    ran on `all` classes together."""
 
     seconds: float | None
     basis: Literal["person", "group", "size", "walltime", "unknown"]
     text: str
     text_ko: str
+    gpu_class: str | None = None
+    class_basis: Literal["measured", "declared", "general", "all"] | None = None
 
 
 class JobDetailOut(JobOut):
-    """A job with its file, its runs, and what is left of its retries."""
+    """A job with its file, its runs, and what is left of its retries. ``run_times``: of one that waits, how long it would run on
+    each GPU class that it may start on, where these are several."""
 
     run_time: RunTimeOut
+    run_times: list[RunTimeOut] = []
 
     spec: dict[str, Any]
     runs: list[RunOut]
@@ -225,7 +232,8 @@ class CostOut(BaseModel):
 class CounterfactualOut(BaseModel):
     """What would start the job now, all of it together: ``nodes`` more free places of ``gpus_per_node`` GPUs on ``site`` (in
     its ``domain`` hall/spine/leaf, where the job requires one), bounds of groups raised by so many GPUs, the site taking work
-    again, the job being preemptible, its walltime so short."""
+    again, the job being preemptible, its walltime so short. ``lent``: a site that lends by offers would have to lend it these
+    places; ``term`` is what keeps it out now, ``opens_at`` when the site begins to lend more to it."""
 
     text: str
     text_ko: str
@@ -238,6 +246,24 @@ class CounterfactualOut(BaseModel):
     open_site: bool
     domain: str
     walltime_seconds: int | None
+    lent: bool = False
+    term: str | None = None
+    opens_at: TimeText | None = None
+
+
+class AlternativeOut(BaseModel):
+    """With what else the job would start, by itself: ``fewer_workers``, ``other_gpu_class``, or (``opening``) not before ``at``,
+    when ``site`` begins to lend more. ``gpus`` are those of all its ``workers`` then, ``gpus_asked`` those it asks for."""
+
+    text: str
+    text_ko: str
+    kind: str
+    site: str
+    gpu_class: str
+    workers: int
+    gpus: int
+    gpus_asked: int
+    at: TimeText | None
 
 
 class DryRunOut(BaseModel):
@@ -250,6 +276,7 @@ class DryRunOut(BaseModel):
     cost: CostOut
     reasons: list[ReasonOut]
     counterfactual: CounterfactualOut | None
+    alternatives: list[AlternativeOut] = []
 
 
 class SiteReasonOut(BaseModel):
@@ -260,7 +287,8 @@ class SiteReasonOut(BaseModel):
 
 
 class WhyOut(BaseModel):
-    """Why a job is where it is."""
+    """Why a job is where it is, and how long it runs, as in ``JobDetailOut``; of one that has ended, nothing of the latter.
+    ``ahead`` counts jobs of its group that rounds look at before it, and that could have GPUs of a class that it could have."""
 
     job: int
     state: str
@@ -270,6 +298,9 @@ class WhyOut(BaseModel):
     ahead: int | None
     evaluated_at: TimeText | None
     eta: EtaOut | None = None
+    run_time: RunTimeOut | None = None
+    run_times: list[RunTimeOut] = []
+    alternatives: list[AlternativeOut] = []
 
 
 class EventOut(BaseModel):
@@ -492,21 +523,24 @@ class WhoamiOut(BaseModel):
 
 
 class GpuClassIn(Input):
-    """The credits of one GPU-hour, as a fraction, from a time on."""
+    """The credits of one GPU-hour, as a fraction, from a time on; or how fast the class is in general, relative to others, from
+    now on, null for nobody knows; or both. What is left out stays."""
 
-    credit_numerator: Annotated[int, Field(ge=0, le=1_000_000)]
-    credit_denominator: Annotated[int, Field(ge=1, le=1_000_000)]
+    credit_numerator: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    credit_denominator: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     valid_from: TimeText | None = None
+    speed: Annotated[float, Field(ge=SPEED_MIN, le=SPEED_MAX, allow_inf_nan=False)] | None = None
     why: Why = ""
 
 
 class GpuClassOut(BaseModel):
-    """A GPU class and its rate."""
+    """A GPU class and its rate. ``speed`` is that of now, whatever the rate's date; null where nobody has said it."""
 
     name: str
     valid_from: TimeText
     credit_numerator: int
     credit_denominator: int
+    speed: float | None = None
 
 
 class GpuClassPage(Page):

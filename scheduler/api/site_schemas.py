@@ -63,6 +63,7 @@ class SiteContractOut(SiteOut):
     operators: list[str]
     enrolled: bool
     nodes_set_aside: int = 0
+    block_nodes: dict[str, int] = {}
 
 
 class EnrolmentOut(BaseModel):
@@ -114,6 +115,13 @@ class OperatorIn(Input):
     why: Why = ""
 
 
+class BlockIn(Input):
+    """How many nodes of each leaf take work at a time."""
+
+    nodes: Annotated[int, Field(ge=1, le=4096)]
+    why: Why = ""
+
+
 class AsideOut(BaseModel):
     """Since when a node is set aside, by whom (a person, or ``scheduler``), and why."""
 
@@ -124,7 +132,8 @@ class AsideOut(BaseModel):
 
 class NodeOut(BaseModel):
     """A node as its operators see it. ``failures`` are the runs whose ends within a day speak against it, in ``incidents``, of
-    so many ``people``; one that is ``set_aside`` takes nothing, whatever its agent reports."""
+    so many ``people``; one that is ``set_aside`` takes nothing, whatever its agent reports, nor does a ``spare`` as
+    long as its leaf's block is well."""
 
     name: str
     pool: str
@@ -135,6 +144,7 @@ class NodeOut(BaseModel):
     incidents: int
     people: int
     set_aside: AsideOut | None
+    spare: bool = False
 
 
 class NodePage(Page):

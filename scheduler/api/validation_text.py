@@ -27,6 +27,7 @@ _TEXTS: Mapping[str, str] = {
     "int_parsing_size": "수가 너무 큽니다",
     "float_parsing": "수여야 합니다",
     "float_type": "수여야 합니다",
+    "finite_number": "끝이 있는 수여야 합니다",
     "bool_type": "true 또는 false여야 합니다",
     "bool_parsing": "true 또는 false여야 합니다",
     "greater_than_equal": "{ge} 이상이어야 합니다",

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from typer import rich_utils
 from typer.core import TyperGroup
 
+from scheduler.cli.help_page import rich_utils
 from scheduler.cli.language import choose_language, current_language
 
 #: What the parser says, in the order in which it is looked for.

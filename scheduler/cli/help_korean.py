@@ -18,6 +18,7 @@ KOREAN: Mapping[str, str] = {
     "A site's agent: enrols once, then takes leases and reports what it observes.": (
         "사이트의 에이전트. 한 번 등록하고, 임대를 받아 실행하며 본 것을 알립니다."
     ),
+    "A site's blocks, by GPU class, for its operators.": "운영자가 보는 사이트의 블록, GPU 종류별.",
     "A site's recalls that are not over, and how many runs still have to go.": (
         "끝나지 않은 사이트의 회수와, 아직 비켜야 할 실행의 수."
     ),
@@ -31,10 +32,14 @@ KOREAN: Mapping[str, str] = {
     "Address to listen on.": "기다릴 주소.",
     "After so long use counts half, e.g. 7d (administrators).": "이만큼 지난 사용은 절반으로 칩니다. 예: 7d(관리자).",
     "All jobs you may see, not only your own.": "내 것만이 아니라 볼 수 있는 모든 작업.",
+    "All nodes of a GPU class take work again.": "한 GPU 종류의 모든 노드가 다시 작업을 받습니다.",
     "An earlier run of the job.": "작업의 앞선 실행.",
     "An offer (YAML or JSON); what options say counts instead.": "제공(YAML이나 JSON). 옵션에 쓴 것이 앞섭니다.",
     "Answer for a silent site that is not supervised: none of its runs is alive any more.": (
         "감독되지 않는 사이트가 응답하지 않을 때, 살아 있는 실행이 없음을 책임지고 선언합니다."
+    ),
+    "Blocks: how many nodes of a leaf take work at a time; the others stay spares.": (
+        "블록: 리프의 노드 가운데 한 번에 작업을 받는 수. 나머지는 예비로 남습니다."
     ),
     "CLASS or CLASS=SPEED, in order.": "이 가운데 하나. 앞의 것부터 보며, 종류나 종류=속도로 씁니다.",
     "As seen by this group.": "이 그룹이 볼 때.",
@@ -55,8 +60,8 @@ KOREAN: Mapping[str, str] = {
     "Create a group below its parent: `dure group create research.kaist.vision`.": (
         "상위 그룹 아래에 그룹을 만듭니다: `dure group create research.kaist.vision`."
     ),
-    "Credits of a GPU-hour, like 1.25 or 5/4: an h100's is 1.": (
-        "GPU-시간당 크레딧. 예: 1.25 또는 5/4. h100은 1입니다."
+    "Credits of a GPU-hour, like 1.25 or 5/4: an h100's is 1. What was charged stays.": (
+        "GPU-시간당 크레딧. 예: 1.25 또는 5/4. h100은 1입니다. 이미 청구된 것은 그대로입니다."
     ),
     "Credits owed for a GPU-hour, like 1.25; else the table's.": "GPU-시간당 받을 크레딧. 예: 1.25. 없으면 환산표를 따릅니다.",
     "Data class of its jobs: C, S or O.": "작업의 자료 등급: C, S, O.",
@@ -83,7 +88,9 @@ KOREAN: Mapping[str, str] = {
         "언제부터인지: 지금부터 2h, 또는 2026-12-24T18:00. 없으면 지금."
     ),
     "GPU class, e.g. h100.": "GPU 종류. 예: h100.",
-    "GPU classes, and what a GPU-hour of each is worth.": "GPU 종류와 저마다의 GPU-시간이 얼마인지.",
+    "GPU classes, what a GPU-hour of each is worth, and how fast each is.": (
+        "GPU 종류, 저마다의 GPU-시간이 얼마인지와 얼마나 빠른지."
+    ),
     "GPUs in all, split among the workers (the fewest).": "모두 합한 GPU 수. 작업자(가장 적을 때)에게 나눕니다.",
     "Domains that it gets whole, e.g. leaf:4=2; replaces all.": "통째로 받는 도메인. 예: leaf:4=2. 모두 바꿉니다.",
     "GPUs it gets whenever it asks.": "요청하면 언제나 받는 GPU 수.",
@@ -99,6 +106,9 @@ KOREAN: Mapping[str, str] = {
     ),
     "Have the nodes take work again. Who was told to go goes.": (
         "노드가 다시 작업을 받습니다. 이미 중단 신호를 받은 실행은 비킵니다."
+    ),
+    "How fast it is, relative to others, like 1.4; for predictions. none: unknown.": (
+        "다른 종류에 견주어 얼마나 빠른지. 예: 1.4. 예측에 씁니다. none이면 알 수 없음."
     ),
     "How near to the best possible the mean completion of jobs was, and what one more GPU would be worth, by class and site.": (
         "평균 완료 시간이 가능한 최선에 얼마나 가까웠는지, GPU가 하나 더 있다면 얼마나 도움이 될지를 종류와 사이트별로 봅니다."
@@ -119,6 +129,7 @@ KOREAN: Mapping[str, str] = {
     "Job log: .csv, .swf or .jsonl, or as .gz.": "작업 기록: .csv, .swf, .jsonl 또는 그 .gz.",
     "A job for each index: 0-99, or 0-99%10 for 10 at once.": "번호마다 작업 하나: 0-99, 한 번에 10개씩이면 0-99%10.",
     "Jobs of this array.": "이 배열의 작업.",
+    "Nodes of a leaf that take work: 16 of an NVL72 rack.": "작업을 받는 리프의 노드 수. NVL72 랙이면 16.",
     "Not before this job or array has started; repeatable.": (
         "이 작업이나 배열이 시작한 뒤에 시작합니다. 여러 번 쓸 수 있습니다."
     ),
@@ -193,10 +204,14 @@ KOREAN: Mapping[str, str] = {
     ),
     "Only those that are set aside.": "따로 둔 노드만.",
     "Recalls: a lender asks for lent nodes back.": "회수: 빌려준 노드를 돌려달라고 합니다.",
-    "Set what a GPU-hour of a class is worth, and make a new class known (administrators). What was charged stays.": (
-        "한 종류의 GPU-시간이 얼마인지 정하고 새 종류를 알립니다(관리자). 이미 청구된 것은 그대로입니다."
+    "Set what a GPU-hour of a class is worth, which makes a new one known, or how fast it is (administrators).": (
+        "한 종류의 GPU-시간이 얼마인지 정하거나(새 종류면 알려집니다) 얼마나 빠른지 정합니다(관리자)."
+    ),
+    "So many nodes of each leaf take work, and a spare as soon as one of them is not well. What runs goes on.": (
+        "리프마다 그만큼의 노드가 작업을 받고, 그중 하나가 고장 나면 예비 노드가 대신합니다. 실행 중인 것은 계속됩니다."
     ),
     "The exchange table, by class and date.": "환산표, 종류와 날짜순.",
+    "The exchange table, by class and date, and how fast classes are.": "환산표(종류와 날짜순)와 종류마다의 속도.",
     "What was done to a site and its nodes, and why; the oldest first.": (
         "사이트와 그 노드에 한 일과 사유. 오래된 것부터."
     ),

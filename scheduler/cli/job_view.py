@@ -125,6 +125,15 @@ def _run_time_line(run_time: Mapping[str, Any]) -> str:
     return f"{told} ({text_of(run_time)})"
 
 
+def _run_time_lines(job: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How long it runs, and on each class that it may start on, each with its label."""
+    lines = [(say("Run time", "실행 시간 예상"), job["run_time"])] if job.get("run_time") else []
+    for each in job.get("run_times") or ():
+        gpu_class = each["gpu_class"]
+        lines.append((say(f"Run time on {gpu_class}", f"{gpu_class}에서의 실행 시간 예상"), each))
+    return [(label, _run_time_line(each)) for label, each in lines]
+
+
 def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
     """One job in full, its runs below."""
     pairs = [
@@ -134,7 +143,7 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
         (say("State", "상태"), job["state"]),
         (say("Reason", "사유"), show_reason(job.get("reason"))),
         (say("Start", "시작 예상"), eta_line(job.get("eta"))),
-        *([(say("Run time", "실행 시간 예상"), _run_time_line(job["run_time"]))] if job.get("run_time") else []),
+        *_run_time_lines(job),
         *([(say("Array", "배열"), _array_line(job))] if job.get("array") else []),
         *_earlier_jobs(job),
         *([(say("Deadline", "기한"), _deadline_line(job))] if job.get("deadline") else []),
@@ -152,6 +161,7 @@ def write_job(job: Mapping[str, Any], output: OutputFormat) -> None:
             "RUN",
             "EPOCH",
             "SITE",
+            "CLASS",
             "PHASE",
             "NODES",
             "STARTED",
@@ -183,6 +193,7 @@ def _run_cells(run: Mapping[str, Any]) -> list[str]:
         str(run["id"]),
         str(run["epoch"]),
         run["site"],
+        run.get("gpu_class") or "-",
         run["phase"],
         shown or "-",
         *times,
@@ -191,6 +202,14 @@ def _run_cells(run: Mapping[str, Any]) -> list[str]:
         run.get("category") or "-",
         run.get("message") or "-",
     ]
+
+
+def write_changes(answer: Mapping[str, Any], after: str = "") -> None:
+    """What would start a job that waits, and with what else it would start."""
+    out = console()
+    told = [answer["counterfactual"]] if answer.get("counterfactual") else []
+    for number, each in enumerate([*told, *(answer.get("alternatives") or ())]):
+        out.print(f"  {say('Or: ', '또는: ') if number else after}{text_of(each)}", markup=False)
 
 
 def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
@@ -211,11 +230,11 @@ def write_why(answer: Mapping[str, Any], output: OutputFormat) -> None:
     if ahead:
         jobs = "1 job is" if ahead == 1 else f"{ahead} jobs are"
         out.print("  " + say(f"{jobs} ahead of it.", f"앞에 작업 {ahead}개가 있습니다."))
-    if answer.get("counterfactual"):
-        # What is said of a job behind others holds once they are served: it looks at this job alone.
-        after = say("After what is ahead of it: ", "앞의 작업이 처리된 뒤: ") if ahead else ""
-        out.print(f"  {after}{text_of(answer['counterfactual'])}", markup=False)
+    # What is said of a job behind others holds once they are served: it looks at this job alone.
+    write_changes(answer, say("After what is ahead of it: ", "앞의 작업이 처리된 뒤: ") if ahead else "")
     if answer.get("eta"):
         out.print(f"  {say('Start', '시작 예상')}: {eta_line(answer['eta'])}", markup=False)
+    for label, line in _run_time_lines(answer):
+        out.print(f"  {label}: {line}", markup=False)
     if answer.get("evaluated_at"):
         out.print("  " + say("As of the round at ", "판단한 라운드: ") + show_time(answer["evaluated_at"]), style="dim")

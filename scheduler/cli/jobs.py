@@ -185,6 +185,7 @@ def _submitted(job: dict[str, Any]) -> str:
 
 
 def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
+    from scheduler.cli.job_view import write_changes
     from scheduler.cli.language import say, text_of
     from scheduler.cli.output import console, write_document
 
@@ -207,8 +208,7 @@ def _show_dry_run(answer: dict[str, Any], output: OutputFormat) -> None:
         out.print(say("It would wait:", "기다리게 됩니다:"))
         for reason in answer["reasons"]:
             out.print(f"  {text_of(reason)}", markup=False)
-        if answer.get("counterfactual"):
-            out.print(f"  {text_of(answer['counterfactual'])}", markup=False)
+        write_changes(answer)
     cost = answer["cost"]
     most = cost.get("credits_max")
     out.print(

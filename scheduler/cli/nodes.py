@@ -35,6 +35,7 @@ NODE_COLUMNS = (
     Column(heading="CLASS", value=field("gpu_class")),
     Column(heading="GPUS", value=field("gpus")),
     Column(heading="HEALTHY", value=field("healthy")),
+    Column(heading="SPARE", value=field("spare")),
     Column(heading="FAILURES", value=field("failures")),
     Column(heading="INCIDENTS", value=field("incidents"), wide=True),
     Column(heading="PEOPLE", value=field("people"), wide=True),

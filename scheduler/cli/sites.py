@@ -19,6 +19,10 @@ def _classes(row: Any) -> str:
     return " ".join(f"{one['gpu_class']}:{one['free']}/{one['total']}" for one in row["gpu_classes"]) or "-"
 
 
+def _blocks(row: Any) -> str:
+    return " ".join(f"{name}:{nodes}" for name, nodes in sorted(row.get("block_nodes", {}).items())) or "-"
+
+
 _SITE_COLUMNS = (
     Column(heading="NAME", value=field("name")),
     Column(heading="STATE", value=field("state")),
@@ -29,6 +33,7 @@ _SITE_COLUMNS = (
     Column(heading="CSAP", value=field("csap"), wide=True),
     Column(heading="TRUST-DOMAIN", value=field("trust_domain"), wide=True),
     Column(heading="HEARD", value=time_field("heard_at"), wide=True),
+    Column(heading="BLOCKS", value=_blocks, wide=True),
     Column(heading="REASON", value=field("state_reason")),
 )
 

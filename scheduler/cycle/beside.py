@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quota.admission import available, guarantee_left
 from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.stay import NEVER_MS, Stay
 from scheduler.model.shape import Topology
@@ -49,6 +50,22 @@ def seconds_beside(round_: Round, queue: Queue, number: int) -> int:
     return 0
 
 
+def workers_beside(round_: Round, queue: Queue, number: int) -> int:
+    """How many workers like those of the head of a class could start in a pool now: for as long as it runs, beside what is
+    reserved for others and for its own group, and within what its group may have."""
+    end_ms, gpu_class = _end_ms(round_, queue), round_.site_pools[number].gpu_class
+    usage, later = round_.usages[gpu_class], round_.later[gpu_class]
+    position = usage.tree.position(queue.group)
+    gpus = available(usage, queue.group)
+    if not queue.shape.preemptible:
+        gpus = min(gpus, guarantee_left(usage, queue.group))
+    if end_ms > later.from_ms[position]:
+        gpus = min(gpus, int(later.room[position]))
+    usable = round_.usable_by(queue, number)
+    room = round_.board.workers_max(number, queue.request, usable, end_ms)
+    return max(0, min(room, gpus // queue.request.gpus))
+
+
 def _moments(round_: Round, queue: Queue, number: int) -> Iterator[int]:
     """When something is reserved, the last first."""
     nodes = round_.board.nodes
@@ -58,18 +75,26 @@ def _moments(round_: Round, queue: Queue, number: int) -> Iterator[int]:
 
 
 def _missing(round_: Round, queue: Queue, number: int, end_ms: int) -> int:
-    usable = round_.usable(number, queue.key, queue.priority)
+    usable = round_.usable_by(queue, number)
     return max(0, queue.request.workers - round_.board.workers_max(number, queue.request, usable, end_ms))
 
 
 def _domain(round_: Round, queue: Queue, number: int, end_ms: int) -> tuple[str, ...]:
-    """The domain that lacks the least, where the gang has to lie within one that is more than a node; ties by name."""
+    """The domain that lacks the least, where the gang has to lie within one that is more than a node; ties by name.
+
+    More nodes of one that is a cell of others would be kept from firm work too; where all are, a domain of its own has to be.
+    """
     level, pool = queue.request.loosest, round_.site_pools[number]
     if level in (Topology.SITE, Topology.NODE):
         return ()
-    usable = round_.usable(number, queue.key, queue.priority)
-    best = int(np.argmax(round_.board.rooms(number, queue.request, usable, end_ms)))
-    at = int(np.argmax(pool.pool.layout.domains_of(level) == best))
+    rooms = round_.board.rooms(number, queue.request, round_.usable_by(queue, number), end_ms)
+    domains = pool.pool.layout.domains_of(level)
+    if not queue.shape.preemptible:
+        open_to_it = ~round_.snapshot.kept_from(pool, queue.group)
+        rooms = np.where(np.bincount(domains, weights=open_to_it) > 0, rooms, -1)
+        if int(rooms.max(initial=-1)) < 0:
+            return ()
+    at = int(np.argmax(domains == int(np.argmax(rooms))))
     return round_.snapshot.nodes[pool.node_ids[at]].domain_at(level)
 
 
@@ -88,8 +113,8 @@ def _from_ms(round_: Round, queue: Queue, number: int) -> int:
 
 def _end_ms(round_: Round, queue: Queue) -> int:
     walltime_ms = queue.key.stay.walltime_ms
-    return NEVER_MS if walltime_ms is None else round_.snapshot.lent_at_ms + walltime_ms
+    return NEVER_MS if walltime_ms is None else round_.snapshot.now_ms + walltime_ms
 
 
 def _seconds_until(round_: Round, moment_ms: int) -> int:
-    return Stay.longest_walltime_ms(moment_ms - round_.snapshot.lent_at_ms) // 1000
+    return Stay.longest_walltime_ms(moment_ms - round_.snapshot.now_ms) // 1000

@@ -7,14 +7,14 @@ has cells of a GPU class starts firm work of that class nowhere else, since besi
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
-from quota.cell_places import Placed, Work, place_cells
+from quota.cell_places import Placed, Work, place_cells, stand
 from quota.cell_promises import rights_of
 from quota.cells import Right
 from quota.topology import Topology
@@ -40,8 +40,8 @@ class CellKeeper:
     """Works out places anew where something has changed, as near to those of before as can be. Not thread-safe."""
 
     def __init__(self, before: Mapping[str, Right] = MappingProxyType({})) -> None:
-        """``before`` is where cells were."""
-        self._before = before
+        """``before`` is where cells were; they are left there at first if all of them can be."""
+        self._before, self._is_new = before, True
         self._tree: QuotaTree | None = None
         self._work: defaultdict[str, list[Work]] | None = None  #: None: to be read from the next snapshot
         self._topology: Topology | None = None
@@ -90,7 +90,11 @@ class CellKeeper:
             self._tree, self._work = snapshot.tree, _work(snapshot, having)
         if self._placed is None:
             rights = {right: number for each in having for right, number in rights_of(snapshot.tree, each).items()}
-            self._placed = place_cells(rights, self._topology, self._work, self._before)
+            if self._is_new and stand(rights, self._topology, self._work, self._before):
+                self._placed = Placed(dict(Counter(self._before.values())), self._before)
+            else:
+                self._placed = place_cells(rights, self._topology, self._work, self._before)
+            self._is_new = False
             self._before = self._placed.places
         shown = _shown(snapshot, self._topology, self._placed, having)
         shaped = {(int(group), gpu_class): gpus for (group, gpu_class), gpus in shown.cells.gpus.items()}

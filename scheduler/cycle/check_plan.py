@@ -18,7 +18,7 @@ from scheduler.cycle.check_reservations import wrong_reservations
 from scheduler.cycle.check_sizes import gpus_dropped, gpus_grown, wrong_sizes
 from scheduler.cycle.check_stops import overfull_soon, start_of, wrong_earmarks, wrong_stops
 from scheduler.cycle.plan import Plan, StopCause
-from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LOOSEST, MEMORY, WORKERS, WORKERS_MOST
+from scheduler.cycle.shape_table import CHOICE, FIRM, GPUS, LOOSEST, MEMORY, WORKERS, WORKERS_MOST
 from scheduler.cycle.snapshot import Snapshot, takes_work
 from scheduler.cycle.started import Started
 from scheduler.cycle.verdicts import Verdicts
@@ -107,11 +107,11 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
             yield Violation(Law.REFUSED, f"job {started.job[number]}")
     shapes = _shape_columns(snapshot, started)
     for column, laws in ((table.venue[started.row], _laws_of_venue), (shapes[CHOICE], _laws_of_choice)):
-        kinds, which = np.unique(column * (len(pools) + 1) + started.pool + 1, return_inverse=True)
-        for at, code in enumerate(kinds.tolist()):
+        codes = column * (len(pools) + 1) + started.pool + 1
+        for code in sorted(set(codes.tolist())):
             kind, pool = divmod(code, len(pools) + 1)
             for law in laws(snapshot, kind, pool - 1):
-                yield from (Violation(law, f"job {job}") for job in started.job[which == at].tolist())
+                yield from (Violation(law, f"job {job}") for job in started.job[codes == code].tolist())
     first = _first_nodes(snapshot)
     pool = started.pool[started.start_of]
     inside = (started.node >= first[pool]) & (started.node < first[pool + 1]) & (started.workers > 0)
@@ -126,8 +126,10 @@ def _check_places(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
 def _check_lent(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     """Every node of every gang, where a site lends some to some, or for some time."""
     pools, table = tuple(snapshot.pools.values()), snapshot.table
-    first = _first_nodes(snapshot)
     by_terms = np.array([pool.pool.terms is not None for pool in pools] + [False], np.bool_)
+    if not by_terms.any():
+        return
+    first = _first_nodes(snapshot)
     for part in np.flatnonzero(by_terms[started.pool[started.start_of]] & (started.node >= 0)).tolist():
         start = int(started.start_of[part])
         row, pool = int(started.row[start]), int(started.pool[start])
@@ -140,6 +142,8 @@ def _check_lent(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
 def _check_topology(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     """Every gang whose job requires a level."""
     demanding = _shape_columns(snapshot, started)[LOOSEST] != SITE
+    if not demanding.any():
+        return
     parts = np.flatnonzero(demanding[started.start_of] & (started.node >= 0))
     domains: defaultdict[int, set[tuple[str, ...]]] = defaultdict(set)
     for number, node in zip(started.start_of[parts].tolist(), _node_ids(snapshot, started.node[parts]), strict=True):
@@ -171,14 +175,14 @@ def _laws_of_choice(snapshot: Snapshot, choice: int, pool: int) -> Iterator[Law]
 def _check_nodes(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
     """What starts and what runs, added up on every node that something starts on."""
     known = started.node >= 0
+    if not known.any():
+        return
     numbers, at = np.unique(started.node[known], return_inverse=True)
-    columns = _shape_columns(snapshot, started)[[GPUS, CPUS, MEMORY]][:, started.start_of[known]]
+    columns = _shape_columns(snapshot, started)[GPUS : MEMORY + 1, started.start_of[known]] * started.workers[known]
     use = np.zeros((3, len(numbers)), np.int64)
     for amount in range(3):
-        np.add.at(use[amount], at, columns[amount] * started.workers[known])
+        np.add.at(use[amount], at, columns[amount])
     touched = dict(zip(_node_ids(snapshot, numbers), use.T.tolist(), strict=True))
-    if not touched:
-        return
     for run_id in {run_id for node_id in touched for run_id in snapshot.runs_on.get(node_id, ())}:
         run = snapshot.runs[run_id]
         _hold(touched, run.gang, (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker))
@@ -193,9 +197,8 @@ def _check_nodes(snapshot: Snapshot, started: Started) -> Iterator[Violation]:
 
 def _first_nodes(snapshot: Snapshot) -> IntArray:
     """Where each pool's nodes begin among all, and where the last one's end."""
-    first = np.zeros(len(snapshot.pools) + 1, np.int64)
-    np.cumsum([len(pool.node_ids) for pool in snapshot.pools.values()], out=first[1:])
-    return first
+    sizes = tuple([len(pool.node_ids) for pool in snapshot.pools.values()])
+    return snapshot.kept.of("first_nodes", sizes, lambda: np.concatenate(([0], np.cumsum(sizes, dtype=np.int64))))
 
 
 def _node_ids(snapshot: Snapshot, numbers: IntArray) -> list[NodeId]:
@@ -278,13 +281,8 @@ def _check_bounds(snapshot: Snapshot, added: _Added, use: Mapping[str, IntArray]
         np.add.at(own, position[which], gpus)
         after = Usage(tree, capacity, own)
         held, held_before = after.held(), before.held()
-        path = set(position.tolist())
-        for each in position.tolist():
-            while (each := int(tree.parent[each])) >= 0:
-                path.add(each)
-        for each in sorted(path):
-            if int(held[each]) > max(int(after.bound[each]), int(held_before[each])):
-                yield Violation(Law.QUOTA, f"group {tree.group_ids[each]} would hold {held[each]} of {gpu_class}")
+        for each in np.flatnonzero(held > np.maximum(after.bound, held_before)).tolist():
+            yield Violation(Law.QUOTA, f"group {tree.group_ids[each]} would hold {held[each]} of {gpu_class}")
         firm = np.bincount(which, weights=gpus * added.firm[here], minlength=len(groups)).astype(np.int64)
         above = (firm > 0) & (before.used[position] + firm > before.guaranteed[position])
         for at in np.flatnonzero(above).tolist():

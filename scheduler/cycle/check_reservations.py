@@ -52,7 +52,7 @@ def _held(snapshot: Snapshot, plan: Plan) -> defaultdict[NodeId, list[_Held]]:
     """By node: who is there until when."""
     held: defaultdict[NodeId, list[_Held]] = defaultdict(list)
     for run in snapshot.runs.values():
-        until_ms = run.leaves_ms(plan.now_ms)
+        until_ms = run.leaves_ms(snapshot.now_ms)
         for node, workers in run.gang:
             each = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
             gpus, cpus, memory_mib = (workers * amount for amount in each)
@@ -66,7 +66,7 @@ def _held(snapshot: Snapshot, plan: Plan) -> defaultdict[NodeId, list[_Held]]:
     started = Started.of(snapshot, plan.starts)
     for start, row in zip(plan.starts, started.row.tolist(), strict=True):
         shape, walltime_ms = snapshot.shapes[start.shape], snapshot.table.key(row).stay.walltime_ms
-        until_ms = NEVER_MS if walltime_ms is None else plan.now_ms + walltime_ms
+        until_ms = NEVER_MS if walltime_ms is None else snapshot.now_ms + walltime_ms
         for node, _, _, workers in start.gang:
             _, gpus, cpus, memory_mib = _for_ever(
                 workers, shape.gpus_per_worker, shape.cpus_per_worker, shape.memory_mib_per_worker

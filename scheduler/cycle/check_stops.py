@@ -79,7 +79,7 @@ def wrong_stops(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
             continue
         if not run.preemptible:
             yield f"run {stop.run} may not be preempted"
-        if plan.now_ms - run.started_ms < snapshot.preemption.minimum_run_ms:
+        if snapshot.now_ms - run.started_ms < snapshot.preemption.minimum_run_ms:
             yield f"run {stop.run} has not had its minimum run time"
         if stop.cause is StopCause.GROWN:  # for its own job, of which ``check_sizes`` speaks
             continue
@@ -103,7 +103,7 @@ def _wrong_recalls(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
         until = [snapshot.left_until_ms(pool, pool.index[node], run.group) for node in there if pool is not None]
         over = run.expected_end_ms
         taken = any(
-            at_ms < NEVER_MS and at_ms - run.grace_ms <= snapshot.lent_at_ms and (over is None or over > min(until))
+            at_ms < NEVER_MS and at_ms - run.grace_ms <= snapshot.now_ms and (over is None or over > min(until))
             for at_ms in until
         )
         if taken and not run.leaving and run.id not in going:

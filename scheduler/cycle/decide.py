@@ -31,27 +31,27 @@ from scheduler.cycle.verdicts import Verdicts
 from scheduler.placement.arrays import Quotas
 from scheduler.placement.kernel import hand_out
 from scheduler.placement.pool import BoolArray, IntArray
+from scheduler.placement.waiting import could_start, tried_on
 
 
-def decide(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-    """Decide what starts now, and say of every class that waits on why. The same input gives the same plan.
+def decide(snapshot: Snapshot, seed: int) -> Plan:
+    """Decide what starts at the snapshot's moment, and say of every class that waits on why. The same input gives the same plan.
 
     ``seed`` is carried into the plan; no step of this version draws from it.
     """
     round_ = Round(snapshot)
     redeemed = redeem(round_)
-    given_back = give_back(round_, now_ms)
+    given_back = give_back(round_)
     reservations = place(round_)
     soon = Soon(round_)
-    reclaimed = reclaim(round_, soon, now_ms, frozenset(stop.run for stop in given_back.stops))
+    reclaimed = reclaim(round_, soon, frozenset(stop.run for stop in given_back.stops))
     going = frozenset(stop.run for stop in (*given_back.stops, *reclaimed.stops))
-    moved = move(round_, soon, reservations, now_ms, going)
-    grown = grow(round_, soon, reservations, now_ms, going | {stop.run for stop in moved.stops})
+    moved = move(round_, soon, reservations, going)
+    grown = grow(round_, soon, reservations, going | {stop.run for stop in moved.stops})
     starts = StartTable(snapshot, round_.site_pools, round_.board.nodes.first, grown.starts)
     return Plan(
         starts=starts,
         verdicts=Verdicts(round_),
-        now_ms=now_ms,
         seed=seed,
         redeemed=redeemed.starts,
         withdrawn=redeemed.withdrawn,
@@ -74,7 +74,7 @@ def place(round_: Round) -> tuple[Reservation, ...]:
     failed = np.full((2, max(len(round_.snapshot.shapes), int(classes.alike.max(initial=0)) + 1)), -1, np.int64)
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = np.flatnonzero((round_.choices[:, choice] == number) & (classes.next < classes.stop))
+            rows = tried_on(classes, round_.choices, choice, number)
             if not len(rows):
                 continue
             could = _could_start(round_, gpu_class, rows)
@@ -133,13 +133,14 @@ def _could_later(round_: Round, choice: int, number: int) -> bool:
 
 def _could_start(round_: Round, gpu_class: str, rows: IntArray) -> BoolArray:
     """Of ``rows``, those whose group may have so much and whose venue has so much free. A round only takes: others cannot."""
-    classes, usage = round_.classes, round_.usages[gpu_class]
-    asked, position = (classes.workers * classes.gpus)[rows], classes.position[rows]
-    allowed = asked <= available_all(usage)[position]
-    allowed &= (classes.firm[rows] == 0) | (asked <= (usage.guaranteed - usage.used)[position])
-    first, pools = round_.venue_pools[gpu_class]
-    most = np.zeros(len(first) - 1, np.int64)
-    owners = np.repeat(np.arange(len(most)), np.diff(first))
-    np.maximum.at(most, owners, round_.board.nodes.pool_free[pools])
-    could: BoolArray = allowed & (asked <= most[classes.venue[rows]])
+    usage = round_.usages[gpu_class]
+    could: BoolArray = could_start(
+        round_.classes,
+        rows,
+        available_all(usage),
+        usage.guaranteed,
+        usage.used,
+        round_.board.nodes.pool_free,
+        *round_.venue_pools[gpu_class],
+    )
     return could

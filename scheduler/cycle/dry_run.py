@@ -24,19 +24,19 @@ def dry_run(
     *,
     priority: int,
     bound_site: SiteId | None,
-    now_ms: int,
     stay: Stay = ANY_STAY,
     handicap_ms: int = 0,
 ) -> Start | Verdict:
-    """What the next round would say of this job, behind all that wait before it by its group's order."""
+    """What the next round would say of this job, behind all that wait before it by its group's order; a verdict tells its
+    alternatives."""
     shapes, shape_id = snapshot.shapes.adding(shape)
     key = ClassKey(group, shape_id, bound_site, stay)
     snapshot = replace(snapshot, shapes=shapes)
-    table = snapshot.table.adding(key, snapshot.venue(key), (-priority, now_ms + handicap_ms, _JOB))
-    plan = decide(replace(snapshot, table=table), now_ms, 0)
+    table = snapshot.table.adding(key, snapshot.venue(key), (-priority, snapshot.now_ms + handicap_ms, _JOB))
+    plan = decide(replace(snapshot, table=table), 0)
     assert isinstance(plan.starts, StartTable) and isinstance(plan.verdicts, Verdicts)
     start = plan.starts.of(_JOB)
-    verdict = plan.verdicts.of(key)
+    verdict = plan.verdicts.of(key, alternatives=True)
     answer = verdict if start is None else start
     assert answer is not None, "a job that does not start has a verdict"
     return answer

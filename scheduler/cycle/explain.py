@@ -6,6 +6,7 @@ Everything is said as things stand after the round's starts, for the head of the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,12 +15,16 @@ from quota.refusal import Refusal as QuotaRefusal
 from quota.refusal import RefusalCode
 from quota.tree import GPUS_MAX
 from scheduler.cycle.beside import fit_beside, seconds_beside
+from scheduler.cycle.lending import Told
+from scheduler.cycle.lent_to import Term, gpus_kept, is_lent, opens_ms, term_in_the_way
 from scheduler.cycle.plan import Counterfactual, Verdict
 from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.snapshot import SitePool, takes_work
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.reason import Number, Reason, ReasonCode, SiteReason
 from scheduler.model.shape import Topology
+from scheduler.model.site import Site
+from scheduler.model.wall_time import moment_text
 from scheduler.placement.pool import BoolArray
 
 _CODE_OF_QUOTA = {
@@ -68,7 +73,7 @@ def _site_reason(round_: Round, queue: Queue, number: int) -> SiteReason:
     if site.id in queue.key.refused_by:
         return SiteReason(site=site.name, code=ReasonCode.REFUSED_BY_SITE, numbers={"site": site.name})
     refusal = _refused(round_, queue, pool.gpu_class)
-    if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
+    if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED and not _lends_nothing(round_, number):
         reason = _quota_reason(round_, refusal)
         return SiteReason(site=site.name, code=reason.code, numbers=reason.numbers)
     return _room(round_, queue, number)
@@ -77,16 +82,16 @@ def _site_reason(round_: Round, queue: Queue, number: int) -> SiteReason:
 def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
     """What is missing on an open site."""
     pool, request = round_.site_pools[number], queue.request
-    usable = round_.usable(number, queue.key, queue.priority)
+    usable = round_.usable_by(queue, number)
     workers_max = round_.board.workers_max(number, request, usable)
     free, name = round_.board.free_gpus(number, usable), round_.snapshot.sites[pool.site].name
     if usable is not None and free < request.gpus_in_all <= round_.board.free_gpus(number):
         return _not_lent(round_, queue, number, usable)
     if free < request.gpus_in_all:
-        numbers: dict[str, Number] = {"asked": request.gpus_in_all, "free": free, "gpu_class": pool.gpu_class}
-        return SiteReason(site=name, code=ReasonCode.WAITING_FOR_CAPACITY, numbers=numbers)
+        return _too_few_free(round_, queue, number, free)
     if workers_max >= request.workers:
-        numbers = {"free": free, "gpu_class": pool.gpu_class, "seconds_max": seconds_beside(round_, queue, number)}
+        seconds_max = seconds_beside(round_, queue, number)
+        numbers: dict[str, Number] = {"free": free, "gpu_class": pool.gpu_class, "seconds_max": seconds_max}
         return SiteReason(site=name, code=ReasonCode.RESERVED_FOR_OTHERS, numbers=numbers)
     return SiteReason(
         site=name,
@@ -99,6 +104,62 @@ def _room(round_: Round, queue: Queue, number: int) -> SiteReason:
             "gpu_class": pool.gpu_class,
         },
     )
+
+
+def _too_few_free(round_: Round, queue: Queue, number: int, free: int) -> SiteReason:
+    """Fewer GPUs are ``free`` to the head than it asks for; because of what is not lent now, or not to it, if more would do."""
+    pool, asked = round_.site_pools[number], queue.request.gpus_in_all
+    name, lent = round_.snapshot.sites[pool.site].name, is_lent(round_, number)
+    numbers: dict[str, Number] = {"asked": asked, "free": free, "gpu_class": pool.gpu_class}
+    unlent, idle = _unlent_gpus(round_, pool, lent)
+    term = term_in_the_way(round_, queue, number)
+    would_do = unlent > 0 and (pool.gpus < asked or free + idle >= asked)
+    opens = opens_ms(round_, queue, number) if would_do else None
+    if would_do and (opens is not None or term is None):
+        opens_at = None if opens is None else moment_text(opens)
+        more: dict[str, Number] = {"site": name, "gpus": unlent, "opens_at": opens_at}
+        return SiteReason(site=name, code=ReasonCode.NOT_LENT_NOW, numbers=numbers | more)
+    if term is not None and term is not Term.CELLS:
+        return _not_lent_to(round_, queue, number, free)
+    return SiteReason(site=name, code=ReasonCode.WAITING_FOR_CAPACITY, numbers=numbers)
+
+
+def _lends_nothing(round_: Round, number: int) -> bool:
+    """Whether a site has healthy nodes and lends none of them now: then guarantees that are scaled down are not the reason."""
+    pool = round_.site_pools[number]
+    well = pool.well is None or bool(pool.well.any())
+    return well and len(pool.node_ids) > 0 and not is_lent(round_, number).any()
+
+
+def _unlent_gpus(round_: Round, pool: SitePool, lent: BoolArray) -> tuple[int, int]:
+    """GPUs of healthy nodes that the site lends to nobody now, and those of them that no run holds."""
+    snapshot = round_.snapshot
+    well = np.ones(len(lent), np.bool_) if pool.well is None else pool.well
+    nodes = [pool.node_ids[at] for at in np.flatnonzero(well & ~lent).tolist()]
+    held = sum(
+        workers * snapshot.runs[run].gpus_per_worker
+        for node in nodes
+        for run in snapshot.runs_on.get(node, ())
+        for at, workers in snapshot.runs[run].gang
+        if at == node
+    )
+    gpus = sum(snapshot.nodes[node].gpus for node in nodes)
+    return gpus, max(0, gpus - held)
+
+
+def _not_lent_to(round_: Round, queue: Queue, number: int, free: int) -> SiteReason:
+    """What is lent would do, but its terms keep the head out."""
+    snapshot, pool = round_.snapshot, round_.site_pools[number]
+    kept = gpus_kept(round_, queue, number)
+    numbers: dict[str, Number] = {
+        "site": snapshot.sites[pool.site].name,
+        "gpu_class": pool.gpu_class,
+        "term": max(Term, key=lambda term: kept[term]).value,
+        "gpus": kept.total(),
+        "asked": queue.request.gpus_in_all,
+        "free": free,
+    }
+    return SiteReason(site=snapshot.sites[pool.site].name, code=ReasonCode.NOT_LENT_TO, numbers=numbers)
 
 
 def _not_lent(round_: Round, queue: Queue, number: int, usable: BoolArray) -> SiteReason:
@@ -121,9 +182,9 @@ def _not_lent(round_: Round, queue: Queue, number: int, usable: BoolArray) -> Si
         return SiteReason(site=name, code=ReasonCode.KEPT_FOR_CELLS, numbers={**numbers, "nodes": kept})
     if int(served.sum()):
         # Law 5 keeps the job from them, so that each is taken back some time.
-        numbers["seconds_left"] = (int(pool.pool.until_ms[served].max()) - snapshot.lent_at_ms) // 1000
+        numbers["seconds_left"] = (int(pool.pool.until_ms[served].max()) - snapshot.now_ms) // 1000
         return SiteReason(site=name, code=ReasonCode.LENT_TOO_SHORT, numbers=numbers)
-    return SiteReason(site=name, code=ReasonCode.NOT_LENT_TO, numbers=numbers)
+    return _not_lent_to(round_, queue, number, round_.board.free_gpus(number, usable))
 
 
 def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Reason:
@@ -140,7 +201,8 @@ def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Re
         closed = len({each.site for each in per_site if each.code is ReasonCode.SITE_CLOSED})
         return Reason(code=ReasonCode.WAITING_FOR_SITE, numbers={"sites": closed}, per_site=per_site)
     refusal = _refused(round_, queue, round_.site_pools[open_pools[0]].gpu_class)
-    if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED:
+    shut = all(_lends_nothing(round_, pool) for pool in open_pools)
+    if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED and not shut:
         quota = _quota_reason(round_, refusal)
         return Reason(code=quota.code, numbers=quota.numbers, per_site=per_site)
     closest = max(open_pools, key=round_.board.free_gpus)
@@ -164,45 +226,62 @@ def _quota_reason(round_: Round, refusal: QuotaRefusal) -> Reason:
 
 def counterfactual(round_: Round, queue: Queue) -> Counterfactual | None:
     """What would start the head, at the site that needs the least; None where no site may ever serve it."""
-    snapshot, request = round_.snapshot, queue.request
-    clearance = snapshot.clearance(queue.group, queue.shape)
-    best: tuple[tuple[bool, int, int, bool, bool, str], Counterfactual] | None = None
-    for number in _considered(round_, queue):
-        pool = round_.site_pools[number]
-        site = snapshot.sites[pool.site]
-        if queue.bound_site not in (None, site.id) or snapshot.rule_against(clearance, site) is not None:
-            continue
-        if site.id in queue.key.refused_by:  # time alone changes that
-            continue
-        shut = not takes_work(site)
-        beside = fit_beside(round_, queue, number)
-        if beside is None:
-            continue
-        # A gang that has to lie on one node lacks a whole node for it, whatever would fit on others.
-        together = request.loosest is Topology.NODE and beside.missing > 0
-        missing = request.workers if together else beside.missing
-        raises = _raises(round_, queue, pool, missing)
-        # More nodes would lie beside the cells of a group that has some, where its firm work is not let in.
-        beside_cells = missing > 0 and queue.group in snapshot.cells.having.get(pool.gpu_class, ())
-        inside = not queue.shape.preemptible and (
-            beside_cells or _guarantee_left(round_, queue, pool, missing, raises) < request.gpus_in_all
-        )
-        answer = Counterfactual(
-            site=site.name,
-            gpu_class=pool.gpu_class,
-            nodes=1 if together else missing,
-            gpus_per_node=(request.gpus_in_all if together else request.gpus) if missing else 0,
-            domain=beside.domain,
-            raises=raises,
-            preemptible=inside,
-            open_site=shut,
-            walltime_seconds=beside.walltime_seconds,
-        )
-        shorter = beside.walltime_seconds is not None
-        cost = (shut, missing * request.gpus, sum(by for _, by in raises), shorter, inside, site.name)
-        if best is None or cost < best[0]:
-            best = (cost, answer)
-    return None if best is None else best[1]
+    found = [_wanted(round_, queue, number) for number in _considered(round_, queue)]
+    if not queue.shape.preemptible:
+        freed = replace(queue, shape=replace(queue.shape, preemptible=True))
+        found += [_wanted(round_, freed, number, freed=True) for number in _considered(round_, queue)]
+    least = min((each for each in found if each is not None), key=lambda each: each[0], default=None)
+    return None if least is None else least[1]
+
+
+#: What a counterfactual asks for, in the order in which it is least welcome.
+_Cost = tuple[bool, int, int, bool, bool, str]
+
+
+def _wanted(round_: Round, queue: Queue, number: int, *, freed: bool = False) -> tuple[_Cost, Counterfactual] | None:
+    """What would start the head in one pool; None where nothing does. ``freed``: it is taken to be preemptible, and is not."""
+    snapshot, request, pool = round_.snapshot, queue.request, round_.site_pools[number]
+    site = snapshot.sites[pool.site]
+    if not _may_ever_serve(round_, queue, site):
+        return None
+    beside = fit_beside(round_, queue, number)
+    if beside is None:
+        return None
+    # A gang that has to lie on one node lacks a whole node for it, whatever would fit on others.
+    together = request.loosest is Topology.NODE and beside.missing > 0
+    missing = request.workers if together else beside.missing
+    raises = _raises(round_, queue, pool, missing)
+    # More nodes would lie beside the cells of a group that has some, where its firm work is not let in.
+    beside_cells = missing > 0 and queue.group in snapshot.cells.having.get(pool.gpu_class, ())
+    if not queue.shape.preemptible and (
+        beside_cells or _guarantee_left(round_, queue, pool, missing, raises) < request.gpus_in_all
+    ):
+        return None
+    by_offers = missing > 0 and len(snapshot.told.get(pool.site, Told()).offers) > 0
+    term = term_in_the_way(round_, queue, number) if by_offers else None
+    answer = Counterfactual(
+        site=site.name,
+        gpu_class=pool.gpu_class,
+        nodes=1 if together else missing,
+        gpus_per_node=(request.gpus_in_all if together else request.gpus) if missing else 0,
+        domain=beside.domain,
+        raises=raises,
+        preemptible=freed,
+        open_site=not takes_work(site),
+        walltime_seconds=beside.walltime_seconds,
+        lent=by_offers,
+        term=None if term is None else term.value,
+        opens_ms=opens_ms(round_, queue, number) if by_offers else None,
+    )
+    shorter, raised = beside.walltime_seconds is not None, sum(by for _, by in raises)
+    return (answer.open_site, missing * request.gpus, raised, shorter, freed, site.name), answer
+
+
+def _may_ever_serve(round_: Round, queue: Queue, site: Site) -> bool:
+    """Whether a site may hold the head's data and its checkpoint, and has not refused it: time alone changes that."""
+    snapshot = round_.snapshot
+    bound = queue.bound_site in (None, site.id) and site.id not in queue.key.refused_by
+    return bound and snapshot.rule_against(snapshot.clearance(queue.group, queue.shape), site) is None
 
 
 def _added(round_: Round, queue: Queue, pool: SitePool, nodes: int) -> int:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from quota.admission import ceiling
+from scheduler.cycle.never_lent import why_never_lent
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.spares import at_work_at_most
+from scheduler.cycle.stay import ANY_STAY, Stay
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.model.shape import Shape, Topology
+from scheduler.model.site import Node
 
 
-def why_never(snapshot: Snapshot, group: GroupId, shape: Shape) -> Refusal | None:
+def why_never(
+    snapshot: Snapshot, group: GroupId, shape: Shape, *, stay: Stay = ANY_STAY, priority: int = 0
+) -> Refusal | None:
     """Why no site could ever run the gang for the group, or None where one could.
 
-    Looks at declared capacity, quotas and data classes alone: not at what is used, healthy, open or heard.
+    Looks at declared capacity, quotas, data classes and lenders' offers alone: not at what is used, healthy, open or heard.
+    ``never_lent`` says what is held against an offer.
     """
     offered = snapshot.offered_classes
     if not offered:
@@ -26,7 +34,7 @@ def why_never(snapshot: Snapshot, group: GroupId, shape: Shape) -> Refusal | Non
         return refuse(ReasonCode.UNKNOWN_GPU_CLASS, field="gpu_classes", gpu_class=names, known=", ".join(offered))
     refusals = []
     for name in snapshot.candidates(shape):
-        refusal = _why_never_on(snapshot, group, shape, name) if name in offered else None
+        refusal = _why_never_on(snapshot, group, shape, name, stay, priority) if name in offered else None
         if refusal is None and name in offered:
             return None
         if refusal is not None:
@@ -39,20 +47,30 @@ _CLOSER = (
     ReasonCode.EXCEEDS_CAPACITY,
     ReasonCode.EXCEEDS_LIMIT,
     ReasonCode.NO_SITE_FITS,
+    ReasonCode.TOO_FEW_LENT,
     ReasonCode.NO_DOMAIN_FITS,
     ReasonCode.NO_NODE_FITS,
     ReasonCode.DATA_CLASS_NOT_ALLOWED,
+    ReasonCode.NEVER_LENT_TO,
+    ReasonCode.EXCEEDS_GUARANTEE,
+    ReasonCode.ONLY_RECALLABLE,
+    ReasonCode.WINDOWS_TOO_SHORT,
 )
+#: What came closest of refusals of one kind has most of this.
+_BOUNDS = ("capacity", "limit", "largest", "guaranteed", "longest_seconds")
 
 
 def _closeness(refusal: Refusal) -> tuple[int, int]:
     reason = refusal.reasons[0]
-    bound = next((reason.numbers[name] for name in ("capacity", "limit", "largest") if name in reason.numbers), 0)
+    bound = next((reason.numbers[name] for name in _BOUNDS if name in reason.numbers), 0)
     return _CLOSER.index(reason.code), int(bound or 0)
 
 
-def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: str) -> Refusal | None:
-    bound = ceiling(snapshot.tree.of_class(gpu_class), group)
+def _why_never_on(
+    snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: str, stay: Stay, priority: int
+) -> Refusal | None:
+    quotas = snapshot.tree.of_class(gpu_class)
+    bound = ceiling(quotas, group)
     if bound is not None and shape.gpus > bound:
         return refuse(
             ReasonCode.EXCEEDS_LIMIT,
@@ -62,8 +80,22 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
             gpu_class=gpu_class,
             limit=max(bound, 0),
         )
-    by_site = _workers_by_site(snapshot, shape, gpu_class)
-    capacity = sum(node.gpus for node in snapshot.nodes.values() if node.gpu_class == gpu_class)
+    guaranteed = int(quotas.guaranteed[quotas.position(group)])
+    if not shape.preemptible and shape.gpus > guaranteed:
+        return refuse(
+            ReasonCode.EXCEEDS_GUARANTEE,
+            field="preemptible",
+            asked=shape.gpus,
+            group=snapshot.groups[group].path,
+            gpu_class=gpu_class,
+            guaranteed=guaranteed,
+        )
+    of_class = (
+        node for node in snapshot.nodes.values() if node.gpu_class == gpu_class and node.site_id in snapshot.sites
+    )
+    nodes = at_work_at_most(of_class, snapshot.sites)
+    by_site = _workers_by_site(nodes, shape)
+    capacity = sum(node.gpus for node in nodes)
     if shape.gpus > capacity:
         return refuse(
             ReasonCode.EXCEEDS_CAPACITY, field="workers", asked=shape.gpus, gpu_class=gpu_class, capacity=capacity
@@ -78,10 +110,11 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
         )
     workers_max = max(served.values(), default=0)
     if workers_max == 0:
-        too_much = _too_much_for_a_node(snapshot, shape, gpu_class, frozenset(served))
+        too_much = _too_much_for_a_node([node for node in nodes if node.site_id in served], shape, gpu_class)
         if too_much is not None:
             return too_much
-    if workers_max < shape.workers and _workers_at_most(snapshot, shape, gpu_class, frozenset(served)) >= shape.workers:
+    anywhere = _workers_by_site(nodes, replace(shape, required=Topology.ANY))
+    if workers_max < shape.workers <= max((anywhere[site] for site in served), default=0):
         return refuse(
             ReasonCode.NO_DOMAIN_FITS,
             field="topology",
@@ -98,35 +131,24 @@ def _why_never_on(snapshot: Snapshot, group: GroupId, shape: Shape, gpu_class: s
             gpus_per_worker=shape.gpus_per_worker,
             workers_max=workers_max,
         )
-    return None
+    roomy = [site for site, workers in served.items() if workers >= shape.workers]
+    return why_never_lent(snapshot, group, shape, gpu_class, roomy, stay=stay, priority=priority)
 
 
-def _workers_at_most(snapshot: Snapshot, shape: Shape, gpu_class: str, sites: frozenset[SiteId]) -> int:
-    """What the largest of ``sites`` could hold if no level were required."""
-    anywhere = _workers_by_site(snapshot, replace(shape, required=Topology.ANY), gpu_class)
-    return max((workers for site, workers in anywhere.items() if site in sites), default=0)
+def _workers_by_site(nodes: Iterable[Node], shape: Shape) -> dict[SiteId, int]:
+    """How many workers each site that has any of the nodes could hold when empty, in one domain of the required level."""
+    found: defaultdict[SiteId, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    for node in nodes:
+        found[node.site_id][node.domain_at(shape.required)] += min(
+            node.gpus // shape.gpus_per_worker,
+            node.cpus // shape.cpus_per_worker,
+            node.memory_mib // shape.memory_mib_per_worker,
+        )
+    return {site: max(by_domain.values()) for site, by_domain in found.items()}
 
 
-def _workers_by_site(snapshot: Snapshot, shape: Shape, gpu_class: str) -> dict[SiteId, int]:
-    """How many workers each site that has the class could hold when empty, in one domain of the required level."""
-    found: dict[SiteId, int] = {}
-    for (site, name), pool in snapshot.pools.items():
-        if name != gpu_class:
-            continue
-        by_domain: Counter[tuple[str, ...]] = Counter()
-        for node in (snapshot.nodes[each] for each in pool.node_ids):
-            by_domain[node.domain_at(shape.required)] += min(
-                node.gpus // shape.gpus_per_worker,
-                node.cpus // shape.cpus_per_worker,
-                node.memory_mib // shape.memory_mib_per_worker,
-            )
-        found[site] = max(by_domain.values(), default=0)
-    return found
-
-
-def _too_much_for_a_node(snapshot: Snapshot, shape: Shape, gpu_class: str, sites: frozenset[SiteId]) -> Refusal | None:
+def _too_much_for_a_node(nodes: Sequence[Node], shape: Shape, gpu_class: str) -> Refusal | None:
     """The one resource of which no node has enough for a worker; None where each has been found somewhere."""
-    nodes = [each for each in snapshot.nodes.values() if each.gpu_class == gpu_class and each.site_id in sites]
     asked_of = (
         ("gpus_per_worker", "GPUs", shape.gpus_per_worker, max((node.gpus for node in nodes), default=0)),
         ("cpus_per_worker", "CPUs", shape.cpus_per_worker, max((node.cpus for node in nodes), default=0)),

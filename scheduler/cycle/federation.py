@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from immutables import Map
 
+from quota.cells import Right
 from quota.decay import Decay, DecayedUse
 from quota.standing import Standing
 from quota.tree import Group, Quota, QuotaTree
@@ -21,12 +22,15 @@ from scheduler.cycle.facts import (
     WaitingJob,
 )
 from scheduler.cycle.group_use import GroupUses
+from scheduler.cycle.kept import Kept
 from scheduler.cycle.lending import Lending
 from scheduler.cycle.node_pool import NodePool
 from scheduler.cycle.past_use import PastUses
+from scheduler.cycle.pool_runs import RunsNow
 from scheduler.cycle.queues import Queues
 from scheduler.cycle.shape_table import ShapeTable
 from scheduler.cycle.snapshot import Snapshot, venue_of
+from scheduler.cycle.spares import SpareKeeper
 from scheduler.cycle.standing import Standings
 from scheduler.cycle.waiting import Venue
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, DataClassPolicy
@@ -69,8 +73,10 @@ class Federation:
         self._having_cells: Mapping[str, frozenset[GroupId]] = {}
         self._cell_groups: frozenset[GroupId] = frozenset()
         self._cells = CellKeeper()
+        self._spares = SpareKeeper()
         self._past = PastUses()
         self._standings = Standings()
+        self._kept = Kept()
 
     def copy(self) -> Federation:
         """The same facts, which from now on change by themselves. Shapes, which are only ever added, stay in common."""
@@ -89,6 +95,7 @@ class Federation:
         twin._standings = self._standings.copy()
         twin._holders, twin._cells = self._holders, self._cells.copy()
         twin._having_cells, twin._cell_groups = self._having_cells, self._cell_groups
+        twin._spares = self._spares.copy()
         return twin
 
     def set_groups(self, groups: Sequence[GroupFacts], quotas: Mapping[tuple[GroupId, str], Quota]) -> None:
@@ -106,15 +113,13 @@ class Federation:
     def put_site(self, site: Site) -> None:
         """Know a site, or its new state."""
         self._sites[site.id] = site
+        self._spares.set_blocks(site.id, site.block_nodes)
         self._cells.forget_nodes()
 
     def put_node(self, node: Node) -> None:
         """Know a node, or what has changed of it."""
-        self.remove_node(node.id)
-        self._nodes = self._nodes.set(node.id, node)
-        self._pool(node.site_id, node.gpu_class).put(node)
-        self._lending.touch(node.site_id)
-        self._cells.forget_nodes()
+        self._spares.put(node)
+        self._see(node)
 
     def is_earmarked(self, job_id: JobId) -> bool:
         """Whether nodes are held for a job."""
@@ -122,12 +127,8 @@ class Federation:
 
     def remove_node(self, node_id: NodeId) -> None:
         """Forget a node. Runs on it go on holding what they hold."""
-        node = self._nodes.get(node_id)
-        if node is not None:
-            self._nodes = self._nodes.delete(node_id)
-            self._pool(node.site_id, node.gpu_class).remove(node_id)
-            self._lending.touch(node.site_id)
-            self._cells.forget_nodes()
+        self._spares.remove(node_id)
+        self._lose_sight(node_id)
 
     def put_shape(self, shape_id: ShapeId, shape: Shape) -> None:
         """Know what a shape asks for."""
@@ -167,6 +168,7 @@ class Federation:
                 runs_on[node] = (*runs_on.get(node, ()), run.id)
             self._runs_on = runs_on.finish()
         self._hold(run, 1)
+        self._pool(run.site, run.gpu_class).put_run(run)
         self._lending.put_run(run)
 
     def drop_run(self, run_id: RunId) -> None:
@@ -183,6 +185,7 @@ class Federation:
                         del runs_on[node]
                 self._runs_on = runs_on.finish()
             self._hold(run, -1)
+            self._pool(run.site, run.gpu_class).drop_run(run)
             self._lending.drop_run(run)
 
     def end_run(self, run_id: RunId, now_ms: int) -> None:
@@ -199,6 +202,10 @@ class Federation:
     def put_standing(self, group: GroupId, gpu_class: str, standing: Standing) -> None:
         """Know what a group lent and surged of a GPU class, as the rule of now counts it, and what counts since."""
         self._standings.put((group, gpu_class), standing)
+
+    def remember_cells(self, places: Mapping[str, Right]) -> None:
+        """Know where cells were. They are there still, where each can be."""
+        self._cells = CellKeeper(places)
 
     def set_decay(self, decay: Decay) -> None:
         """Have past use and standing decay by another rule. What ended runs come to, and what is kept of standing, has to be put
@@ -219,6 +226,7 @@ class Federation:
     def lend(self, now_ms: int) -> None:
         """Work out what sites lend at a moment, and whom they may be asked for. Snapshots speak of the last such moment."""
         self._queues.let_ask(now_ms)
+        self._settle_spares()
         for site, lent in self._lending.work_out(now_ms, self._nodes.values(), self._groups):
             self._cells.forget_nodes()
             for (each, _), pool in self._pools.items():
@@ -247,18 +255,21 @@ class Federation:
 
     def snapshot(self) -> Snapshot:
         """This moment, for a round. Later changes here do not reach it."""
+        self._settle_spares()
         shown = Snapshot(
             tree=self._tree,
             groups=self._groups,
             policy=self._policy,
             sites=dict(self._sites),
             nodes=self._nodes,
+            spares=self._spares.spares,
             shapes=self._shapes,
             pools={
                 key: self._pools[key].show(self._node_use, self._node_leaving)
                 for key in sorted(self._pools)
                 if key[0] in self._sites and not self._pools[key].is_empty
             },
+            strays=self._strays(),
             uses=self._uses.show(self._tree, self._going_on()),
             site_use=dict(self._site_use),
             runs=self._runs,
@@ -266,14 +277,23 @@ class Federation:
             elastic=self._elastic.copy(),
             table=self._queues.table(self._venue_of),
             rules=self._rules,
+            kept=self._kept,
             earmarks=self._earmarks.copy(),
             preemption=self._preemption,
             terms=self._lending.terms,
-            lent_at_ms=self._lending.at_ms,
+            now_ms=self._lending.at_ms,
+            told=self._lending.told,
             past_use=self._past.show(self._tree, self._runs.values(), self._lending.at_ms),
             standing=self._standings.show(self._tree, self._lending.at_ms),
         )
         return self._cells.show(shown, self._having_cells) if self._having_cells else shown
+
+    def _strays(self) -> dict[str, list[RunsNow]]:
+        found: dict[str, list[RunsNow]] = {}
+        for (site, gpu_class), pool in self._pools.items():
+            if (pool.is_empty or site not in self._sites) and not pool.runs.is_empty:
+                found.setdefault(gpu_class, []).append(pool.runs.show())
+        return found
 
     def _going_on(self) -> Iterator[tuple[GroupId, str, int]]:
         """What the jobs of runs that are moved, or go on with another number of workers, hold by their earmarks already."""
@@ -284,6 +304,25 @@ class Federation:
     def _venue_of(self, key: ClassKey) -> Venue:
         group, shape = self._groups[key.group], self._shapes[key.shape]
         return venue_of(key, group, shape, self._tree, self._holders, self._cell_groups)
+
+    def _settle_spares(self) -> None:
+        for node in self._spares.settle(self._node_use):
+            self._see(node)
+
+    def _see(self, node: Node) -> None:
+        self._lose_sight(node.id)
+        self._nodes = self._nodes.set(node.id, node)
+        self._pool(node.site_id, node.gpu_class).put(node)
+        self._lending.touch(node.site_id)
+        self._cells.forget_nodes()
+
+    def _lose_sight(self, node_id: NodeId) -> None:
+        node = self._nodes.get(node_id)
+        if node is not None:
+            self._nodes = self._nodes.delete(node_id)
+            self._pool(node.site_id, node.gpu_class).remove(node_id)
+            self._lending.touch(node.site_id)
+            self._cells.forget_nodes()
 
     def _pool(self, site: SiteId, gpu_class: str) -> NodePool:
         pool = self._pools.get((site, gpu_class))
@@ -336,5 +375,7 @@ class Federation:
                     use[index] += amount
                 if use == [0, 0, 0]:
                     del uses[node_id]
+        for node_id, _ in gang:
+            self._spares.touch(node_id)
         if key in self._pools:
             self._pools[key].hold(held, leaving=leaving)

@@ -1,8 +1,9 @@
 """When waiting jobs would start, by the production round itself: a federation goes on without anything new.
 
 Nobody submits, and no node comes or goes. Every run ends when like jobs would (``LiveRun.likely_end_ms``), else when its
-walltime is over, and so does a job that the forecast starts; a run of which neither is known never ends. What rounds know
-of ends is the walltime alone, here too. A run that is told to make way ends after its grace, and its job waits again.
+walltime is over, and so does a job that the forecast starts, on the GPU class on which it does (``LeftOn``); a run of which
+neither is known never ends. What rounds know of ends is the walltime alone, here too. A run that is told to make way ends
+after its grace, and its job waits again.
 Between the instants at which something ends, a run has had its minimum run time, a site lends otherwise, or one that
 refused a job is asked again, a round has nothing new to decide on, so that those instants are all that is looked at. A job
 that the forecast starts is taken to want no grace, to keep no checkpoint, and to be refused nowhere.
@@ -15,7 +16,7 @@ distance, as if all of it ended with the last: what is far away is told more coa
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -29,6 +30,8 @@ from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import JobId, NodeId, RunId
 from scheduler.model.reason import Number, ReasonCode
 
+#: How long a job still runs, ms, that starts on a GPU class; None: nobody can tell. Asked at each start.
+LeftOn = Callable[[WaitingJob, str], int | None]
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
 #: With fewer, nothing but the next minutes is told.
@@ -53,6 +56,11 @@ class ForecastLimits:
 DEFAULT_LIMITS = ForecastLimits()
 
 
+def left_on_any(job: WaitingJob, gpu_class: str) -> int | None:  # noqa: ARG001 - it is the same on all
+    """What is known of a job whatever the class, where nobody knows more."""
+    return job.expected_ms
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eta:
     """An estimate of a job's start, and ``code`` its basis; or None, and why it is not known."""
@@ -65,16 +73,18 @@ class Eta:
 class Forecast:
     """What becomes of the jobs that wait in ``federation``, which stays as it is. Not thread-safe."""
 
-    def __init__(self, federation: Federation, now_ms: int, limits: ForecastLimits = DEFAULT_LIMITS) -> None:
-        """Rounds are made here, at most ``limits.steps_max`` of them; ``now_ms`` is of the federation's facts."""
+    def __init__(
+        self, federation: Federation, limits: ForecastLimits = DEFAULT_LIMITS, left_on: LeftOn = left_on_any
+    ) -> None:
+        """Rounds are made here, at most ``limits.steps_max`` of them, the first at the moment of which the federation speaks."""
         snapshot = federation.snapshot()
         self._limits = limits
         self._jobs = _waiting_in(snapshot)
         self._course: _Course | None = None
-        self._alone = _Alone(federation)
-        self.made_ms = now_ms
+        self._alone = _Alone(federation, snapshot.now_ms)
+        self.made_ms = snapshot.now_ms
         if len(self._jobs) <= limits.waiting_max:
-            self._course = _Course(federation.copy(), self._jobs, now_ms, limits)
+            self._course = _Course(federation.copy(), self._jobs, limits, left_on)
             self._course.run()
 
     @property
@@ -105,7 +115,7 @@ class Forecast:
             if start_ms == self.made_ms:
                 return Eta(start_ms=start_ms, code=ReasonCode.ETA_NEXT_ROUND)
             return Eta(start_ms=start_ms, code=ReasonCode.ETA_BY_REFUSAL if job.refusals else ReasonCode.ETA_BY_LENDING)
-        if not self._alone.starts(job, self.made_ms):
+        if not self._alone.starts(job):
             return Eta(start_ms=None, code=ReasonCode.ETA_NOT_AS_THINGS_ARE)
         if course.settled:
             return Eta(start_ms=None, code=ReasonCode.ETA_WITHOUT_WALLTIME, numbers={"runs": course.endless})
@@ -120,20 +130,20 @@ def _waiting_in(snapshot: Snapshot) -> dict[JobId, WaitingJob]:
 class _Alone:
     """Whether a job would start if it were the only one, by class."""
 
-    def __init__(self, federation: Federation) -> None:
-        self._federation = federation.copy()
+    def __init__(self, federation: Federation, now_ms: int) -> None:
+        self._federation, self._now_ms = federation.copy(), now_ms
         self._emptied = False
         self._known: dict[ClassKey, bool] = {}
 
-    def starts(self, job: WaitingJob, now_ms: int) -> bool:
+    def starts(self, job: WaitingJob) -> bool:
         """Whether the next round would start it on a federation without runs."""
         job = replace(job, refusals=())  # which are over some time
         key = job.key
         if key not in self._known:
             self._empty()
             self._federation.put_waiting([job])
-            self._federation.lend(now_ms)
-            self._known[key] = len(decide(self._federation.snapshot(), now_ms, 0).starts) > 0
+            self._federation.lend(self._now_ms)
+            self._known[key] = len(decide(self._federation.snapshot(), 0).starts) > 0
             self._federation.drop_waiting(job.id)
         return self._known[key]
 
@@ -152,9 +162,9 @@ class _Course:
     many of those at a time that is predicted from like jobs."""
 
     def __init__(
-        self, federation: Federation, asked: Mapping[JobId, WaitingJob], now_ms: int, limits: ForecastLimits
+        self, federation: Federation, asked: Mapping[JobId, WaitingJob], limits: ForecastLimits, left_on: LeftOn
     ) -> None:
-        self._federation = federation
+        self._federation, self._left_on = federation, left_on
         snapshot = federation.snapshot()
         self._shapes, self._minimum_run_ms = snapshot.shapes, snapshot.preemption.minimum_run_ms
         self._jobs = dict(asked)
@@ -168,11 +178,11 @@ class _Course:
         self._end_ms: dict[RunId, int] = {}
         self._predicted: set[RunId] = set()
         self._ended = self._ended_as_predicted = 0
-        self._now_ms = self._begin_ms = now_ms
+        self._now_ms = self._begin_ms = snapshot.now_ms
         self.starts: dict[JobId, tuple[int, int, int]] = {}
         self.steps = 0
         self.settled = False  #: nothing ends any more
-        self.until_ms = now_ms  #: how far it has come
+        self.until_ms = self._begin_ms  #: how far it has come
         for run in list(federation.live_runs.values()):
             self._know(run)
 
@@ -186,7 +196,7 @@ class _Course:
         while self._left and self.steps < self._steps_max:
             self.steps += 1
             self._federation.lend(self._now_ms)
-            plan = decide(self._federation.snapshot(), self._now_ms, 0)
+            plan = decide(self._federation.snapshot(), 0)
             self._apply(plan)
             self.until_ms = self._now_ms
             if _asks_for_another(plan):
@@ -326,7 +336,7 @@ class _Course:
             priority=job.priority,
             expected_end_ms=None if job.walltime_ms is None else self._now_ms + job.walltime_ms,
             returns_as=replace(job, refusals=()),
-            predicted_ms=job.expected_ms,
+            predicted_ms=self._left_on(job, start.gpu_class),
         )
         self._federation.drop_waiting(job.id)
         self._federation.put_run(run)

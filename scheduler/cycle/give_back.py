@@ -30,14 +30,14 @@ class GivenBack:
     sizes: tuple[Earmark, ...] = ()
 
 
-def give_back(round_: Round, now_ms: int) -> GivenBack:
+def give_back(round_: Round) -> GivenBack:
     """Stops by run, for no job's sake."""
     snapshot = round_.snapshot
     until = _Until(snapshot)
     if until.is_never:
         return GivenBack(())
     stops, sizes = [], []
-    restarts = Restarts(round_, now_ms, frozenset(), minimum_run_ms=0)
+    restarts = Restarts(round_, frozenset(), minimum_run_ms=0)
     numbers = {(pool.site, pool.gpu_class): number for number, pool in enumerate(round_.site_pools)}
     going = (run for run in snapshot.runs.values() if not run.leaving and until.has_to_go(run))
     for run in sorted(going, key=lambda each: each.id):
@@ -59,7 +59,7 @@ def _what_stays(round_: Round, run: LiveRun, pool: int, until: _Until, restarts:
         (node, workers)
         for node, workers in run.gang
         if node in site_pool.index
-        and until.of(run, node) - run.grace_ms > round_.snapshot.lent_at_ms
+        and until.of(run, node) - run.grace_ms > round_.snapshot.now_ms
         and (usable is None or usable[site_pool.index[node]])
     ]
     if not run.workers_min <= sum(workers for _, workers in left) < run.workers:
@@ -76,7 +76,7 @@ class _Until:
     """When nodes are taken from the runs on them."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot, self._now_ms = snapshot, snapshot.lent_at_ms
+        self._snapshot, self._now_ms = snapshot, snapshot.now_ms
         self._taken = taken_back(snapshot)
         self._is_kept = any(each.holder is not None or each.heir is not None for each in snapshot.terms)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,7 +98,9 @@ class GroupUses:
                 columns = self._columns[gpu_class] = self._count(tree, gpu_class)
             shown[gpu_class] = columns.show(self._ending[gpu_class])
         for group, gpu_class, gpus in going_on:
-            shown[gpu_class].leaving[tree.positions[group]] -= gpus
+            leaving = shown[gpu_class].leaving.copy()
+            leaving[tree.positions[group]] -= gpus
+            shown[gpu_class] = replace(shown[gpu_class], leaving=leaving)
         return shown
 
     def _count(self, tree: QuotaTree, gpu_class: str) -> _Columns:
@@ -121,10 +123,12 @@ class _Columns:
         self._positions, self._own, self._leaving = tree.positions, own, leaving
         self._kinds: dict[tuple[int, int], int] = {}
         self._displaceable = np.zeros((3, 16), np.int64)
+        self._shown: GroupUse | None = None
         self.is_lost = False
 
     def add(self, group: GroupId, gpus: int, *, leaving: bool = False) -> None:
         """A group holds so much more, or less."""
+        self._shown = None
         position = self._positions.get(group)
         if position is None:
             self.is_lost = True
@@ -133,6 +137,7 @@ class _Columns:
 
     def add_displaceable(self, group: GroupId, priority: int, gpus: int) -> None:
         """So much more, or less, of what it holds may be preempted by jobs of a higher priority."""
+        self._shown = None
         position = self._positions.get(group)
         if position is None:
             self.is_lost = True
@@ -145,5 +150,7 @@ class _Columns:
 
     def show(self, ending: int) -> GroupUse:
         """The count as it is now."""
-        displaceable = self._displaceable[:, : len(self._kinds)].copy()
-        return GroupUse(self._own.copy(), self._leaving.copy(), displaceable, ending)
+        if self._shown is None or self._shown.ending != ending:
+            displaceable = self._displaceable[:, : len(self._kinds)].copy()
+            self._shown = GroupUse(self._own.copy(), self._leaving.copy(), displaceable, ending)
+        return self._shown

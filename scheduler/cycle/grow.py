@@ -44,18 +44,20 @@ class Grown:
 
 
 def grow(
-    round_: Round, soon: Soon, reservations: Sequence[Reservation], now_ms: int, going: frozenset[RunId] = frozenset()
+    round_: Round, soon: Soon, reservations: Sequence[Reservation], going: frozenset[RunId] = frozenset()
 ) -> Grown:
     """Widen the starts of elastic gangs, then let runs grow. Runs that are ``going`` leave for another reason.
 
     Leaves the round as it is: verdicts speak of what those that wait could have had.
     """
+    if not round_.snapshot.elastic and not round_.snapshot.shapes.any_elastic:
+        return Grown(round_.starts, (), ())
     growth = _Growth(round_, soon, reservations)
     starts = _widened(round_, growth)
     stops, sizes = [], []
-    restarts = Restarts(round_, now_ms, going)
+    restarts = Restarts(round_, going)
     numbers = {(pool.site, pool.gpu_class): number for number, pool in enumerate(round_.site_pools)}
-    for run in _in_turn(round_, now_ms):
+    for run in _in_turn(round_):
         pool = numbers.get((run.site, run.gpu_class))
         if pool is None or run.returns_as is None or run.workers_max is None:
             continue
@@ -74,9 +76,9 @@ def grow(
     return Grown(starts, tuple(stops), tuple(sizes))
 
 
-def _in_turn(round_: Round, now_ms: int) -> list[LiveRun]:
+def _in_turn(round_: Round) -> list[LiveRun]:
     """Runs that may grow, by the turns of their groups as the round has left them."""
-    rest_ms = round_.snapshot.preemption.minimum_run_ms
+    now_ms, rest_ms = round_.snapshot.now_ms, round_.snapshot.preemption.minimum_run_ms
     runs = [
         run
         for run in round_.snapshot.elastic.values()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import overload
 
@@ -15,11 +15,27 @@ from quota.fair_share import FairShares
 from scheduler.cycle.entitlement import guaranteed_own, path_of, protected_runs, reaches_up_to
 from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.snapshot import SitePool, Snapshot
+from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Occupant
 from scheduler.placement.make_way import Runs
 from scheduler.placement.pool import IntArray
-from scheduler.placement.victims import lost_work
+from scheduler.placement.pool_runs import (
+    COST,
+    CPUS,
+    GPUS,
+    GRACE,
+    GROUP,
+    HELD,
+    MEMORY,
+    PRIORITY,
+    ROWS,
+    RUN,
+    SAVES,
+    STARTED,
+    lie,
+    staying,
+)
 
 BoolArray = NDArray[np.bool_]
 
@@ -35,58 +51,72 @@ class InTheWay:
         pools: Sequence[SitePool],
         gpu_class: str,
         usage: Usage,
-        now_ms: int,
         going: frozenset[RunId] = frozenset(),
     ) -> None:
         """``going`` are runs that leave for another reason: nobody ends them."""
-        self._usage, self._pools = usage, pools
-        by_group: defaultdict[GroupId, list[LiveRun]] = defaultdict(list)
-        for run in snapshot.runs.values():
-            if run.gpu_class == gpu_class and not run.leaving:
-                by_group[run.group].append(run)
-        young = now_ms - snapshot.preemption.minimum_run_ms
-        runs = [
-            run
-            for mine in by_group.values()
-            for run in mine
-            if run.preemptible and run.started_ms <= young and run.id not in going
+        self._snapshot, self._usage, self._pools = snapshot, usage, pools
+        self._now = [
+            *((number, pool.runs) for number, pool in enumerate(pools) if pool.gpu_class == gpu_class),
+            *((-1, runs) for runs in snapshot.strays.get(gpu_class, ())),
         ]
-        gpus = [run.gpus for run in runs]
-        costs = [_cost(run, each, now_ms) for run, each in zip(runs, gpus, strict=True)]
-        order = sorted(range(len(runs)), key=lambda at: (costs[at] / gpus[at], runs[at].id))
-        self._runs = runs = [runs[at] for at in order]
-        self._cost = [costs[at] for at in order]
-        self._gpus = np.array([gpus[at] for at in order], np.int64)
-        self._number_of = {run.id: number for number, run in enumerate(runs)}
-        number = {(pool.site, pool.gpu_class): at for at, pool in enumerate(pools)}
-        self._pool = np.array([number.get((run.site, gpu_class), -1) for run in runs], np.int64)
-        at_group = {group: usage.tree.position(group) for group in by_group}
-        self._runs_of = {at_group[group]: mine for group, mine in by_group.items()}
-        self._position = np.array([at_group[run.group] for run in runs], np.int64)
-        self._priority = np.array([run.priority for run in runs], np.int64)
+        self._columns, self._pool = self._in_turn(snapshot.now_ms, going)
+        self._gpus, self._priority = self._columns[HELD], self._columns[PRIORITY]
+        self._position: IntArray = snapshot.tree.positions_of(self._columns[GROUP])
         #: by position, of groups that were found above their shares: numbers of runs that lie inside their guarantees
         self._inside: dict[int, list[int]] = {}
         self._shaped = {
-            at_group[group]: gpus
-            for (group, name), gpus in snapshot.cells.gpus.items()
-            if name == gpu_class and group in at_group
+            usage.tree.position(group): gpus for (group, name), gpus in snapshot.cells.gpus.items() if name == gpu_class
         }
-        self._homes: dict[RunId, frozenset[GroupId]] = {}
-        if snapshot.cells.holders:
-            there = (run for mine in by_group.values() for run in mine)
-            self._homes = {run.id: home for run in there if (home := snapshot.home(run))}
         self._home_masks: dict[int, BoolArray] = {}
-        self._stays = np.ones(len(runs), np.bool_)
+        self._stays = np.ones(len(self), np.bool_)
         self._lowest = int(self._priority.min(initial=np.iinfo(np.int64).max))
         #: by (group above the preemptor, top) while nothing is charged or released: who might be ended for siblings there
         self._above: dict[tuple[int, int], IntArray] = {}
 
+    def _in_turn(self, now_ms: int, going: frozenset[RunId]) -> tuple[IntArray, IntArray]:
+        """The runs by number, laid out as in ``placement.pool_runs`` with the work that is lost now, and the pool of each."""
+        latest = now_ms - self._snapshot.preemption.minimum_run_ms
+        found = [
+            columns.take(staying(columns, rows, at, latest, True), axis=1) for _, (columns, _, rows, at, _) in self._now
+        ]
+        columns = np.concatenate([np.zeros((ROWS, 0), np.int64), *found], axis=1)
+        pool = np.repeat([number for number, _ in self._now], [each.shape[1] for each in found]).astype(np.int64)
+        if going:
+            left = ~np.isin(columns[RUN], list(going))
+            columns, pool = columns[:, left], pool[left]
+        held, age = columns[HELD], np.maximum(now_ms - columns[STARTED], 0)
+        columns[COST] = held * np.where(columns[SAVES] != 0, columns[GRACE], age)
+        order = np.lexsort((columns[RUN], columns[COST] / held))
+        return columns.take(order, axis=1), pool[order]
+
+    @cached_property
+    def _number_of(self) -> dict[RunId, int]:
+        return {RunId(run): number for number, run in enumerate(self._columns[RUN].tolist())}
+
+    @cached_property
+    def _homes(self) -> dict[RunId, frozenset[GroupId]]:
+        """Whose cells runs lie in, of those that lie wholly inside cells of groups that they belong to."""
+        if not self._snapshot.cells.holders:
+            return {}
+        there = (run for position in self._staying for run in self._staying[position])
+        return {run.id: home for run in there if (home := self._snapshot.home(run))}
+
+    @cached_property
+    def _staying(self) -> Mapping[int, list[LiveRun]]:
+        """By position of their groups all runs that are not leaving, whether they may be ended or not."""
+        found: defaultdict[int, list[LiveRun]] = defaultdict(list)
+        for _, (columns, _, rows, at, _) in self._now:
+            for run in columns[RUN, staying(columns, rows, at, NEVER_MS, False)].tolist():
+                each = self._snapshot.runs[RunId(run)]
+                found[self._usage.tree.position(each.group)].append(each)
+        return found
+
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self._pool)
 
     def run(self, number: int) -> LiveRun:
         """The run with an occupant's number."""
-        return self._runs[self._number_of[RunId(number)]]
+        return self._snapshot.runs[RunId(number)]
 
     def stop(self, run: LiveRun) -> None:
         """A run has been told to go."""
@@ -126,9 +156,9 @@ class InTheWay:
         """Numbers of a group's runs that lie inside its guarantee, what is in cells apart."""
         if owner not in self._inside:
             group = GroupId(int(self._usage.tree.group_ids[owner]))
-            others = [run for run in self._runs_of[owner] if group not in self._homes.get(run.id, ())]
             guaranteed = int(guaranteed_own(self._usage)[owner]) - self._shaped.get(owner, 0)
-            inside = protected_runs(others, guaranteed)
+            mine = self._staying[owner] if guaranteed > 0 else ()
+            inside = protected_runs([run for run in mine if group not in self._homes.get(run.id, ())], guaranteed)
             self._inside[owner] = [self._number_of[run] for run in inside if run in self._number_of]
         return self._inside[owner]
 
@@ -137,7 +167,7 @@ class InTheWay:
         if preemptor not in self._home_masks:
             tree = self._usage.tree
             path = {int(tree.group_ids[each]) for each in path_of(tree, preemptor)} if self._homes else set()
-            mask = np.zeros(len(self._runs), np.bool_)
+            mask = np.zeros(len(self), np.bool_)
             for run, home in self._homes.items():
                 if run in self._number_of:
                     mask[self._number_of[run]] = not home <= path
@@ -168,34 +198,34 @@ class InTheWay:
 
     def occupant(self, number: int, pool: int) -> Occupant:
         """One run as it lies in a pool."""
-        run, index = self._runs[number], self._pools[pool].index
-        amounts = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
-        parts = [] if self._pool[number] != pool else [(index[node], many) for node, many in run.gang if node in index]
-        return Occupant(int(run.id), self._cost[number], amounts, tuple(parts))
+        column = self._columns[:, number].tolist()
+        parts: list[tuple[int, int]] = []
+        if self._pool[number] == pool:
+            run, index = self._snapshot.runs[RunId(column[RUN])], self._pools[pool].index
+            parts = [(index[node], many) for node, many in run.gang if node in index]
+        return Occupant(column[RUN], column[COST], (column[GPUS], column[CPUS], column[MEMORY]), tuple(parts))
 
     @cached_property
     def columns(self) -> Runs:
         """The runs, by number, as the compiled loop takes them."""
-        first, parts = [0], []
-        for run, pool in zip(self._runs, self._pool.tolist(), strict=True):
+        lying = [np.zeros((4, 0), np.int64)]
+        for pool, (_, parts, *_) in self._now:
             if pool >= 0:
-                index = self._pools[pool].index
-                parts += [(pool, index[node], many) for node, many in run.gang if node in index]
-            first.append(len(parts))
-        pool_of, node, workers = np.array(parts, np.int64).reshape(-1, 3).T.copy()
-        amounts = [(run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker) for run in self._runs]
-        gpus, cpus, memory = np.array(amounts, np.int64).reshape(-1, 3).T.copy()
-        dearness = np.empty(len(self._runs), np.int64)
-        ids = np.array([run.id for run in self._runs], np.int64)
-        dearness[np.lexsort((-ids, -np.array(self._cost, np.int64)))] = np.arange(len(self._runs))
+                numbers = np.flatnonzero(self._pool == pool)
+                node, workers, at = lie(self._columns, parts, numbers, *self._pools[pool].places)
+                lying.append(np.stack((numbers[at], np.full(len(at), pool), node, workers)))
+        number, pool_of, node, workers = np.concatenate(lying, axis=1)
+        order = np.argsort(number, kind="stable")
+        dearness = np.empty(len(self), np.int64)
+        dearness[np.lexsort((-self._columns[RUN], -self._columns[COST]))] = np.arange(len(self))
         return Runs(
-            first=np.array(first, np.int64),
-            pool=pool_of,
-            node=node,
-            workers=workers,
-            gpus=gpus,
-            cpus=cpus,
-            memory=memory,
+            first=np.searchsorted(number[order], np.arange(len(self) + 1)),
+            pool=pool_of[order],
+            node=node[order],
+            workers=workers[order],
+            gpus=self._columns[GPUS],
+            cpus=self._columns[CPUS],
+            memory=self._columns[MEMORY],
             held=self._gpus,
             position=self._position,
             dearness=dearness,
@@ -222,10 +252,6 @@ class _Occupants(Sequence[Occupant]):
 
     def __iter__(self) -> Iterator[Occupant]:
         return map(self._make, self._numbers)
-
-
-def _cost(run: LiveRun, gpus: int, now_ms: int) -> int:
-    return lost_work(now_ms - run.started_ms, None, run.checkpoints, gpus, run.grace_ms)
 
 
 def above_their_shares(usage: Usage, shares: FairShares, preemptor: int, top: int) -> BoolArray:

@@ -24,8 +24,8 @@ class Parts(NamedTuple):
 class Leaving:
     """Kept in step with what a round starts. Runs are looked at when somebody asks."""
 
-    def __init__(self, round_: Round, gpu_class: str, now_ms: int) -> None:
-        self._round, self._gpu_class, self._now_ms = round_, gpu_class, now_ms
+    def __init__(self, round_: Round, gpu_class: str) -> None:
+        self._round, self._gpu_class = round_, gpu_class
         self._seen_starts = self._seen_parts = 0
         self._by_pool: defaultdict[int, list[IntArray]] = defaultdict(list)  # rows of end, node, GPUs, CPUs, memory
         self._by_group: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # end, GPUs
@@ -68,7 +68,7 @@ class Leaving:
         numbers = {(pool.site, pool.gpu_class): number for number, pool in enumerate(self._round.site_pools)}
         lists: defaultdict[int, list[list[int]]] = defaultdict(list)
         for run in self._round.snapshot.runs.values():
-            end = run.leaves_ms(self._now_ms)
+            end = run.leaves_ms(self._round.snapshot.now_ms)
             if end is None or run.gpu_class != self._gpu_class:
                 continue
             self._by_group[tree.position(run.group)].append((end, run.gpus))

@@ -19,8 +19,8 @@ Columns = Mapping[NodeId, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """What is known of one site."""
+class Told:
+    """What is known of one site: offers (closed ones too), recalls and reservations. Never changed once it is shown."""
 
     offers: list[Offer] = field(default_factory=list)
     recalls: list[Recall] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Lending:
     """Works out anew only what has changed. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._told: Mapping[SiteId, _Told] = {}
+        self._told: Mapping[SiteId, Told] = {}
         self._runs: defaultdict[SiteId, dict[RunId, LiveRun]] = defaultdict(dict)
         self._touched: set[SiteId] = set()
         self._due_ms: dict[SiteId, int] = {}
@@ -48,6 +48,11 @@ class Lending:
         """When something opens, closes or is taken back next."""
         return min(self._due_ms.values(), default=NEVER_MS)
 
+    @property
+    def told(self) -> Mapping[SiteId, Told]:
+        """By site, of those of which anything was told."""
+        return self._told
+
     def copy(self) -> Lending:
         """The same, which from now on changes by itself."""
         twin = Lending()
@@ -59,7 +64,7 @@ class Lending:
 
     def set(self, offers: Iterable[Offer], recalls: Iterable[Recall], reservations: Iterable[Reservation]) -> None:
         """Replace them all."""
-        told: defaultdict[SiteId, _Told] = defaultdict(_Told)
+        told: defaultdict[SiteId, Told] = defaultdict(Told)
         for offer in offers:
             told[offer.site].offers.append(offer)
         for recall in recalls:
@@ -119,20 +124,25 @@ class Lending:
     ) -> LentNodes:
         guests: defaultdict[NodeId, list[Guest]] = defaultdict(list)
         for run in self._runs.get(site, {}).values():
-            facts = groups.get(run.group)
-            guest = Guest(
-                sector=None if facts is None else facts.sector,
-                data_class=run.data_class,
-                priority=run.priority,
-                preemptible=run.preemptible,
-                end_ms=NEVER_MS if run.expected_end_ms is None else run.expected_end_ms,
-                saves=run.checkpoints,
-                groups=_path(run.group, groups),
-            )
+            guest = guest_of(run, groups)
             for node, _ in run.gang:
                 guests[node].append(guest)
         told = self._told[site]
         return lend(nodes, guests, told.offers, told.recalls, told.reservations, now_ms)
+
+
+def guest_of(run: LiveRun, groups: Mapping[GroupId, GroupFacts]) -> Guest:
+    """A run as offers look at it."""
+    facts = groups.get(run.group)
+    return Guest(
+        sector=None if facts is None else facts.sector,
+        data_class=run.data_class,
+        priority=run.priority,
+        preemptible=run.preemptible,
+        end_ms=NEVER_MS if run.expected_end_ms is None else run.expected_end_ms,
+        saves=run.checkpoints,
+        groups=_path(run.group, groups),
+    )
 
 
 def _path(group: GroupId, groups: Mapping[GroupId, GroupFacts]) -> frozenset[GroupId]:

@@ -2,81 +2,76 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 import numpy as np
 
-from scheduler.cycle.facts import LiveRun
 from scheduler.cycle.restart import Restarts
 from scheduler.cycle.round import Round
 from scheduler.cycle.snapshot import SitePool
 from scheduler.model.ids import RunId
 from scheduler.placement.displace import Occupant
 from scheduler.placement.pool import IntArray
-from scheduler.placement.victims import lost_work
+from scheduler.placement.pool_runs import COST, CPUS, GPUS, MEMORY, RUN, hold, lie
 
 
-@dataclass(frozen=True, slots=True)
 class Movable:
-    """Those of one pool, on each node those that lose the least work first.
+    """Those of one pool.
 
     ``held`` (amount, node) is what they hold, ``cost`` by node the work that is lost if all of them go (GPU-milliseconds).
     """
 
-    on: dict[int, list[Occupant]]
-    held: IntArray
-    cost: IntArray
+    def __init__(self, site_pool: SitePool, rows: IntArray) -> None:
+        """``rows`` are theirs in ``SitePool.runs``."""
+        self._columns, parts, *_ = site_pool.runs
+        self._rows = rows[np.lexsort((self._columns[RUN, rows], self._columns[COST, rows]))]
+        self._lying: IntArray = lie(self._columns, parts, self._rows, *site_pool.places)
+        sums = hold(self._columns, self._rows, self._lying, len(site_pool.node_ids))
+        self.held: IntArray = sums[:3]
+        self.cost: IntArray = sums[3]
+        self._occupants: dict[int, Occupant] = {}
+        self._dropped: set[int] = set()
 
-    @staticmethod
-    def of(occupants: Iterable[Occupant], nodes: int) -> Movable:
-        """In a pool of so many nodes."""
-        on: defaultdict[int, list[Occupant]] = defaultdict(list)
-        rows: list[tuple[int, int, int, int, int]] = []
-        for each in sorted(occupants, key=lambda each: (each.cost, each.run)):
-            gpus, cpus, memory = each.amounts
-            for node, workers in each.parts:
-                on[node].append(each)
-                rows.append((node, workers * gpus, workers * cpus, workers * memory, each.cost))
-        columns = np.array(rows, np.int64).reshape(-1, 5).T
-        sums = np.zeros((4, nodes), np.int64)
-        for at in range(4):
-            np.add.at(sums[at], columns[0], columns[at + 1])
-        return Movable(on, sums[:3], sums[3])
+    def on(self, node: int) -> list[Occupant]:
+        """Those on a node, those that lose the least work first."""
+        here = self._lying[2, self._lying[0] == node].tolist()
+        return [each for each in map(self._occupant, here) if each.run not in self._dropped]
 
     def drop(self, occupant: Occupant) -> None:
         """It is not to be moved any more."""
+        self._dropped.add(occupant.run)
         for node, workers in occupant.parts:
-            self.on[node].remove(occupant)
             self.held[:, node] -= workers * np.array(occupant.amounts)
             self.cost[node] -= occupant.cost
+
+    def _occupant(self, number: int) -> Occupant:
+        if number not in self._occupants:
+            column = self._columns[:, self._rows[number]].tolist()
+            node, workers = self._lying[:2, self._lying[2] == number].tolist()
+            amounts = column[GPUS], column[CPUS], column[MEMORY]
+            self._occupants[number] = Occupant(
+                column[RUN], column[COST], amounts, tuple(zip(node, workers, strict=True))
+            )
+        return self._occupants[number]
 
 
 class MovableRuns:
     """Those of a round. Pools are looked through when they are asked for."""
 
-    def __init__(self, round_: Round, now_ms: int, going: frozenset[RunId]) -> None:
+    def __init__(self, round_: Round, going: frozenset[RunId]) -> None:
         """Runs that are ``going`` leave for another reason."""
-        self._round, self._restarts = round_, Restarts(round_, now_ms, going)
+        self._round, self._restarts = round_, Restarts(round_, going)
         self._kept: dict[int, Movable] = {}
 
     def of(self, pool: int) -> Movable:
         """Those of a pool; kept."""
         if pool not in self._kept:
-            site_pool, snapshot = self._round.site_pools[pool], self._round.snapshot
-            there = {run for node in site_pool.node_ids for run in snapshot.runs_on.get(node, ())}
-            runs = [snapshot.runs[run] for run in there]
-            if snapshot.cells.holders:
-                runs = [run for run in runs if not snapshot.home(run)]
-            self._kept[pool] = Movable.of(
-                (_occupant(run, site_pool) for run in runs if self._restarts.may(run, site_pool)),
-                len(site_pool.node_ids),
-            )
+            site_pool = self._round.site_pools[pool]
+            self._kept[pool] = Movable(site_pool, self._rows(site_pool))
         return self._kept[pool]
 
-
-def _occupant(run: LiveRun, site_pool: SitePool) -> Occupant:
-    amounts = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
-    parts = tuple([(site_pool.index[node], workers) for node, workers in run.gang if node in site_pool.index])
-    return Occupant(int(run.id), lost_work(0, None, run.checkpoints, run.gpus, run.grace_ms), amounts, parts)
+    def _rows(self, site_pool: SitePool) -> IntArray:
+        """Of runs that may be moved: none that lies in cells of its own is."""
+        rows, snapshot = self._restarts.rows(site_pool), self._round.snapshot
+        if not snapshot.cells.holders:
+            return rows
+        runs = [snapshot.runs[RunId(run)] for run in site_pool.runs.columns[RUN, rows].tolist()]
+        return rows[np.array([not snapshot.home(run) for run in runs], np.bool_)]

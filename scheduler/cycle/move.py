@@ -29,6 +29,7 @@ from scheduler.model.ids import JobId, RunId
 from scheduler.placement.displace import Displaced, Occupant, Room
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
+from scheduler.placement.waiting import tried_on
 
 #: In a round so many kinds of heads of a GPU class are looked at, for each so many pools, those with the most free GPUs, and in
 #: each pool so many domains, those with the most room.
@@ -47,23 +48,25 @@ class Moved:
 
 
 def move(
-    round_: Round, soon: Soon, reservations: Sequence[Reservation], now_ms: int, going: frozenset[RunId] = frozenset()
+    round_: Round, soon: Soon, reservations: Sequence[Reservation], going: frozenset[RunId] = frozenset()
 ) -> Moved:
     """Go through the heads that are left, the group whose turn it is first.
 
     Runs that are ``going`` leave for another reason. Nodes and groups with ``reservations`` for others are left alone.
     Charges the round's usages, moves its classes on, and takes from ``soon``.
     """
-    decided, movable = _Decided([], [], []), MovableRuns(round_, now_ms, going)
+    if not round_.waits_on:
+        return Moved((), (), ())
+    decided, movable = _Decided([], [], []), MovableRuns(round_, going)
     classes = round_.classes
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = np.flatnonzero((round_.choices[:, choice] == number) & (classes.next < classes.stop))
+            rows = tried_on(classes, round_.choices, choice, number)
             if not len(rows):
                 continue
             rows = rows[_could_have(round_, soon, gpu_class, rows)]
             if len(rows):
-                moves = _Moves(round_, soon, gpu_class, movable, reservations, now_ms, decided)
+                moves = _Moves(round_, soon, gpu_class, movable, reservations, decided)
                 Heads(round_, gpu_class).serve(rows.tolist(), moves.make, HEADS_MAX)
     return Moved(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.moves))
 
@@ -137,10 +140,9 @@ class _Moves:
         gpu_class: str,
         movable: MovableRuns,
         reservations: Sequence[Reservation],
-        now_ms: int,
         decided: _Decided,
     ) -> None:
-        self._round, self._soon, self._gpu_class, self._now_ms = round_, soon, gpu_class, now_ms
+        self._round, self._soon, self._gpu_class = round_, soon, gpu_class
         self._usage, self._decided = round_.usages[gpu_class], decided
         self._movable, self._tries = movable, TRIES_MAX
         self._reservations = [each for each in reservations if each.gpu_class == gpu_class]
@@ -176,7 +178,7 @@ class _Moves:
     def _starts_as_soon(self, head: Head, way: _Way) -> bool:
         """Whether it is about to start by itself."""
         runs = self._round.snapshot.runs
-        gone_ms = self._now_ms + max(runs[RunId(each.run)].grace_ms for each in way.moved.occupants)
+        gone_ms = self._round.snapshot.now_ms + max(runs[RunId(each.run)].grace_ms for each in way.moved.occupants)
         return any(each.job == head.job and each.start_ms <= gone_ms for each in self._reservations)
 
     def _usable(self, pool: int, key: ClassKey, priority: int, jobs: Set[JobId]) -> BoolArray | None:
@@ -250,7 +252,7 @@ class _Moves:
             room = Room(free, request, _Anybody(), within)
             ended: dict[int, Occupant] = {}
             for node in nodes[left_out:].tolist():
-                for each in movable.on[node]:
+                for each in movable.on(node):
                     if each.run not in ended:
                         room.end(each)
                         ended[each.run] = each

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from scheduler.cycle.facts import LiveRun
+from scheduler.cycle.pool_runs import PoolRuns
 from scheduler.cycle.snapshot import SitePool
 from scheduler.model.ids import NodeId, SiteId
 from scheduler.model.site import Node
@@ -26,6 +28,7 @@ class NodePool:
         self._ids: tuple[NodeId, ...] = ()
         self._layout = PoolLayout.of((), (), ())
         self._totals = np.zeros((3, 0), np.int64)
+        self._gpus = 0
         self._used = np.zeros((3, 0), np.int64)
         self._leaving = np.zeros((3, 0), np.int64)
         self._shown: SitePool | None = None
@@ -33,11 +36,18 @@ class NodePool:
         self._terms: IntArray | None = None
         self._until: IntArray | None = None
         self._well: BoolArray | None = None
+        self._places = np.zeros((2, 0), np.int64)
+        self._runs = PoolRuns()
 
     @property
     def is_empty(self) -> bool:
         """Whether it has no nodes."""
         return not self._nodes
+
+    @property
+    def runs(self) -> PoolRuns:
+        """Those of its site and class, wherever they lie."""
+        return self._runs
 
     def put(self, node: Node) -> None:
         """Know a node, or what has changed of it."""
@@ -67,11 +77,22 @@ class NodePool:
                 if leaving:
                     self._leaving[:, at] += amounts
 
+    def put_run(self, run: LiveRun) -> None:
+        """A run of this site and class has come."""
+        self._runs.put(run)
+        self._shown = None
+
+    def drop_run(self, run: LiveRun) -> None:
+        """It is gone."""
+        self._runs.drop(run.id)
+        self._shown = None
+
     def copy(self) -> NodePool:
         """The same nodes, which from now on are held by themselves."""
         twin = NodePool(self._site, self._gpu_class)
         twin._nodes, twin._index, twin._ids, twin._layout = self._nodes.copy(), self._index, self._ids, self._layout
         twin._totals, twin._used, twin._leaving = self._totals, self._used.copy(), self._leaving.copy()
+        twin._gpus, twin._places, twin._runs = self._gpus, self._places, self._runs.copy()
         twin._shown, twin._lent, twin._terms, twin._until = self._shown, self._lent, self._terms, self._until
         twin._well = self._well
         return twin
@@ -80,18 +101,32 @@ class NodePool:
         """This moment, where runs hold ``use`` in all, and of that the runs that are leaving ``leaving``."""
         index = self._index if self._index is not None else self._arrange(use, leaving)
         if self._shown is None:
-            left = self._totals - np.stack((self._used, self._used - self._leaving))
-            free, soon = np.maximum(left, 0)
-            over = free - left[0] if left[0].min(initial=0) < 0 else None
+            left = self._totals - self._used
+            free, soon = np.maximum(left, 0), np.maximum(left + self._leaving, 0)
+            over = free - left if left.min(initial=0) < 0 else None
             pool = Pool(self._layout, free[0], free[1], free[2], self._terms, self._until)
-            gpus = int(self._totals[0].sum())
-            self._shown = SitePool(self._site, self._gpu_class, self._ids, pool, gpus, soon, index, over, self._well)
+            self._shown = SitePool(
+                site=self._site,
+                gpu_class=self._gpu_class,
+                node_ids=self._ids,
+                pool=pool,
+                gpus=self._gpus,
+                soon=soon,
+                index=index,
+                over=over,
+                well=self._well,
+                places=self._places,
+                runs=self._runs.show(),
+            )
         return self._shown
 
     def _arrange(self, use: Mapping[NodeId, Amounts], leaving: Mapping[NodeId, Amounts]) -> Mapping[NodeId, int]:
         nodes = sorted(self._nodes.values(), key=lambda node: (node.name, node.id))
         self._ids = tuple(node.id for node in nodes)
         self._index = index = {node.id: at for at, node in enumerate(nodes)}
+        ids = np.array(self._ids, np.int64)
+        order = np.argsort(ids)
+        self._places = np.stack((ids[order], order))
         self._layout = PoolLayout.of(
             [node.name for node in nodes],
             [node.domain for node in nodes],
@@ -103,7 +138,8 @@ class NodePool:
             (node.gpus, node.cpus, node.memory_mib) if is_lent else (0, 0, 0)
             for node, is_lent in zip(nodes, lent, strict=True)
         ]
-        self._totals = np.array(totals, np.int64).reshape(len(nodes), 3).T
+        self._totals = np.array(totals, np.int64).reshape(len(nodes), 3).T.copy()
+        self._gpus = int(self._totals[0].sum())
         well = np.array([node.healthy for node in nodes], np.bool_)
         self._well = None if well.all() else well
         self._terms = self._until = None

@@ -69,7 +69,7 @@ def _could_any(snapshot: Snapshot, starts: list[Start], choice: int, gpu_class: 
 def _end_of(snapshot: Snapshot, start: Start) -> int:
     """When a gang that starts now is over by its walltime."""
     (stay,) = {each.key.stay for each in snapshot.waiting if start.job in {turn[2] for turn in each.turns}}
-    return NEVER_MS if stay.walltime_ms is None else snapshot.lent_at_ms + stay.walltime_ms
+    return NEVER_MS if stay.walltime_ms is None else snapshot.now_ms + stay.walltime_ms
 
 
 def _next_start(
@@ -152,7 +152,7 @@ def _try(
 ) -> Start | None:
     shape = snapshot.shapes[waiting.shape]
     walltime_ms = waiting.key.stay.walltime_ms
-    end_ms = NEVER_MS if walltime_ms is None else snapshot.lent_at_ms + walltime_ms
+    end_ms = NEVER_MS if walltime_ms is None else snapshot.now_ms + walltime_ms
     if reserved.keeps_from(gpu_class, waiting.group, shape.gpus, end_ms):
         return None
     answer = admit(usage, waiting.group, shape.gpus, inside_guarantee=not shape.preemptible)

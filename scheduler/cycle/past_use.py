@@ -30,12 +30,17 @@ _ALL_MAX = 2**61
 class PastUse:
     """Decayed use at one moment. ``counts`` lists, by GPU class, GPUs in use and ``kept``, each (group,) by position.
 
-    ``growth`` is what ``kept`` has to be multiplied with.
+    ``kept`` is as of a moment that comes in ``elapses_ms``.
     """
 
     decay: Decay = DEFAULT_DECAY
-    growth: float = 1.0
+    elapses_ms: int = 0
     counts: Mapping[str, tuple[IntArray, IntArray]] = field(default_factory=dict)
+
+    @property
+    def growth(self) -> float:
+        """What ``kept`` has to be multiplied with."""
+        return (1 << FACTOR_BITS) / factor(self.elapses_ms, self.decay.half_life_ms)
 
     def own(self, gpu_class: str) -> IntArray | None:
         """By position: what the work charged at the group itself comes to, the average times the half-life, in whole GPU-seconds.
@@ -73,6 +78,7 @@ class PastUses:
         self._tree: QuotaTree | None = None
         self._until_ms = 0
         self._counts: dict[str, tuple[IntArray, IntArray]] = {}
+        self._shown: Mapping[str, tuple[IntArray, IntArray]] | None = None  # the same, which nobody changes any more
 
     def copy(self) -> PastUses:
         """The same count, which from now on goes on by itself."""
@@ -115,21 +121,21 @@ class PastUses:
         half_life_ms = self.decay.half_life_ms
         until_ms = (now_ms // half_life_ms + 1) * half_life_ms
         if tree is not self._tree or until_ms != self._until_ms:
-            self._tree, self._until_ms, self._counts = tree, until_ms, {}
+            self._tree, self._until_ms, self._counts, self._shown = tree, until_ms, {}, None
             for run in runs:
                 self._keep((run.group, run.gpu_class), run.gpus, self._of_live(run))
             for key, use in self._over.items():
                 self._keep(key, 0, self._of_over(use))
-        growth = (1 << FACTOR_BITS) / factor(until_ms - now_ms, half_life_ms)
-        return PastUse(
-            self.decay, growth, {name: (each[0].copy(), each[1].copy()) for name, each in self._counts.items()}
-        )
+        if self._shown is None:
+            self._shown = {name: (each[0].copy(), each[1].copy()) for name, each in self._counts.items()}
+        return PastUse(self.decay, until_ms - now_ms, self._shown)
 
     def _keep(self, key: UseKey, gpus: int, kept: int) -> None:
         assert self._tree is not None
         position = self._tree.positions.get(key[0])
         if position is None or (gpus == 0 and kept == 0):
             return
+        self._shown = None
         counts = self._counts.get(key[1])
         if counts is None:
             size = len(self._tree.groups)

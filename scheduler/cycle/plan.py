@@ -10,6 +10,7 @@ from typing import Any
 from scheduler.cycle.facts import ClassKey
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.reason import Reason
+from scheduler.model.wall_time import moment_text
 
 #: (node, its name, first rank, workers)
 GangPart = tuple[NodeId, str, int, int]
@@ -92,6 +93,10 @@ class Counterfactual:
     of the gang's own kind the site would have to have. ``preemptible``: the job would have to say that it may be
     preempted. ``open_site``: the site would have to be active and heard. ``walltime_seconds``: its walltime would have to be
     no longer, so that it is gone when nodes are reserved for others.
+
+    ``lent``: the site lends by offers, so that it would have to lend the job these ``nodes``, for as long as it runs; to have
+    them is not enough. Then ``term`` is what keeps the job off all that is lent there now, if anything does, and ``opens_ms``
+    when the site begins to lend more to it by the clock alone, where that is known.
     """
 
     site: str
@@ -103,6 +108,9 @@ class Counterfactual:
     preemptible: bool = False
     open_site: bool = False
     walltime_seconds: int | None = None
+    lent: bool = False
+    term: str | None = None
+    opens_ms: int | None = None
 
     @property
     def asks_for_anything(self) -> bool:
@@ -121,17 +129,56 @@ class Counterfactual:
             "preemptible": self.preemptible,
             "open_site": self.open_site,
             "walltime_seconds": self.walltime_seconds,
+            "lent": self.lent,
+            "term": self.term,
+            "opens_at": None if self.opens_ms is None else moment_text(self.opens_ms),
+        }
+
+
+class AlternativeKind(StrEnum):
+    """In what a job would be another, or when it would be asked for again."""
+
+    FEWER_WORKERS = "fewer_workers"
+    OTHER_GPU_CLASS = "other_gpu_class"
+    OPENING = "opening"  #: of a site that lends more from a moment on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """With what the first job of a class would start though nothing of its ``Counterfactual`` came true: with ``workers``, on
+    ``gpu_class``, and not before ``at_ms`` (None: now). ``site`` has room for it; where else it could go is not said.
+    """
+
+    kind: AlternativeKind
+    site: str
+    gpu_class: str
+    workers: int
+    gpus: int  #: of all these workers
+    gpus_asked: int  #: of all workers that it asks for
+    at_ms: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "kind": self.kind.value,
+            "site": self.site,
+            "gpu_class": self.gpu_class,
+            "workers": self.workers,
+            "gpus": self.gpus,
+            "gpus_asked": self.gpus_asked,
+            "at": None if self.at_ms is None else moment_text(self.at_ms),
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Why jobs of one class do not start. ``waiting`` counts them."""
+    """Why jobs of one class do not start. ``waiting`` counts them; ``alternatives`` are there where somebody asked for them."""
 
     key: ClassKey
     reason: Reason
     counterfactual: Counterfactual | None
     waiting: int
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def group(self) -> GroupId:
@@ -159,7 +206,6 @@ class Plan:
 
     starts: Sequence[Start]
     verdicts: Sequence[Verdict]
-    now_ms: int
     seed: int
     redeemed: tuple[Start, ...] = ()
     withdrawn: tuple[JobId, ...] = ()

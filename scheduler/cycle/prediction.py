@@ -5,8 +5,9 @@ Tsafrir, Etsion and Feitelson, "Backfilling using system-generated predictions r
 Where the person has no such job, the group's last two; else the last two of that many GPUs.
 
 Where the GPU class is known on which a job runs, the times are those of the kind on that class. Where it has none there, those on
-another class count, scaled by the speeds that the job's file declares for the two; else all its times as they stand. Those of a
-wider kind on the class are other people's jobs, which differ by more than classes do.
+another class count, scaled by the speeds that the job's file declares for the two, or else by those that administrators give to
+classes in general; else all its times as they stand. Those of a wider kind on the class are other people's jobs, which differ by
+more than classes do.
 
 A job that has run for longer than predicted is thought to run as long again: in the heavy tails of run times what has
 lasted is what lasts.
@@ -19,12 +20,16 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from scheduler.model.run_time import ClassBasis
+
 #: So many run times of a kind are remembered.
 REMEMBERED = 2
 #: In place of a GPU class: whatever class it was.
 ANY_CLASS = ""
-#: Of a job that declares none.
+#: Where nobody says any.
 NO_SPEEDS: Mapping[str, float] = MappingProxyType({})
+#: Nothing is predicted to run longer than this, a hundred years and more, whatever speeds people write.
+RUN_MS_MAX = 2**42
 
 
 class Scope(StrEnum):
@@ -49,10 +54,11 @@ class Like(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """A whole run time, and whose jobs it is from."""
+    """A whole run time, whose jobs it is from, and how it is told of the class that was asked about."""
 
     run_ms: int
     scope: Scope
+    class_basis: ClassBasis = ClassBasis.ALL
 
 
 def likes_of(person: int | str | None, group: int, gpus: int) -> tuple[Like, ...]:
@@ -67,14 +73,20 @@ def likes_on(likes: Sequence[Like], gpu_class: str) -> tuple[Like, ...]:
 
 
 class RunTimes:
-    """The last run times of every kind, ms. Not thread-safe; to read beside a writer is safe."""
+    """The last run times of every kind, ms, and how fast GPU classes are in general. Not thread-safe; to read beside a writer
+    is safe."""
 
     def __init__(self) -> None:
         self._last: dict[Like, tuple[int, ...]] = {}
+        self._general = NO_SPEEDS
 
     def put(self, like: Like, last_ms: Sequence[int]) -> None:
         """Know a kind's last run times, the oldest first."""
         self._last[like] = tuple(last_ms)[-REMEMBERED:]
+
+    def put_speeds(self, speeds: Mapping[str, float]) -> None:
+        """Know the speeds, above 0, that administrators give to classes, instead of those before."""
+        self._general = speeds
 
     def last_ms(self, like: Like) -> tuple[int, ...]:
         """A kind's last run times, the oldest first."""
@@ -95,26 +107,38 @@ class RunTimes:
         """How long a job of these kinds will run in all on ``gpu_class``, never above its walltime; None while none has
         succeeded. ``speeds``, above 0, are those that it declares, by class."""
         for like in likes:
-            mean = self._mean_ms(like)
-            if mean is not None:
-                on_class = self._on_class_ms(like, gpu_class, speeds)
-                whole = mean if on_class is None else on_class
-                return Prediction(whole if walltime_ms is None else min(whole, walltime_ms), like.scope)
+            mean_ms = self._mean_ms(like)
+            if mean_ms is not None:
+                whole_ms, class_basis = self._on_class(like, gpu_class, speeds) or (mean_ms, ClassBasis.ALL)
+                longest_ms = whole_ms if walltime_ms is None else walltime_ms
+                return Prediction(min(whole_ms, longest_ms), like.scope, class_basis)
         return None
 
     def _mean_ms(self, like: Like) -> int | None:
         last = self._last.get(like)
         return sum(last) // len(last) if last else None
 
-    def _on_class_ms(self, like: Like, gpu_class: str, speeds: Mapping[str, float]) -> int | None:
-        """What jobs of a kind take on a class: as they did there, else as on the first class of ``speeds`` where they ran."""
+    def _on_class(self, like: Like, gpu_class: str, declared: Mapping[str, float]) -> tuple[int, ClassBasis] | None:
+        """What jobs of a kind take on a class, and how that is known; None where it is not."""
+        if gpu_class == ANY_CLASS:
+            return None
         measured_ms = self._mean_ms(like.on(gpu_class))
-        if measured_ms is None and gpu_class in speeds:
+        if measured_ms is not None:
+            return measured_ms, ClassBasis.MEASURED
+        for speeds, class_basis in ((declared, ClassBasis.DECLARED), (self._general, ClassBasis.GENERAL)):
+            scaled_ms = self._scaled_ms(like, gpu_class, speeds)
+            if scaled_ms is not None:
+                return scaled_ms, class_basis
+        return None
+
+    def _scaled_ms(self, like: Like, gpu_class: str, speeds: Mapping[str, float]) -> int | None:
+        """As jobs of a kind did on the first class of ``speeds`` where they ran, were it as fast as ``gpu_class``."""
+        if gpu_class in speeds:
             for other, speed in speeds.items():
                 elsewhere_ms = self._mean_ms(like.on(other))
                 if elsewhere_ms is not None:
-                    return round(elsewhere_ms * (speed / speeds[gpu_class]))
-        return measured_ms
+                    return round(min(elsewhere_ms * speed / speeds[gpu_class], RUN_MS_MAX))
+        return None
 
 
 def has_outrun(whole_ms: int, had_ms: int) -> bool:

@@ -72,15 +72,15 @@ class Preview:
     after: Outlook
 
 
-def preview(snapshot: Snapshot, changes: Mapping[QuotaKey, Quota], now_ms: int) -> Preview:
+def preview(snapshot: Snapshot, changes: Mapping[QuotaKey, Quota]) -> Preview:
     """The next round without and with ``changes``.
 
     Standings are of what the changes name and, where something becomes different, of the groups above and beside it, in the
     tree's order. Raises ``quota.errors.TreeError`` for quotas that cannot be.
     """
     keys = _concerned(snapshot.tree, changes)
-    before = _outlook(snapshot, keys, now_ms)
-    after = _outlook(with_quotas(snapshot, changes), keys, now_ms)
+    before = _outlook(snapshot, keys)
+    after = _outlook(with_quotas(snapshot, changes), keys)
     shown = [key for key in keys if key in changes or before.holdings[key] != after.holdings[key]]
     return Preview(before=_showing(before, shown), after=_showing(after, shown))
 
@@ -101,8 +101,8 @@ def _concerned(tree: QuotaTree, changes: Iterable[QuotaKey]) -> list[QuotaKey]:
     return sorted(found, key=lambda key: (tree.positions[key[0]], key[1]))
 
 
-def _outlook(snapshot: Snapshot, keys: Iterable[QuotaKey], now_ms: int) -> Outlook:
-    plan = decide(snapshot, now_ms, 0)
+def _outlook(snapshot: Snapshot, keys: Iterable[QuotaKey]) -> Outlook:
+    plan = decide(snapshot, 0)
     now = Round(snapshot)
     starts = _starts(snapshot, plan)
     stops: defaultdict[tuple[GroupId, str, StopCause], Count] = defaultdict(Count)

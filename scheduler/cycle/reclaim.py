@@ -28,6 +28,7 @@ from scheduler.model.ids import GroupId, RunId
 from scheduler.placement.displace import Displaced, cheapest
 from scheduler.placement.make_way import Gang, make_way
 from scheduler.placement.pool import BoolArray, IntArray
+from scheduler.placement.waiting import tried_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,13 @@ class Reclaimed:
     sizes: tuple[Earmark, ...] = ()
 
 
-def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = frozenset()) -> Reclaimed:
+def reclaim(round_: Round, soon: Soon, going: frozenset[RunId] = frozenset()) -> Reclaimed:
     """Go through the heads that are left, the group whose turn it is first, until none can claim anything.
 
     Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
     Charges and releases the round's usages, moves its classes on, and takes from ``soon``.
     """
-    if not (round_.classes.next < round_.classes.stop).any():
+    if not round_.waits_on:
         return Reclaimed((), ())
     decided = _Decided([], [], [], [])
     leaving = [
@@ -56,17 +57,17 @@ def reclaim(round_: Round, soon: Soon, now_ms: int, going: frozenset[RunId] = fr
     # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
-    restarts = Restarts(round_, now_ms, going)
+    restarts = Restarts(round_, going)
     spares = {gpu_class: Spares(round_, soon, gpu_class, restarts) for gpu_class in round_.gpu_classes}
     for choice in range(round_.choices.shape[1]):
         for number, gpu_class in enumerate(round_.gpu_classes):
-            rows = np.flatnonzero((round_.choices[:, choice] == number) & (round_.classes.next < round_.classes.stop))
+            rows = tried_on(round_.classes, round_.choices, choice, number)
             if len(rows):
                 called = CallingBack(round_, soon, gpu_class)
                 could = _could_claim(round_, gpu_class, rows) | spares[gpu_class].might_serve(rows)
                 rows = rows[could | called.might_serve(rows)]
             if len(rows):
-                claims = _Claims(round_, soon, gpu_class, now_ms, going, spares[gpu_class], called, decided)
+                claims = _Claims(round_, soon, gpu_class, going, spares[gpu_class], called, decided)
                 if claims.are_any:
                     Heads(round_, gpu_class).serve(rows.tolist(), claims.claim)
     for usage, group, gpus in (*leaving, *decided.released):
@@ -109,7 +110,6 @@ class _Claims:
         round_: Round,
         soon: Soon,
         gpu_class: str,
-        now_ms: int,
         going: frozenset[RunId],
         spares: Spares,
         called: CallingBack,
@@ -117,7 +117,7 @@ class _Claims:
     ) -> None:
         self._round, self._soon, self._gpu_class = round_, soon, gpu_class
         self._usage, self._shares = round_.usages[gpu_class], round_.shares(gpu_class)
-        self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, now_ms, going)
+        self._way = InTheWay(round_.snapshot, round_.site_pools, gpu_class, self._usage, going)
         self._spares, self._called, self._decided = spares, called, decided
 
     @property

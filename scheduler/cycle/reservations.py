@@ -58,7 +58,7 @@ class Reservations:
         self._later = round_.later[gpu_class]
         self._looks = 0
         self._taken: dict[int, IntArray] = {}  # by pool: what is reserved of its nodes
-        self._leaving = Leaving(round_, gpu_class, round_.snapshot.lent_at_ms)
+        self._leaving = Leaving(round_, gpu_class)
         self._made = made
 
     def begin(self, choice: int) -> None:

@@ -158,7 +158,7 @@ def leaving_of(
     """Parts of a class's runs and starts that leave at a known time."""
     found: list[tuple[GroupId, Leaving]] = []
     for run in snapshot.runs.values():
-        end = run.leaves_ms(snapshot.lent_at_ms)
+        end = run.leaves_ms(snapshot.now_ms)
         if end is not None and run.gpu_class == gpu_class:
             each = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
             found += [(run.group, (node, workers, each, end)) for node, workers in run.gang]

@@ -12,9 +12,9 @@ import numpy as np
 from quota.admission import Usage
 from quota.fair_share import FairShares, fair_share
 from scheduler.cycle.facts import ClassKey
-from scheduler.cycle.shape_table import CHOICE, CPUS, FIRM, GPUS, LEVEL, LOOSEST, MEMORY, WORKERS
+from scheduler.cycle.shape_table import CHOICE
 from scheduler.cycle.snapshot import SitePool, Snapshot, takes_work
-from scheduler.cycle.stay import NEVER_MS, stay_columns
+from scheduler.cycle.stay import NEVER_MS, Terms, stay_columns
 from scheduler.cycle.waiting import Venue
 from scheduler.model.ids import GroupId, SiteId
 from scheduler.model.shape import Shape
@@ -22,6 +22,7 @@ from scheduler.placement.arrays import Classes, Later, Lending, Quotas, Starts
 from scheduler.placement.board import Board, new_starts
 from scheduler.placement.pool import BoolArray, IntArray
 from scheduler.placement.request import Request
+from scheduler.placement.waiting import asked_for, columns_of
 
 #: Numbers below this need not be made smaller: a table by number is made in no time.
 _NUMBERS_MAX = 4_096
@@ -56,15 +57,35 @@ class Round:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.site_pools: tuple[SitePool, ...] = tuple(snapshot.pools.values())
-        self.board = Board([each.pool for each in self.site_pools])
         self.gpu_classes = snapshot.gpu_classes
-        self.usages: dict[str, Usage] = {}
-        self._demands: dict[str, IntArray] = {}
         self._shares: dict[str, FairShares] = {}
-        self._usable: dict[tuple[int, ClassKey, int], BoolArray] = {}
+        self._usable: dict[tuple[int, ClassKey, int, bool | None], BoolArray] = {}
         self._past_ranks: dict[str, IntArray] = {}
         self._standing_ranks: dict[str, IntArray] = {}
-        self._count()
+
+    @cached_property
+    def board(self) -> Board:
+        """Free nodes, as far as the round has not handed them out."""
+        return Board([each.pool for each in self.site_pools])
+
+    @cached_property
+    def usages(self) -> Mapping[str, Usage]:
+        """Step 1, effective capacity, with what is used of every GPU class."""
+        snapshot, owns = self.snapshot, self.owns
+        return {each: Usage(snapshot.tree.of_class(each), snapshot.capacity(each), own) for each, own in owns.items()}
+
+    @cached_property
+    def owns(self) -> Mapping[str, IntArray]:
+        """By GPU class and position: what each group itself uses as the round began. Not to be changed."""
+        # Shares that forgot what is leaving meanwhile would swing.
+        return {gpu_class: self.snapshot.use(gpu_class).counted for gpu_class in self.gpu_classes}
+
+    @cached_property
+    def demands(self) -> Mapping[str, IntArray]:
+        """By GPU class and position: what each group itself used and asked for as the round began."""
+        asked = np.zeros((len(self.gpu_classes), len(self.snapshot.tree.groups)), np.int64)
+        asked_for(self.classes, self.choices, asked)
+        return {gpu_class: own + asked[number] for number, (gpu_class, own) in enumerate(self.owns.items())}
 
     @cached_property
     def starts(self) -> Starts:
@@ -78,27 +99,28 @@ class Round:
         """The waiting classes' columns, by the table's row."""
         snapshot, table, shapes = self.snapshot, self.snapshot.table, self.snapshot.shapes
         index = shapes.indices(table.shape)
-        columns = shapes.columns[:, index]
-        end, least = self._stays
+        workers, gpus, cpus, memory, level, loosest, firm, end, least = columns_of(
+            index, shapes.columns, table.stay, *self._stays
+        )
         return Classes(
             position=snapshot.tree.positions_of(table.group),
             next=table.start.copy(),
             stop=table.stop,
             shape=index,
             venue=table.venue,
-            workers=columns[WORKERS],
-            gpus=columns[GPUS],
-            cpus=columns[CPUS],
-            memory=columns[MEMORY],
-            level=columns[LEVEL],
-            loosest=columns[LOOSEST],
-            firm=columns[FIRM],
+            workers=workers,
+            gpus=gpus,
+            cpus=cpus,
+            memory=memory,
+            level=level,
+            loosest=loosest,
+            firm=firm,
             minus_priority=table.turns[0],
             submitted=table.turns[1],
             job=table.turns[2],
             alike=_numbered(index, table.stay, len(table.stays)),
-            end=end[table.stay],
-            least=least[table.stay],
+            end=end,
+            least=least,
         )
 
     @cached_property
@@ -106,56 +128,52 @@ class Round:
         """The terms on which nodes are lent, as the compiled loop takes them."""
         snapshot = self.snapshot
         terms, venues = snapshot.terms, snapshot.table.venues
-        lets = [
-            [each.lets_in(venue.sector, venue.clearance.data_class, venue.holders) for each in terms]
-            for venue in venues
-        ]
-        firm = [[each.lets_firm_in(venue.having_cells, venue.holders) for each in terms] for venue in venues]
-        lowest = np.iinfo(np.int64).min
-        return Lending(
-            now=snapshot.lent_at_ms,
-            lets=np.array(lets, np.bool_).reshape(len(venues), len(terms)),
-            floor=np.array(
-                [lowest if each.priority_floor is None else each.priority_floor for each in terms], np.int64
-            ),
-            hold=np.array([each.hold_ms for each in terms], np.int64),
-            firm_terms=np.array(firm, np.bool_).reshape(len(venues), len(terms)),
+        return snapshot.kept.of("lending", (terms, venues), lambda: _lending(terms, venues))._replace(
+            now=snapshot.now_ms
         )
 
-    def usable(self, number: int, key: ClassKey, priority: int) -> BoolArray | None:
+    def usable(self, number: int, key: ClassKey, priority: int, *, preemptible: bool | None = None) -> BoolArray | None:
         """The nodes of a pool that are well and lent to jobs of a class for as long as they need them; None: all of them.
 
-        ``Snapshot.may_use`` says the same of one node.
+        ``Snapshot.may_use`` says the same of one node. ``preemptible``: as if they were, or were not.
         """
         pool = self.site_pools[number]
         if pool.pool.terms is None or pool.pool.until_ms is None:
             return pool.well
-        kept = (number, key, priority)
+        kept = (number, key, priority, preemptible)
         if kept not in self._usable:
-            self._usable[kept] = self.latest_starts(number, key, priority) >= self.snapshot.lent_at_ms
+            latest = self.latest_starts(number, key, priority, preemptible=preemptible)
+            self._usable[kept] = latest >= self.snapshot.now_ms
         return self._usable[kept]
 
-    def latest_starts(self, number: int, key: ClassKey, priority: int) -> IntArray:
+    def usable_by(self, queue: Queue, number: int) -> BoolArray | None:
+        """The same for the head of a class, which may be another than it is in whether it can be preempted."""
+        return self.usable(number, queue.key, queue.priority, preemptible=queue.shape.preemptible)
+
+    def latest_starts(self, number: int, key: ClassKey, priority: int, *, preemptible: bool | None = None) -> IntArray:
         """By node of a pool: until when jobs of a class may start there as it is lent now (ms); -1 for not at all."""
         pool = self.site_pools[number]
         if pool.pool.terms is None or pool.pool.until_ms is None:
             found = np.full(len(pool.node_ids), NEVER_MS, np.int64)
         else:
-            found = self._latest_starts(pool.pool.terms, pool.pool.until_ms, key, priority)
+            found = self._latest_starts(pool.pool.terms, pool.pool.until_ms, key, priority, preemptible)
         return found if pool.well is None else np.where(pool.well, found, -1)
 
-    def _latest_starts(self, terms: IntArray, until: IntArray, key: ClassKey, priority: int) -> IntArray:
+    def _latest_starts(
+        self, terms: IntArray, until: IntArray, key: ClassKey, priority: int, preemptible: bool | None
+    ) -> IntArray:
         snapshot, shape = self.snapshot, self.snapshot.shapes[key.shape]
+        preemptible = shape.preemptible if preemptible is None else preemptible
         sector, groups = snapshot.groups[key.group].sector, snapshot.path(key.group)
         lets = [
             each.lets_in(sector, shape.data_class, groups)
             and each.serves(priority)
-            and (shape.preemptible or each.lets_firm_in(key.group, groups))
+            and (preemptible or each.lets_firm_in(key.group, groups))
             for each in snapshot.terms
         ]
         walltime_ms = key.stay.walltime_ms
         latest = np.where(until >= NEVER_MS, NEVER_MS, -1) if walltime_ms is None else until - walltime_ms
-        if shape.preemptible and key.stay.save_ms is not None:
+        if preemptible and key.stay.save_ms is not None:
             least_ms = key.stay.save_ms + snapshot.preemption.minimum_run_ms
             latest = np.maximum(latest, until - np.maximum(self.lending.hold, least_ms)[terms])
         return np.where(np.array(lets, np.bool_)[terms], latest, -1)
@@ -194,7 +212,7 @@ class Round:
         """Step 2: fair shares of a GPU class as the round began. Worked out when they are first asked for."""
         if gpu_class not in self._shares:
             usage = self.usages[gpu_class]
-            self._shares[gpu_class] = fair_share(usage.tree, self._demands[gpu_class], usage.capacity)
+            self._shares[gpu_class] = fair_share(usage.tree, self.demands[gpu_class], usage.capacity)
         return self._shares[gpu_class]
 
     def quotas(self, gpu_class: str, *, alone: bool = False) -> Quotas:
@@ -220,18 +238,19 @@ class Round:
     def choices(self) -> IntArray:
         """Each row's candidates as numbers of ``gpu_classes``, (row, choice); -1 where it has no more, or nobody has it."""
         shapes = self.snapshot.shapes
-        number = {name: at for at, name in enumerate(self.gpu_classes)}
-        offered = self.snapshot.offered_classes
-        every = [[number.get(name, -1) for name in names or offered] for names in shapes.choices]
-        width = max((len(each) for each in every), default=0)
-        padded = np.array([each + [-1] * (width - len(each)) for each in every], np.int64).reshape(len(every), width)
+        causes = shapes.choices, self.gpu_classes, self.snapshot.offered_classes
+        padded = self.snapshot.kept.of("choices", causes, lambda: _numbers_of(*causes))
         chosen: IntArray = padded[shapes.columns[CHOICE, self.classes.shape]]
         return chosen
 
     @cached_property
     def venue_pools(self) -> Mapping[str, tuple[IntArray, IntArray]]:
         """By GPU class: the pools of every venue one after the other, by site name, and where each venue's begin."""
-        venues = self.snapshot.table.venues
+        snapshot, venues = self.snapshot, self.snapshot.table.venues
+        causes = tuple(snapshot.pools), snapshot.sites, snapshot.policy, self.gpu_classes, venues
+        return snapshot.kept.of("venue_pools", causes, lambda: self._venue_pools(venues))
+
+    def _venue_pools(self, venues: Sequence[Venue]) -> Mapping[str, tuple[IntArray, IntArray]]:
         found = {}
         opened = [self.open_pools(venue) for venue in venues]
         for gpu_class in self.gpu_classes:
@@ -252,6 +271,11 @@ class Round:
             if snapshot.rule_against(venue.clearance, site) is None:
                 found[pool.gpu_class].append(number)
         return {gpu_class: tuple(pools) for gpu_class, pools in found.items()}
+
+    @property
+    def waits_on(self) -> bool:
+        """Whether a job is left that has not started."""
+        return bool((self.classes.next < self.classes.stop).any())
 
     def queue(self, row: int) -> Queue:
         """A row as verdicts speak of it."""
@@ -278,27 +302,36 @@ class Round:
         """By number of the stay: when such a gang is over, and for how long it has to be left where it can save its state."""
         snapshot = self.snapshot
         walltimes, saves = stay_columns(snapshot.table.stays)
-        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.lent_at_ms + walltimes)
+        end = np.where(walltimes == NEVER_MS, NEVER_MS, snapshot.now_ms + walltimes)
         return end, np.where(saves < 0, -1, saves + snapshot.preemption.minimum_run_ms)
 
     @cached_property
     def _workers_max(self) -> int:
         return int(self.classes.workers.max(initial=0))
 
-    def _count(self) -> None:
-        """Step 1, effective capacity, with what is used and asked for of every GPU class."""
-        snapshot, table = self.snapshot, self.snapshot.table
-        rows = table.rows
-        classes = self.classes
-        gpus = (classes.workers * classes.gpus)[rows] * (table.stop - table.start)[rows]
-        first = self.choices[rows, 0] if self.choices.shape[1] else np.full(len(rows), -1)
-        for number, gpu_class in enumerate(self.gpu_classes):
-            tree = snapshot.tree.of_class(gpu_class)
-            capacity = snapshot.capacity(gpu_class)
-            own = snapshot.use(gpu_class).counted  # shares that forgot what is leaving meanwhile would swing
-            asked = np.bincount(classes.position[rows], weights=np.where(first == number, gpus, 0), minlength=len(tree))
-            self.usages[gpu_class] = Usage(tree, capacity, own)
-            self._demands[gpu_class] = own + asked.astype(np.int64)
+
+def _lending(terms: Sequence[Terms], venues: Sequence[Venue]) -> Lending:
+    lets = [
+        [each.lets_in(venue.sector, venue.clearance.data_class, venue.holders) for each in terms] for venue in venues
+    ]
+    firm = [[each.lets_firm_in(venue.having_cells, venue.holders) for each in terms] for venue in venues]
+    lowest = np.iinfo(np.int64).min
+    return Lending(
+        now=0,
+        lets=np.array(lets, np.bool_).reshape(len(venues), len(terms)),
+        floor=np.array([lowest if each.priority_floor is None else each.priority_floor for each in terms], np.int64),
+        hold=np.array([each.hold_ms for each in terms], np.int64),
+        firm_terms=np.array(firm, np.bool_).reshape(len(venues), len(terms)),
+    )
+
+
+def _numbers_of(choices: Sequence[Sequence[str]], gpu_classes: Sequence[str], offered: Sequence[str]) -> IntArray:
+    """By number of a choice its candidates as numbers of ``gpu_classes``; -1 where there are no more. Who names none has those
+    that are offered."""
+    number = {name: at for at, name in enumerate(gpu_classes)}
+    every = [[number.get(name, -1) for name in names or offered] for names in choices]
+    width = max((len(each) for each in every), default=0)
+    return np.array([each + [-1] * (width - len(each)) for each in every], np.int64).reshape(len(every), width)
 
 
 def _numbered(one: IntArray, other: IntArray, others: int) -> IntArray:

@@ -47,9 +47,7 @@ class ShadowPrices:
     by_pool: Mapping[PoolKey, float] | None
 
 
-def shadow_prices(
-    snapshot: Snapshot, now_ms: int, *, waiting_max: int, iterations: int = 24, bins: int = 256
-) -> ShadowPrices:
+def shadow_prices(snapshot: Snapshot, *, waiting_max: int, iterations: int = 24, bins: int = 256) -> ShadowPrices:
     """Price the pools of a moment. At most ``waiting_max`` waiting jobs are looked at."""
     rows = snapshot.table.rows.tolist()
     waiting = int((snapshot.table.stop - snapshot.table.start)[rows].sum())
@@ -59,7 +57,7 @@ def shadow_prices(
     jobs, without_time = _jobs(snapshot, rows, [snapshot.pools[key] for key in keys])
     prices = [0.0] * len(keys)
     if jobs is not None:
-        held = _held(snapshot, now_ms)
+        held = _held(snapshot)
         pools = [_capacity(snapshot.pools[key].gpus, held.get(key, Counter())) for key in keys]
         found = certify(jobs, pools, iterations=iterations, bins=bins)
         hour = found.prices.on(np.array([0.0, PRICED_SECONDS]))
@@ -115,9 +113,9 @@ def _terms(snapshot: Snapshot, pool: SitePool) -> Iterable[Terms]:
     return [snapshot.terms[each] for each in np.unique(pool.pool.terms[pool.pool.until_ms > 0]).tolist()]
 
 
-def _held(snapshot: Snapshot, now_ms: int) -> dict[PoolKey, Counter[int]]:
+def _held(snapshot: Snapshot) -> dict[PoolKey, Counter[int]]:
     """GPUs that runs and earmarks hold, by the milliseconds from now for which they do."""
-    found: dict[PoolKey, Counter[int]] = {}
+    now_ms, found = snapshot.now_ms, dict[PoolKey, Counter[int]]()
     for run in snapshot.runs.values():
         end_ms = run.likely_end_ms(now_ms)
         lasts_ms = left_ms(None, now_ms - run.started_ms) if end_ms is None else end_ms - now_ms

@@ -25,6 +25,7 @@ class ShapeTable(Mapping[ShapeId, Shape]):
         self._index = np.zeros(16, np.int64)
         self._columns = np.zeros((9, 16), np.int64)
         self._choices: dict[tuple[str, ...], int] = {}
+        self._any_elastic = False
 
     def __getitem__(self, shape_id: ShapeId) -> Shape:
         return self._shapes[shape_id]
@@ -48,7 +49,7 @@ class ShapeTable(Mapping[ShapeId, Shape]):
     @property
     def any_elastic(self) -> bool:
         """Whether jobs of some shape may have more workers than they have to."""
-        return bool((self.columns[WORKERS_MOST] > self.columns[WORKERS]).any())
+        return self._any_elastic
 
     def indices(self, shape_ids: IntArray) -> IntArray:
         """The columns' index of each id."""
@@ -69,6 +70,7 @@ class ShapeTable(Mapping[ShapeId, Shape]):
         request = Request.of(shape)
         self._shapes[shape_id] = shape
         self._index[shape_id] = at
+        self._any_elastic |= shape.workers_most > request.workers
         self._columns[:, at] = (
             request.workers,
             request.gpus,
@@ -86,6 +88,7 @@ class ShapeTable(Mapping[ShapeId, Shape]):
         twin = ShapeTable()
         twin._shapes, twin._choices = dict(self._shapes), dict(self._choices)
         twin._index, twin._columns = self._index.copy(), self._columns.copy()
+        twin._any_elastic = self._any_elastic
         shape_id = ShapeId(max(self._shapes, default=0) + 1)
         twin.put(shape_id, shape)
         return twin, shape_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,8 +11,11 @@ from quota.cells import Right
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.group_use import GroupUse
+from scheduler.cycle.kept import Kept
+from scheduler.cycle.lending import Told
 from scheduler.cycle.past_use import NOTHING_USED, PastUse
-from scheduler.cycle.shape_table import ShapeTable
+from scheduler.cycle.pool_runs import RunsNow
+from scheduler.cycle.shape_table import CHOICE, ShapeTable
 from scheduler.cycle.standing import NO_STANDING, StandingNow
 from scheduler.cycle.stay import NEVER_MS, PLAIN, Terms, may_stay
 from scheduler.cycle.waiting import Venue, WaitingClass, WaitingTable
@@ -23,7 +26,7 @@ from scheduler.model.site import Node, SecurityGrade, Site, SiteState
 from scheduler.placement.pool import BoolArray, IntArray, Pool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SitePool:
     """Nodes of one class at one site: what is free on them, and their ids in the pool's order. Those that the site does not
     lend now have nothing free.
@@ -38,6 +41,8 @@ class SitePool:
     gpus: int  #: of healthy nodes that are lent, free or not
     soon: IntArray
     index: Mapping[NodeId, int]  #: the other way round than ``node_ids``
+    places: IntArray  #: the same in columns, (node's id, index), by id
+    runs: RunsNow  #: of this site and class, wherever they lie
     #: (amount, node): what runs and earmarks hold beyond what there is, since those wait for runs to leave; None: nothing
     over: IntArray | None = None
     well: BoolArray | None = None  #: which nodes are healthy; None: all
@@ -62,31 +67,39 @@ NO_CELLS = CellView()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One moment of the federation."""
+    """One moment of the federation. A round has no other: ``now_ms`` is when it is decided, by whatever looks at it.
+
+    It is the moment as of which ``Federation.lend`` was last told to work out what is lent; 0 where nobody told it.
+    """
 
     tree: QuotaTree
     groups: Mapping[GroupId, GroupFacts]
     policy: DataClassPolicy
     sites: Mapping[SiteId, Site]
-    nodes: Mapping[NodeId, Node]
+    nodes: Mapping[NodeId, Node]  #: spares as nodes that are not healthy
     shapes: ShapeTable
     pools: Mapping[tuple[SiteId, str], SitePool]
     uses: Mapping[str, GroupUse]  #: by class of which anything was ever used; ``use`` answers for any
     site_use: Mapping[tuple[SiteId, str], int]  #: GPUs in use
     runs: Mapping[RunId, LiveRun]
+    strays: Mapping[str, Sequence[RunsNow]]  #: by class, those of sites that are not known, or have no node of it
     runs_on: Mapping[NodeId, tuple[RunId, ...]]  #: runs by the nodes that they hold
     elastic: Mapping[RunId, LiveRun]  #: those whose number of workers may be changed, and that are not leaving
     table: WaitingTable
     earmarks: Mapping[JobId, Earmarked] = field(default_factory=dict)
     preemption: PreemptionRules = DEFAULT_PREEMPTION
-    #: the terms on which nodes are lent, by number, as of a moment
-    terms: tuple[Terms, ...] = (PLAIN,)
-    lent_at_ms: int = 0
+    now_ms: int = 0
+    terms: tuple[Terms, ...] = (PLAIN,)  #: on which nodes are lent, by number, as of that moment
+    told: Mapping[SiteId, Told] = field(default_factory=dict)  #: offers, recalls and reservations by site
     past_use: PastUse = NOTHING_USED  #: as of that moment; by position of the tree
     standing: StandingNow = NO_STANDING  #: likewise
     cells: CellView = NO_CELLS
+    spares: frozenset[NodeId] = frozenset()
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
+    kept: Kept = field(
+        default_factory=Kept, compare=False
+    )  #: what rounds before it found and this one may find the same
 
     @property
     def waiting(self) -> tuple[WaitingClass, ...]:
@@ -96,16 +109,26 @@ class Snapshot:
     @property
     def gpu_classes(self) -> tuple[str, ...]:
         """Every class that a site has or a quota names."""
-        return tuple(sorted({gpu_class for _, gpu_class in self.pools} | set(self.tree.classes)))
+        offered, named = self.offered_classes, self.tree.classes
+        return self.kept.of("gpu_classes", (offered, named), lambda: tuple(sorted({*offered, *named})))
 
     @property
     def offered_classes(self) -> tuple[str, ...]:
         """Every class that a site has."""
-        return tuple(sorted({gpu_class for _, gpu_class in self.pools}))
+        keys = tuple(self.pools)
+        return self.kept.of("offered_classes", keys, lambda: tuple(sorted({gpu_class for _, gpu_class in keys})))
 
     def candidates(self, shape: Shape) -> tuple[str, ...]:
         """The classes a shape may run on, in its order of preference; without one, those that sites have, by name."""
         return shape.gpu_classes or self.offered_classes
+
+    def sharing(self, gpu_classes: Collection[str]) -> BoolArray:
+        """By row of the waiting table: whether its jobs may run on any of some classes."""
+        offered = self.offered_classes
+        share = [not set(gpu_classes).isdisjoint(names or offered) for names in self.shapes.choices]
+        choice = self.shapes.columns[CHOICE, self.shapes.indices(self.table.shape)]
+        found: BoolArray = np.array(share, np.bool_)[choice]
+        return found
 
     def venue(self, key: ClassKey) -> Venue:
         """Who may serve a class."""
@@ -136,7 +159,7 @@ class Snapshot:
             int(pool.pool.until_ms[at]),
             key.stay,
             preemptible=shape.preemptible,
-            now_ms=self.lent_at_ms,
+            now_ms=self.now_ms,
             minimum_run_ms=self.preemption.minimum_run_ms,
         )
 

@@ -27,13 +27,18 @@ _KEPT_MAX = 2**60
 @dataclass(frozen=True, slots=True, eq=False)
 class StandingNow:
     """Standing at one moment. ``counts`` lists, by GPU class, rates (lent less surged, in parts of GPUs) and ``kept`` (parts of
-    GPU-seconds), each (group,) by position; ``growth`` is what ``kept`` has to be multiplied with."""
+    GPU-seconds), each (group,) by position; ``kept`` is as of a moment that comes in ``elapses_ms``."""
 
     at_ms: int = 0
     decay: Decay = DEFAULT_DECAY
-    growth: float = 1.0
+    elapses_ms: int = 0
     counts: Mapping[str, tuple[IntArray, IntArray]] = field(default_factory=dict)
     kept: Mapping[StandingKey, Standing] = field(default_factory=dict)
+
+    @property
+    def growth(self) -> float:
+        """What ``kept`` has to be multiplied with."""
+        return (1 << FACTOR_BITS) / factor(self.elapses_ms, self.decay.half_life_ms)
 
     def own(self, gpu_class: str) -> IntArray | None:
         """By position: each group's own standing in whole GPU-seconds. None: nobody has lent or surged."""
@@ -105,8 +110,7 @@ class Standings:
             self._count(tree, key, self._kept[key])
         if self._changed:
             self._shown, self._changed = self._kept.copy(), set()
-        growth = (1 << FACTOR_BITS) / factor(until_ms - now_ms, half_life_ms)
-        return StandingNow(now_ms, self.decay, growth, self._counts, self._shown)
+        return StandingNow(now_ms, self.decay, until_ms - now_ms, self._counts, self._shown)
 
     def _count(self, tree: QuotaTree, key: StandingKey, standing: Standing) -> None:
         position = tree.positions.get(key[0])

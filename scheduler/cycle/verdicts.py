@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import overload
 
 import numpy as np
 
+from scheduler.cycle.alternatives import alternatives as alternatives_of
 from scheduler.cycle.explain import explain
 from scheduler.cycle.facts import ClassKey
 from scheduler.cycle.plan import Verdict
@@ -62,12 +64,15 @@ class Verdicts(Sequence[Verdict]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def of(self, key: ClassKey) -> Verdict | None:
-        """The verdict on one class; None where none of its jobs waits on."""
+    def of(self, key: ClassKey, *, alternatives: bool = False) -> Verdict | None:
+        """The verdict on one class, with its ``alternatives`` where they are asked for; None where none of its jobs waits on."""
         row = self._round.snapshot.table.row_of(key)
         if row is None or self._first[row] >= self._round.classes.stop[row]:
             return None
-        return self._verdict(row)
+        verdict = self._verdict(row)
+        if not alternatives or verdict.reason.code is ReasonCode.NOT_YET_EVALUATED:
+            return verdict
+        return replace(verdict, alternatives=alternatives_of(self._round, self._round.queue(row)))
 
     def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
         """How many jobs wait for each reason. The ``classes_max`` classes in which most wait are explained, ties by their

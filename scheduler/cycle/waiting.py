@@ -13,7 +13,7 @@ from scheduler.cycle.stay import Stay
 from scheduler.model.data_class import Clearance
 from scheduler.model.ids import GroupId, JobId, ShapeId, SiteId
 from scheduler.model.offer import Sector
-from scheduler.placement.pool import IntArray
+from scheduler.placement.pool import BoolArray, IntArray
 
 #: A waiting job as its class orders it: (-priority, turn, id), the turn being ``WaitingJob.turn_ms``.
 Turn = tuple[int, int, JobId]
@@ -164,9 +164,9 @@ class WaitingTable:
                 return priority, turn_ms, job
         return None
 
-    def ahead(self, group: GroupId, turn: Turn) -> int:
-        """How many jobs of a group stand before a turn, whatever their classes."""
-        mine = (self.group == group) & (self.start < self.stop)
+    def ahead(self, group: GroupId, turn: Turn, among: BoolArray) -> int:
+        """How many jobs of a group stand before a turn, in the rows that ``among`` marks."""
+        mine = (self.group == group) & (self.start < self.stop) & among
         return sum(self._before(row, turn) for row in np.flatnonzero(mine).tolist())
 
     def _before(self, row: int, turn: Turn) -> int:

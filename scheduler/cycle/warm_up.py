@@ -11,13 +11,16 @@ from quota.tree import Quota
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import GroupFacts, LiveRun, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.movable import MovableRuns
+from scheduler.cycle.round import Round
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.shape import DataClass, Shape, Topology
 from scheduler.model.site import Node, SecurityGrade, Site, SiteState
 
 
 def warm_up() -> None:
-    """Start the only job on the only node, then have it make way for the one to whom the node is guaranteed."""
+    """Start the only job on the only node, then have it make way for the one to whom the node is guaranteed, and look whether it
+    could be moved."""
     federation = Federation(preemption=PreemptionRules(minimum_run_ms=0))
     root, group, other, site, shape_id = GroupId(1), GroupId(2), GroupId(3), SiteId(1), ShapeId(1)
     facts = [
@@ -53,7 +56,7 @@ def warm_up() -> None:
     federation.put_shape(shape_id, shape)
     job = WaitingJob(id=JobId(1), group=group, shape=shape_id, priority=0, submitted_ms=0)
     federation.put_waiting([job])
-    (start,) = decide(federation.snapshot(), 0, 0).starts
+    (start,) = decide(federation.snapshot(), 0).starts
     federation.drop_waiting(start.job)
     gang = tuple([(node_id, workers) for node_id, _, _, workers in start.gang])
     federation.put_run(
@@ -70,7 +73,9 @@ def warm_up() -> None:
         )
     )
     federation.put_waiting([replace(job, id=JobId(2), group=other)])
-    assert len(decide(federation.snapshot(), 1, 0).stops) == 1
+    snapshot = federation.snapshot()
+    assert len(decide(snapshot, 0).stops) == 1
+    MovableRuns(Round(snapshot), frozenset()).of(0)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ class Weekday(StrEnum):
 _WEEK = tuple(Weekday)
 _NUMBER = {day: number for number, day in enumerate(_WEEK)}
 _DAY = timedelta(days=1)
+#: Some year with whole weeks at both ends.
+_A_YEAR = (date(2026, 1, 1), date(2027, 1, 15))
 
 
 def parse_weekdays(value: Any) -> tuple[Weekday, ...]:
@@ -170,6 +172,23 @@ def next_change_ms(calendar: Calendar, now_ms: int) -> int | None:
 def spells(calendar: Calendar, from_ms: int) -> Iterator[Spell]:
     """When the calendar is open from a moment on, in order and apart, found one by one; the last may have no end."""
     return merged(_pieces(calendar, from_ms))
+
+
+@lru_cache(maxsize=4096)
+def longest_spell_ms(calendar: Calendar) -> int | None:
+    """For how long the calendar may ever be open at a stretch, blackouts left out; None: no end is known.
+
+    Windows are weekly, so a year of the zone's present rules shows the longest, with the night on which clocks are turned back.
+    A calendar that is valid between two dates is not open for longer than from one to the other.
+    """
+    zone, since, until = calendar.time_zone, calendar.valid_from, calendar.valid_until
+    whole_ms = _wall_ms(zone, until) - _wall_ms(zone, since) if since and until else None
+    if _is_every_hour(calendar.windows):
+        return whole_ms
+    weekly = Calendar(time_zone=zone, windows=calendar.windows)
+    begin_ms, end_ms = (moment_ms(zone, day, 0) for day in _A_YEAR)
+    longest_ms = max(to_ms - from_ms for from_ms, to_ms in intervals(weekly, begin_ms, end_ms))
+    return longest_ms if whole_ms is None else min(longest_ms, whole_ms)
 
 
 def _pieces(calendar: Calendar, from_ms: int) -> Iterator[Spell]:

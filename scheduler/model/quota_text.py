@@ -16,10 +16,23 @@ QUOTA_TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         "{asked} GPUs were asked for, but {group} may never use more than {limit} of {gpu_class}: "
         "ask for fewer, or have the limit raised.",
     ),
+    _C.EXCEEDS_GUARANTEE: (
+        _K.REFUSED,
+        "선점 불가 작업은 보장 안에서만 시작하는데, GPU {asked}장을 요청했고 {group}의 {gpu_class} 보장은 {guaranteed}장입니다. "
+        "--not-preemptible을 빼거나, 더 적게 요청하거나, 보장을 올리십시오.",
+        "Work that cannot be preempted starts only inside its group's guarantee: {asked} GPUs were asked for, and {group} is "
+        "guaranteed {guaranteed} of {gpu_class}. Leave out --not-preemptible, ask for fewer, or have the guarantee raised.",
+    ),
     _C.EXCEEDS_CAPACITY: (
         _K.REFUSED,
         "GPU {asked}장을 요청했지만 {gpu_class}은(는) 연합 전체에 {capacity}장뿐입니다. 더 적게 요청하십시오.",
         "{asked} GPUs were asked for, but the whole federation has {capacity} of {gpu_class}: ask for fewer.",
+    ),
+    _C.CLASS_WITHOUT_RATE: (
+        _K.REFUSED,
+        "{gpu_class}은(는) 환산표에 없습니다. GPU-시간당 크레딧을 함께 정하십시오: dure gpu-class set {gpu_class} 1 --speed 1.4",
+        "{gpu_class} is not in the exchange table: say too what a GPU-hour of it is worth, as in "
+        "dure gpu-class set {gpu_class} 1 --speed 1.4",
     ),
     _C.GUARANTEE_EXCEEDED: (
         _K.REFUSED,

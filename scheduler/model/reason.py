@@ -79,13 +79,19 @@ class ReasonCode(StrEnum):
     INTERNAL_FAULT = "InternalFault"
     # refused by quota or policy, at submit: can never run as things are set
     EXCEEDS_LIMIT = "ExceedsLimit"
+    EXCEEDS_GUARANTEE = "ExceedsGuarantee"  #: work that cannot be preempted and is larger than its group's guarantee
     EXCEEDS_CAPACITY = "ExceedsCapacity"
     UNKNOWN_GPU_CLASS = "UnknownGpuClass"
+    CLASS_WITHOUT_RATE = "ClassWithoutRate"  #: it is not in the exchange table
     NO_SITE_FITS = "NoSiteFits"
     NO_DOMAIN_FITS = "NoDomainFits"  #: a site could hold it, but no domain of the level that it requires
     NO_NODE_FITS = "NoNodeFits"  #: one worker asks for more of something than any node has
     NO_GPUS = "NoGpus"  #: no site has reported a GPU yet
     DATA_CLASS_NOT_ALLOWED = "DataClassNotAllowed"
+    NEVER_LENT_TO = "NeverLentTo"  #: no offer serves its sector, data class and priority
+    TOO_FEW_LENT = "TooFewLent"  #: a site could hold it, but offers it fewer nodes
+    WINDOWS_TOO_SHORT = "WindowsTooShort"  #: no offer lends for long enough at a stretch
+    ONLY_RECALLABLE = "OnlyRecallable"  #: work that cannot be preempted, and all offers are recalled or end
     DEADLINE_TOO_SOON = "DeadlineTooSoon"  #: it could not be over by then even if it started now
     DEPENDENCY_NEVER_MET = "DependencyNeverMet"  #: it has to follow the success of a job that failed
     GUARANTEE_EXCEEDED = "GuaranteeExceeded"  #: Σ children's guarantees above the parent's
@@ -101,6 +107,7 @@ class ReasonCode(StrEnum):
     TREE_TOO_DEEP = "TreeTooDeep"
     GROUP_CYCLE = "GroupCycle"
     # refused by what a site lends
+    NEVER_OFFERED = "NeverOffered"  #: a recall by a site that never made an offer
     NOTHING_TO_RECALL = "NothingToRecall"  #: no offer with a notice lends at the deadline
     FEWER_LENT = "FewerLent"  #: than are recalled
     RECALL_TOO_SOON = "RecallTooSoon"  #: for the offers' notice and minimum hold
@@ -109,7 +116,8 @@ class ReasonCode(StrEnum):
     NOT_YET_EVALUATED = "NotYetEvaluated"
     HELD_BY_OWNER = "HeldByOwner"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
-    NOT_LENT_TO = "NotLentTo"  #: enough is free, but offers serve other sectors, data classes or priorities
+    NOT_LENT_NOW = "NotLentNow"  #: nodes are there that the site does not lend now, to nobody
+    NOT_LENT_TO = "NotLentTo"  #: what is lent would do, but on terms that keep the job out
     LENT_TOO_SHORT = "LentTooShort"  #: enough is free, but taken back before the job could be done or save its state
     WAITING_FOR_NODES = "WaitingForNodes"  #: enough GPUs are free, but not in the shape asked for
     KEPT_FOR_CELLS = (

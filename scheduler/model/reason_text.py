@@ -24,7 +24,7 @@ from scheduler.model.words import Language, WordKind, word
 
 _C, _K = ReasonCode, ReasonKind
 #: Numbers of reasons that are names.
-_NAMED = (WordKind.STATE, WordKind.CAUSE, WordKind.CATEGORY, WordKind.ACTION, WordKind.RULE)
+_NAMED = (WordKind.STATE, WordKind.CAUSE, WordKind.CATEGORY, WordKind.ACTION, WordKind.RULE, WordKind.TERM)
 _KINDS = {kind.value: kind for kind in _NAMED}
 
 #: code: (kind, Korean, English)
@@ -248,19 +248,6 @@ TEXTS: Mapping[ReasonCode, tuple[ReasonKind, str, str]] = {
         _K.WAITING,
         "GPU {asked}장이 필요한데 {free}장이 비어 있습니다.",
         "It needs {asked} GPUs and {free} are free.",
-    ),
-    _C.NOT_LENT_TO: (
-        _K.WAITING,
-        "{site}의 {gpu_class}은(는) 비어 있지만, 이 작업의 부문·데이터 등급·우선순위 또는 선점 불가 작업에는 빌려주지 않습니다.",
-        "{site} has {gpu_class} free, but does not lend it to this job's sector, data class or priority, or not to work "
-        "that cannot be preempted.",
-    ),
-    _C.LENT_TOO_SHORT: (
-        _K.WAITING,
-        "{site}의 {gpu_class}은(는) 비어 있지만 앞으로 {seconds_left}초 동안만 빌려줍니다. "
-        "그 안에 끝나는 walltime이나 체크포인트를 적으면 시작할 수 있습니다.",
-        "{site} has {gpu_class} free, but lends it for another {seconds_left} s only: a walltime that ends before, or a "
-        "checkpoint, lets the job start.",
     ),
     _C.WAITING_FOR_NODES: (
         _K.WAITING,

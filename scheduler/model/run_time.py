@@ -7,6 +7,10 @@ from enum import StrEnum
 
 from scheduler.model.words import Language
 
+#: Between these lies what administrators say of how fast a GPU class is.
+SPEED_MIN = 0.001
+SPEED_MAX = 1000
+
 
 class RunTimeBasis(StrEnum):
     """Of whose like jobs, which are those of as many GPUs, the last two say how long it runs; or what else does."""
@@ -42,7 +46,33 @@ _TEXTS: Mapping[RunTimeBasis, tuple[str, str]] = {
 }
 
 
-def basis_text(basis: RunTimeBasis, language: Language) -> str:
-    """The basis in words, without a full stop."""
-    korean, english = _TEXTS[basis]
-    return korean if language == "ko" else english
+class ClassBasis(StrEnum):
+    """How what like jobs took is told of one GPU class."""
+
+    MEASURED = "measured"  #: they ran on it
+    DECLARED = "declared"  #: they ran on another one, and the job's file says how fast it runs on either
+    GENERAL = "general"  #: they ran on another one, and administrators say how fast either is
+    ALL = "all"  #: as they ran on all classes together
+
+
+_CLASS_TEXTS: Mapping[ClassBasis, tuple[str, str]] = {
+    ClassBasis.MEASURED: ("{gpu_class}에서 잰 시간", "measured on {gpu_class}"),
+    ClassBasis.DECLARED: (
+        "다른 종류에서 잰 시간을 작업 파일의 speeds로 {gpu_class}에 맞게 환산",
+        "measured on another class and converted to {gpu_class} by the speeds of its file",
+    ),
+    ClassBasis.GENERAL: (
+        "다른 종류에서 잰 시간을 관리자가 정한 속도로 {gpu_class}에 맞게 환산",
+        "measured on another class and converted to {gpu_class} by the administrators' speeds",
+    ),
+    ClassBasis.ALL: ("모든 GPU 종류를 합쳐서 잰 시간", "measured on all GPU classes together"),
+}
+
+
+def basis_text(
+    basis: RunTimeBasis, language: Language, class_basis: ClassBasis | None = None, gpu_class: str | None = None
+) -> str:
+    """The basis in words, without a full stop: whose jobs tell, and, where that is known, how they tell of ``gpu_class``."""
+    parts = [_TEXTS[basis]] if class_basis is None else [_TEXTS[basis], _CLASS_TEXTS[class_basis]]
+    told = (korean if language == "ko" else english for korean, english in parts)
+    return ", ".join(told).format(gpu_class=gpu_class)

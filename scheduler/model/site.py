@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from scheduler.model.ids import NodeId, SiteId
@@ -49,6 +50,8 @@ class Site:
     security: SecurityGrade
     #: the agent was heard within its lease, so new work may be sent
     reachable: bool
+    #: how many nodes of a leaf take work at a time, by GPU class; the others are spares (``cycle.spares``)
+    block_nodes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

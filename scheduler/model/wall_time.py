@@ -92,6 +92,11 @@ def read_moment_ms(text: str) -> int | None:
     return (_seconds(wall) - ahead * 60) * 1000
 
 
+def moment_text(at_ms: int) -> str:
+    """Write ms UTC as numbers have a moment: RFC 3339, UTC, to the millisecond (``2026-11-24T03:00:00.000Z``)."""
+    return f"{_EPOCH + timedelta(milliseconds=at_ms):%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+
+
 def in_korea(text: str) -> str:
     """A moment as numbers have it (``2026-11-24T03:00:00.000Z``) as people in Korea read it: ``2026-11-24 12:00:00 KST``. Any
     other text stays as it is."""

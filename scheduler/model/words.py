@@ -21,6 +21,7 @@ class WordKind(StrEnum):
     CATEGORY = "category"  #: of how a run failed
     ACTION = "action"
     RULE = "rule"  #: by which a site may not serve a data class
+    TERM = "term"  #: on which a site does not lend to a job
     EVENT = "event"
     ACTOR = "actor"  #: who did something, where it was no person
     ORDER = "order"  #: of the jobs inside a group
@@ -94,6 +95,15 @@ WORDS: Mapping[WordKind, Words] = {
         "network": ("기밀망", "a classified network"),
         "isolation": ("사용자 격리", "isolation of users"),
         "trust_domain": ("신뢰 영역", "the trust domain"),
+    },
+    WordKind.TERM: {
+        "group": ("다른 그룹을 위한 예약", "reserved for another group"),
+        "sector": ("부문", "the sector"),
+        "data_class": ("데이터 등급", "the data class"),
+        "priority": ("우선순위", "the priority"),
+        "recallable": ("선점 불가 작업", "work that cannot be preempted"),
+        "cells": ("다른 그룹의 셀", "cells of other groups"),
+        "too_short": ("빌려주는 기간", "for how long it is lent"),
     },
     WordKind.EVENT: {
         "job.submitted": ("제출됨", "submitted"),

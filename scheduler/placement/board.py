@@ -2,13 +2,17 @@
 
 The published rule (``oracle.place`` is the same as a loop):
 
-1. The gang goes into one domain of the preferred level; of the domains that hold it, the one with the fewest free GPUs,
-   ties by name. Where none does, the next looser level is tried, up to the whole site. A node is chosen as in 2.
+1. The gang goes into one domain of the preferred level, or of the tightest level below it at which one domain holds it; of these
+   domains, the one with the fewest free GPUs, ties by name. Where none does, the next looser level is tried, up to the whole
+   site. A node is chosen as in 2.
 2. Where one node holds the gang, there are as many candidates as there are numbers of free GPUs: the first such node by name
    that holds it. It goes where it costs least: what it adds to the node's crowding, and a quarter of each GPU that it leaves
    free there; ties go to fewer free GPUs.
-3. Any other gang takes as few nodes as it can: nodes with room for most workers first; ties go to fewer free GPUs, then the
+3. In a leaf it takes as few nodes as it can: nodes with room for most workers first; ties go to fewer free GPUs, then the
    name. What remains for the last node goes to the node with the fewest free GPUs that holds it.
+4. In a wider domain it takes whole parts of the next tighter level, those with room for most workers first, as long as none
+   holds what is left; ties go to fewer free GPUs, then the name. What is left goes into the part with the fewest free GPUs that
+   holds it, where 3 and 4 hold again.
 
 Crowding looks after cores and memory. A node's ``g`` free GPUs stand beside cores, and memory, that would do for ``h`` GPUs with
 an equal share of all that the node has; where ``h < g`` they crowd it by ``g * (g / h - 1)`` GPUs, by cores or by memory,

@@ -18,6 +18,7 @@ from quota.compiled import compiled
 from scheduler.placement.arrays import (
     DOMAIN_LEVELS,
     FREE_GPU_COST,
+    HALL,
     LEAF,
     NODE,
     SITE,
@@ -32,13 +33,13 @@ from scheduler.placement.arrays import (
 
 
 @compiled
-def room_on(nodes: Nodes, node: int, gpus: int, cpus: int, memory: int) -> int:
-    """Workers that fit on a node."""
-    room = nodes.gpus[node] // gpus
+def room_in(free: int, free_cpus: int, free_memory: int, gpus: int, cpus: int, memory: int) -> int:
+    """Workers that fit where so much is free."""
+    room = free // gpus
     if cpus > 0:
-        room = min(room, nodes.cpus[node] // cpus)
+        room = min(room, free_cpus // cpus)
     if memory > 0:
-        room = min(room, nodes.memory[node] // memory)
+        room = min(room, free_memory // memory)
     return int(max(room, 0))
 
 
@@ -58,12 +59,7 @@ def spare_on(nodes: Nodes, node: int, end: int, gpus: int, cpus: int, memory: in
     """Workers that may be on a node until ``end`` beside those for whom it is reserved."""
     if end <= nodes.held_from[node]:
         return int(nodes.gpus[node] // gpus)
-    room = nodes.spare[0, node] // gpus
-    if cpus > 0:
-        room = min(room, nodes.spare[1, node] // cpus)
-    if memory > 0:
-        room = min(room, nodes.spare[2, node] // memory)
-    return int(max(room, 0))
+    return room_in(nodes.spare[0, node], nodes.spare[1, node], nodes.spare[2, node], gpus, cpus, memory)
 
 
 @compiled
@@ -72,6 +68,12 @@ def suits(nodes: Nodes, pool: int, node: int, gpus: int, cpus: int, memory: int,
     if need.checks and not nodes.plain[pool] and not may_use(nodes, node, need):
         return False
     return not nodes.held[pool] or spare_on(nodes, node, need.end, gpus, cpus, memory) > 0
+
+
+@compiled
+def suits_anyone(nodes: Nodes, pool: int, need: Need) -> bool:
+    """Whether all that is free in a pool may be had by such a gang, so that nobody need ask ``suits``, a dear call."""
+    return bool(not nodes.held[pool] and (nodes.plain[pool] or not need.checks))
 
 
 @compiled
@@ -98,7 +100,7 @@ def cost_of(
 @compiled
 def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int, need: Need) -> int:
     """Of the first nodes that hold so much, one for each number of free GPUs, that of the least cost; -1 for none."""
-    anyone = not nodes.held[pool] and (nodes.plain[pool] or not need.checks)
+    anyone = suits_anyone(nodes, pool, need)
     least, best = 1 << 62, -1
     for free in range(gpus, nodes.count.shape[1]):
         if nodes.count[pool, free] == 0:
@@ -125,62 +127,22 @@ def best_node(nodes: Nodes, pool: int, gpus: int, cpus: int, memory: int, need: 
 
 
 @compiled
-def fill_one(
-    nodes: Nodes, useful: Any, rooms: Any, workers: int, gpus: int, cpus: int, memory: int, starts: Starts
-) -> int:
-    """``best_node`` of ``useful`` (indices, ascending), where one has room for the whole gang: a gang of one part."""
-    gpus, cpus, memory = workers * gpus, workers * cpus, workers * memory
-    known = np.zeros(nodes.count.shape[1], np.bool_)
-    least, best, fewest = 1 << 62, -1, -1
-    for each in range(len(useful)):
-        node, free = useful[each], nodes.gpus[useful[each]]
-        if rooms[each] >= workers and not known[free]:
-            known[free] = True
-            free_cpus, free_memory = nodes.cpus[node], nodes.memory[node]
-            share_cpus, share_memory = nodes.share[0, node], nodes.share[1, node]
-            cost = cost_of(free, free_cpus, free_memory, gpus, cpus, memory, share_cpus, share_memory)
-            if (cost, free) < (least, fewest):
-                least, best, fewest = cost, node, free
-    starts.node[starts.size[1]], starts.workers[starts.size[1]] = best, workers
-    return 1
+def fill_leaf(nodes: Nodes, useful: Any, rooms: Any, workers: int, starts: Starts, parts: int) -> int:
+    """Put workers on as few of ``useful`` (indices, ascending) as can be, which hold them; answer the parts with those before.
 
-
-@compiled
-def fill(
-    nodes: Nodes, pool: int, among: Any, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
-) -> int:
-    """Spread a gang over as few of ``among`` (indices, ascending) as can be; answer the parts, 0 where it does not fit.
-
-    Where one node holds it, ``fill_one``. Else most room first, ties by fewer free GPUs, then name; the last part goes
-    to the fewest free GPUs that hold it.
+    Most room first, ties by fewer free GPUs, then name; the last part goes to the fewest free GPUs that hold it.
     """
-    useful = np.empty(len(among), np.int64)
-    rooms = np.empty(len(among), np.int64)
-    found, most, in_all = 0, 0, 0
-    for node in among:
-        room = room_on(nodes, node, gpus, cpus, memory)
-        if room > 0 and suits(nodes, pool, node, gpus, cpus, memory, need):
-            if nodes.held[pool]:
-                room = min(room, spare_on(nodes, node, need.end, gpus, cpus, memory))
-            useful[found], rooms[found] = node, room
-            found += 1
-            most = max(most, room)
-            in_all += room
-    if in_all < workers:
-        return 0
-    if most >= workers:
-        return fill_one(nodes, useful[:found], rooms, workers, gpus, cpus, memory, starts)
-    width = nodes.count.shape[1]
-    ends = np.zeros((most + 1) * width + 1, np.int64)
-    for each in range(found):
-        ends[(most - rooms[each]) * width + nodes.gpus[useful[each]] + 1] += 1
+    width, found = nodes.count.shape[1], len(useful)
+    keys = (rooms.max() - rooms) * width + nodes.gpus[useful]
+    ends = np.zeros(keys.max() + 2, np.int64)
+    for key in keys:
+        ends[key + 1] += 1
     ends = np.cumsum(ends)
     order = np.empty(found, np.int64)
     for each in range(found):
-        key = (most - rooms[each]) * width + nodes.gpus[useful[each]]
-        order[ends[key]] = each
-        ends[key] += 1
-    at, parts, left, turn = starts.size[1], 0, workers, 0
+        order[ends[keys[each]]] = each
+        ends[keys[each]] += 1
+    at, left, turn = starts.size[1], workers, 0
     while rooms[order[turn]] < left:
         each = order[turn]
         starts.node[at + parts], starts.workers[at + parts] = useful[each], rooms[each]
@@ -198,31 +160,73 @@ def fill(
 
 
 @compiled
-def fill_singly(
-    nodes: Nodes, pool: int, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
+def part_for(nodes: Nodes, parts: Any, rooms: Any, workers: int) -> tuple[int, bool]:
+    """Of the domains ``parts`` (one for each of ``rooms``, which a domain has in all) the one with the fewest free GPUs that
+    holds so many workers, and True; where none does the one with most room. Ties by fewer free GPUs, then by name.
+    """
+    lowest = parts.min()
+    room = np.zeros(parts.max() + 1 - lowest, np.int64)
+    for each in range(len(parts)):
+        room[parts[each] - lowest] += rooms[each]
+    tight, widest = -1, 0
+    for each in range(len(room)):
+        free = nodes.domain_free[lowest + each]
+        if room[each] >= workers and (tight < 0 or free < nodes.domain_free[lowest + tight]):
+            tight = each
+        fewer = room[each] == room[widest] and free < nodes.domain_free[lowest + widest]
+        if room[each] > room[widest] or fewer:
+            widest = each
+    return lowest + (widest if tight < 0 else tight), tight >= 0
+
+
+@compiled
+def fill(
+    nodes: Nodes,
+    pool: int,
+    level: int,
+    among: Any,
+    workers: int,
+    gpus: int,
+    cpus: int,
+    memory: int,
+    need: Need,
+    starts: Starts,
 ) -> int:
-    """``fill`` a whole pool where no node has room for two: fewest free GPUs first, then by name."""
-    at, parts = starts.size[1], 0
-    for free in range(gpus, nodes.count.shape[1]):
-        if nodes.count[pool, free] == 0:
-            continue
-        seen, left = False, nodes.count[pool, free]
-        for node in range(nodes.hint[pool, free], nodes.first[pool + 1]):
-            if nodes.gpus[node] != free:
-                continue
-            if not seen:
-                nodes.hint[pool, free] = node
-                seen = True
-            left -= 1
-            fits = nodes.cpus[node] >= cpus and nodes.memory[node] >= memory
-            if fits and suits(nodes, pool, node, gpus, cpus, memory, need):
-                starts.node[at + parts], starts.workers[at + parts] = node, 1
+    """Put a gang into a domain of a level, all of whose nodes are ``among`` (indices, ascending); answer the parts, 0 where it
+    does not fit.
+
+    As long as no part of the domain at the next tighter level holds what is left, that with most room is taken whole; then
+    the tightest that does is filled alike, down to a leaf.
+    """
+    anyone = suits_anyone(nodes, pool, need)
+    useful = np.empty(len(among), np.int64)
+    rooms = np.empty(len(among), np.int64)
+    found, in_all = 0, 0
+    for node in among:
+        room = room_in(nodes.gpus[node], nodes.cpus[node], nodes.memory[node], gpus, cpus, memory)
+        if room > 0 and (anyone or suits(nodes, pool, node, gpus, cpus, memory, need)):
+            if nodes.held[pool]:
+                room = min(room, spare_on(nodes, node, need.end, gpus, cpus, memory))
+            useful[found], rooms[found] = node, room
+            found += 1
+            in_all += room
+    if in_all < workers:
+        return 0
+    useful, rooms = useful[:found], rooms[:found]
+    at, parts, left = starts.size[1], 0, workers
+    while level > LEAF:
+        inside = nodes.domain[level - 1 - LEAF][useful]
+        part, holds = part_for(nodes, inside, rooms, left)
+        if holds:
+            level -= 1
+        else:
+            for each in np.flatnonzero(inside == part):
+                starts.node[at + parts], starts.workers[at + parts] = useful[each], rooms[each]
+                left -= rooms[each]
                 parts += 1
-                if parts == workers:
-                    return parts
-            if left == 0:
-                break
-    return 0
+        kept = (inside == part) if holds else (inside != part)
+        useful, rooms = useful[kept], rooms[kept]
+    return fill_leaf(nodes, useful, rooms, left, starts, parts)
 
 
 @compiled
@@ -243,7 +247,7 @@ def fill_domain(
         if best < 0:
             return 0
         members = nodes.members[nodes.member_first[best] : nodes.member_first[best + 1]]
-        parts = fill(nodes, pool, members, workers, gpus, cpus, memory, need, starts)
+        parts = fill(nodes, pool, level, members, workers, gpus, cpus, memory, need, starts)
         if parts > 0:
             return parts
         tried_free, tried = nodes.domain_free[best], best
@@ -253,28 +257,33 @@ def fill_domain(
 def place(
     nodes: Nodes, pool: int, level: int, workers: int, gpus: int, cpus: int, memory: int, need: Need, starts: Starts
 ) -> int:
-    """Find nodes in one domain of ``level``: parts behind those in ``starts``, whose number is answered; 0 for none."""
+    """Find nodes in one domain of ``level`` or of a tighter one, the tightest first: parts behind those in ``starts``, whose
+    number is answered; 0 for none."""
     if nodes.pool_free[pool] < workers * gpus:
         return 0
-    if workers == 1 or level == NODE:
-        node = best_node(nodes, pool, workers * gpus, workers * cpus, workers * memory, need)
-        if node < 0:
-            return 0
+    node = best_node(nodes, pool, workers * gpus, workers * cpus, workers * memory, need)
+    if node >= 0:
         starts.node[starts.size[1]], starts.workers[starts.size[1]] = node, workers
         return 1
-    room, widest = 0, 0
+    if workers == 1 or level == NODE:
+        return 0
+    room = 0
     for free in range(gpus, nodes.count.shape[1]):
-        if nodes.count[pool, free] > 0:
-            room += nodes.count[pool, free] * (free // gpus)
-            widest = free
+        room += nodes.count[pool, free] * (free // gpus)
     if room < workers:
         return 0
-    if level != SITE:
-        return fill_domain(nodes, pool, level, workers, gpus, cpus, memory, need, starts)
-    if widest < 2 * gpus:
-        return fill_singly(nodes, pool, workers, gpus, cpus, memory, need, starts)
+    domains = -1
+    for each in range(LEAF, min(level, HALL) + 1):
+        before, domains = domains, nodes.domains_of[each - LEAF, pool + 1] - nodes.domains_of[each - LEAF, pool]
+        if domains == before:
+            continue  # the same domains as at the level before
+        parts = fill_domain(nodes, pool, each, workers, gpus, cpus, memory, need, starts)
+        if parts > 0:
+            return parts
+    if level < SITE or domains == 1:
+        return 0
     among = np.arange(nodes.first[pool], nodes.first[pool + 1])
-    return fill(nodes, pool, among, workers, gpus, cpus, memory, need, starts)
+    return fill(nodes, pool, SITE, among, workers, gpus, cpus, memory, need, starts)
 
 
 @compiled

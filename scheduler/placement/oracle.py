@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.model.shape import Topology
 from scheduler.placement.arrays import FREE_GPU_COST
-from scheduler.placement.request import LEVELS, Placement, Request
+from scheduler.placement.request import LEVELS, TIGHTEST_FIRST, Placement, Request
 
 
 @dataclass(slots=True)
@@ -50,23 +50,17 @@ def workers_max(nodes: Sequence[FreeNode], request: Request) -> int:
 
 
 def place(nodes: Sequence[FreeNode], request: Request, level: Topology) -> Placement | None:
-    """Place a gang in one domain of ``level``: the domain with the fewest free GPUs that holds it, ties by name.
-
-    A node is chosen by what the gang costs there.
+    """Place a gang in one domain of ``level``, or of the tightest level below it at which one domain holds it: of these the
+    domain with the fewest free GPUs, ties by name. One node is chosen by what the gang costs there.
     """
-    if level is Topology.NODE:
-        return _on_one(nodes, request)
-    domains: dict[tuple[object, ...], list[FreeNode]] = {}
-    for node in nodes:
-        domains.setdefault(domain_of(node, level), []).append(node)
-    holding = [
-        (sum(node.gpus for node in members), domain, members)
-        for domain, members in domains.items()
-        if sum(node.room(request) for node in members) >= request.workers
-    ]
-    if not holding:
-        return None
-    return _fill(min(holding, key=lambda each: each[:2])[2], request)
+    whole = _on_one(nodes, request)
+    if whole is not None or level is Topology.NODE or request.workers == 1:
+        return whole
+    for each in TIGHTEST_FIRST[1 : TIGHTEST_FIRST.index(Topology.SITE if level is Topology.ANY else level) + 1]:
+        holding = [part for part in _parts(nodes, each) if _room(part, request) >= request.workers]
+        if holding:
+            return _fill(min(holding, key=_free), request, request.workers, each)
+    return None
 
 
 def crowding(gpus: int, cpus: int, memory_mib: int, share: tuple[int, int]) -> int:
@@ -95,21 +89,51 @@ def domain_of(node: FreeNode, level: Topology) -> tuple[object, ...]:
     return node.domain[: LEVELS.index(level) + 1]
 
 
-def _fill(members: Sequence[FreeNode], request: Request) -> Placement:
-    whole = _on_one(members, request)
-    if whole is not None:
-        return whole
-    left, unused = request.workers, list(members)
+def _fill(members: Sequence[FreeNode], request: Request, workers: int, level: Topology) -> Placement:
+    """Put workers into a domain that holds them: whole parts of it, and what is left into the tightest part that holds it."""
+    placement: list[tuple[int, int]] = []
+    if level is Topology.LEAF:
+        return _fill_leaf(members, request, workers)
+    within = TIGHTEST_FIRST[TIGHTEST_FIRST.index(level) - 1]
+    unused = _parts(members, within)
+    while True:
+        enough = [part for part in unused if _room(part, request) >= workers]
+        if enough:
+            return (*placement, *_fill(min(enough, key=_free), request, workers, within))
+        most = min(unused, key=lambda part: (-_room(part, request), _free(part)))
+        placement += [(node.index, node.room(request)) for node in most if node.room(request)]
+        unused.remove(most)
+        workers -= _room(most, request)
+
+
+def _fill_leaf(members: Sequence[FreeNode], request: Request, workers: int) -> Placement:
+    unused = list(members)
     placement: list[tuple[int, int]] = []
     while True:
-        enough = [node for node in unused if node.room(request) >= left]
+        enough = [node for node in unused if node.room(request) >= workers]
         if enough:
             last = min(enough, key=lambda node: (node.gpus, node.index))
-            return (*placement, (last.index, left))
+            return (*placement, (last.index, workers))
         most = min(unused, key=lambda node: (-node.room(request), node.gpus, node.index))
         placement.append((most.index, most.room(request)))
         unused.remove(most)
-        left -= placement[-1][1]
+        workers -= placement[-1][1]
+
+
+def _parts(nodes: Sequence[FreeNode], level: Topology) -> list[list[FreeNode]]:
+    """The domains of a level, by name."""
+    parts: dict[tuple[object, ...], list[FreeNode]] = {}
+    for node in sorted(nodes, key=lambda node: (domain_of(node, level), node.index)):
+        parts.setdefault(domain_of(node, level), []).append(node)
+    return list(parts.values())
+
+
+def _room(part: Sequence[FreeNode], request: Request) -> int:
+    return sum(node.room(request) for node in part)
+
+
+def _free(part: Sequence[FreeNode]) -> int:
+    return sum(node.gpus for node in part)
 
 
 def _on_one(nodes: Sequence[FreeNode], request: Request) -> Placement | None:

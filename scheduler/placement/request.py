@@ -9,8 +9,8 @@ from scheduler.model.shape import Shape, Topology
 #: Levels of a domain path, outermost first; a node's path may be any prefix of (hall, spine, leaf).
 LEVELS = (Topology.HALL, Topology.SPINE, Topology.LEAF)
 
-#: What is tried after a level that holds no place: ever looser ones.
-_LOOSER = (Topology.NODE, Topology.LEAF, Topology.SPINE, Topology.HALL, Topology.SITE)
+#: All levels, the tightest first.
+TIGHTEST_FIRST = (Topology.NODE, Topology.LEAF, Topology.SPINE, Topology.HALL, Topology.SITE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ class Request:
 
     def levels(self) -> tuple[Topology, ...]:
         """The levels to try, the preferred one first, down to the loosest that is allowed."""
-        last = _LOOSER.index(self.loosest)
+        last = TIGHTEST_FIRST.index(self.loosest)
         if self.workers == 1 or self.topology is Topology.ANY:
-            return (_LOOSER[last],)
-        return _LOOSER[min(_LOOSER.index(self.topology), last) : last + 1]
+            return (TIGHTEST_FIRST[last],)
+        return TIGHTEST_FIRST[min(TIGHTEST_FIRST.index(self.topology), last) : last + 1]
 
 
 #: (node's index in its pool, workers), in the order of ranks.

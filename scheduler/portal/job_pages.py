@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from scheduler.model.counterfactual_text import counterfactual_text
+from scheduler.model.counterfactual_text import alternative_text, counterfactual_text
 from scheduler.model.job_state import ACTIVE_STATES, TERMINAL_STATES, JobState
 from scheduler.model.reason import Reason, Refusal, SiteReason
 from scheduler.model.reason_text import sentence
-from scheduler.model.run_time import basis_text
 from scheduler.model.words import Language, WordKind, word
 from scheduler.portal.pages import (
     ArrayLine,
+    ClassTimeLine,
     DeadlineLine,
     EstimateLine,
     JobLine,
@@ -23,8 +23,9 @@ from scheduler.service.access import holds
 from scheduler.service.caller import Caller, Role, Scope
 from scheduler.service.deadlines import deadline_of
 from scheduler.service.eta import EtaView
-from scheduler.service.job_view import JobDetail, JobView, run_time_of
+from scheduler.service.job_view import JobDetail, JobView
 from scheduler.service.jobs import newest_job_events, show_job, why_job
+from scheduler.service.run_time_view import RunTimeView, run_time_of
 from scheduler.service.runtime import Runtime
 from scheduler.service.tally import category_text
 from scheduler.store.events import Event
@@ -76,13 +77,18 @@ def job_status(
         array=_array_line(detail.job),
         deadline=_deadline_line(detail.job),
         counterfactual=None if other is None else counterfactual_text(other, language),
+        alternatives=[alternative_text(each, language) for each in why.alternatives],
         estimate=_estimate(why.job.eta, language),
-        run_time=_run_time(detail.job, language),
+        run_time=_run_time(run_time_of(detail.job.row, detail.job.predicted_class), language),
+        by_class=[
+            ClassTimeLine(gpu_class=each.gpu_class or "–", text=_run_time(each, language)) for each in detail.by_class
+        ],
         sites=[SiteLine(site=each.site, text=reason_text(each, language)) for each in why.sites],
         runs=[
             RunLine(
                 epoch=run.row.epoch,
                 site=run.site,
+                gpu_class=run.row.gpu_class,
                 phase=run.row.phase,
                 nodes=", ".join(part[1] for part in run.row.gang[:8]),
                 started=moment(run.row.started_ms),
@@ -120,10 +126,9 @@ def _estimate(eta: EtaView | None, language: Language) -> EstimateLine | None:
     return EstimateLine(start=moment(eta.start_ms), text=text, late=late)
 
 
-def _run_time(view: JobView, language: Language) -> str:
-    run_ms, basis = run_time_of(view.row)
-    told = "–" if run_ms is None else f"~{show_duration(run_ms)}"
-    return f"{told} ({basis_text(basis, language)})"
+def _run_time(view: RunTimeView, language: Language) -> str:
+    told = "–" if view.run_ms is None else f"~{show_duration(view.run_ms)}"
+    return f"{told} ({view.text(language)})"
 
 
 def gpu_seconds(detail: JobDetail) -> str:

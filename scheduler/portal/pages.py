@@ -86,6 +86,7 @@ class RunLine:
 
     epoch: int
     site: str
+    gpu_class: str
     phase: str
     nodes: str
     started: Moment | None
@@ -123,6 +124,14 @@ class ArrayLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTimeLine:
+    """How long a waiting job would run on one of several GPU classes, and on what grounds."""
+
+    gpu_class: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """``job_status.html``: the part of a job's page that is live. ``older`` is the address of what happened before."""
 
@@ -131,8 +140,10 @@ class JobStatus:
     array: ArrayLine | None
     deadline: DeadlineLine | None
     counterfactual: str | None
+    alternatives: Sequence[str]
     estimate: EstimateLine | None
     run_time: str
+    by_class: Sequence[ClassTimeLine]
     sites: Sequence[SiteLine]
     runs: Sequence[RunLine]
     timeline: Sequence[TimelineLine]
@@ -272,6 +283,15 @@ class OwedLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockLine:
+    """How many nodes of each leaf take work at a time, of a GPU class, and which nodes are spares now."""
+
+    gpu_class: str
+    nodes: int
+    spares: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SitePage:
     """``site.html``."""
 
@@ -280,6 +300,7 @@ class SitePage:
     state: str
     offers: Sequence[OfferLine]
     taken: Sequence[TakenLine]
+    blocks: Sequence[BlockLine]
     runs: Sequence[SiteRunLine]
     has_more_runs: bool
     owed: Sequence[OwedLine]

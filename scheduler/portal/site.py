@@ -10,11 +10,12 @@ from scheduler.api.problem import answered
 from scheduler.api.schemas import Slug
 from scheduler.model.calendar import Calendar
 from scheduler.portal.frame import SignedIn, frame_of
-from scheduler.portal.pages import OfferLine, OwedLine, SitePage, SiteRunLine, TakenLine
+from scheduler.portal.pages import BlockLine, OfferLine, OwedLine, SitePage, SiteRunLine, TakenLine
 from scheduler.portal.render import language_of, moment, render, show_duration
 from scheduler.service.offers import OfferView, list_offers
 from scheduler.service.recalls import RecallView, list_recalls
 from scheduler.service.reservations import ReservationView, list_reservations
+from scheduler.service.site_nodes import list_nodes
 from scheduler.service.sites import show_site, site_runs
 from scheduler.service.usage import credit_text, show_owed
 
@@ -36,6 +37,7 @@ def site_page(request: Request, name: Slug, who: SignedIn, runtime: RuntimeHere)
     )
     found = answered(site_runs(runtime, caller, name, 0, RUNS_SHOWN_MAX + 1))
     site = answered(show_site(runtime, caller, name))
+    nodes = answered(list_nodes(runtime, caller, name, aside=False)) if site.row.block_nodes else []
     page = SitePage(
         frame=frame_of(request, who),
         name=name,
@@ -44,6 +46,14 @@ def site_page(request: Request, name: Slug, who: SignedIn, runtime: RuntimeHere)
         taken=[
             *(_recall_line(each) for each in recalls if each.row.withdrawn_ms is None),
             *(_reservation_line(each) for each in reservations),
+        ],
+        blocks=[
+            BlockLine(
+                gpu_class=gpu_class,
+                nodes=count,
+                spares=", ".join(each.row.name for each in nodes if each.spare and each.row.gpu_class == gpu_class),
+            )
+            for gpu_class, count in sorted((site.row.block_nodes or {}).items())
         ],
         runs=[
             SiteRunLine(

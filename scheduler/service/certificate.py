@@ -72,7 +72,7 @@ def make_certificate(database: Database, snapshot: Snapshot, now_ms: int) -> Cer
     since_ms = jobs[-1].completed_ms if len(jobs) == JOBS_MAX else now_ms - WINDOW_MS
     record = certify_record(jobs, lent_gpus(reported, made, now_ms))
     # What rounds remember of policies in a snapshot is theirs alone.
-    priced = shadow_prices(replace(snapshot, rules={}), now_ms, waiting_max=WAITING_MAX)
+    priced = shadow_prices(replace(snapshot, rules={}), waiting_max=WAITING_MAX)
     return Certified(
         made_ms=now_ms,
         since_ms=since_ms,

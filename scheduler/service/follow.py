@@ -196,6 +196,7 @@ class Follower:
                 state=SiteState(row.state),
                 security=security_of(row),
                 reachable=self.hearing.is_heard(row),
+                block_nodes=row.block_nodes or {},
             )
             if self._seen_sites.get(row.id) != site:
                 self._seen_sites[row.id] = site

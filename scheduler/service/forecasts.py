@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.clock import Clock
 from scheduler.cycle.federation import Federation
-from scheduler.cycle.forecast import DEFAULT_LIMITS, Eta, Forecast, ForecastLimits
+from scheduler.cycle.forecast import DEFAULT_LIMITS, Eta, Forecast, ForecastLimits, LeftOn
 from scheduler.model.ids import JobId
 
 #: A forecast older than this is made anew, one that does not know the job in question at once: but each only after so many
@@ -27,11 +27,11 @@ class Foretold:
 
 
 class Forecasts:
-    """The newest forecast. ``federation`` answers a federation that nobody else changes, and the moment it shows."""
+    """The newest forecast. ``federation`` answers a federation that nobody else changes, and how long its jobs run."""
 
     def __init__(
         self,
-        federation: Callable[[], tuple[Federation, int]],
+        federation: Callable[[], tuple[Federation, LeftOn]],
         clock: Clock,
         limits: ForecastLimits = DEFAULT_LIMITS,
     ) -> None:
@@ -60,8 +60,8 @@ class Forecasts:
 
     def _make(self) -> Forecast:
         began_seconds = self._clock.monotonic_seconds()
-        federation, now_ms = self._federation()
-        self._newest = forecast = Forecast(federation, now_ms, self._limits)
+        federation, left_on = self._federation()
+        self._newest = forecast = Forecast(federation, self._limits, left_on)
         self._made_seconds = self._clock.monotonic_seconds()
         self._cost_seconds = self._made_seconds - began_seconds
         return forecast

@@ -14,7 +14,6 @@ from scheduler.model.ids import GroupId, ShapeId, SiteId
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import TERMINAL_STATES, EndCause, JobState, RunPhase
 from scheduler.model.reason import Number, Reason, ReasonCode
-from scheduler.model.run_time import RunTimeBasis
 from scheduler.model.site_refusal import in_force
 from scheduler.service.arrays import waits_in_arrays
 from scheduler.service.dependencies import waits_for_jobs
@@ -23,6 +22,7 @@ from scheduler.service.earmark import Held
 from scheduler.service.eta import EtaView
 from scheduler.service.refused_job import refusals_of, with_refusals
 from scheduler.service.retry_reason import reason_of_retry
+from scheduler.service.run_time_view import RunTimeView
 from scheduler.service.time_text import time_text
 from scheduler.service.world import Told
 from scheduler.store import runs as run_rows
@@ -35,7 +35,8 @@ from scheduler.store.tables import ledger, people, runs, sites
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
     """One job of a list. ``elapsed_ms`` counts from the newest run's start to its end, or to now. ``workers`` and ``gpus`` are
-    those of that run; of a job that waits, what it starts with at the least."""
+    those of that run; of a job that waits, what it starts with at the least. Its row's run time is predicted on
+    ``predicted_class``; None where that may be any."""
 
     row: JobRow
     spec: JobSpec
@@ -43,6 +44,7 @@ class JobView:
     person: str
     site: str | None
     gpu_class: str | None
+    predicted_class: str | None
     workers: int
     gpus: int
     data_class: str
@@ -62,12 +64,14 @@ class RunView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetail:
     """A job with its runs, and the GPU-milliseconds that they used: of ended ones what was charged, of live ones from their
-    start until now."""
+    start until now. ``by_class``: how long one that waits would run on each GPU class that it may start on, where these are
+    several."""
 
     job: JobView
     runs: Sequence[RunView]
     gpu_milliseconds: int
     bound_site: str | None
+    by_class: Sequence[RunTimeView] = ()
 
 
 _YIELD_REASONS = {
@@ -114,7 +118,9 @@ def _view(
     end_ms = now_ms if row.ended_ms is None else row.ended_ms
     own_class = spec.data_class or (group.data_class if group is not None else None)
     at_site = row.state not in (JobState.QUEUED.value, JobState.HELD.value)
-    run = None if row.run_id is None or not at_site else newest.get(row.run_id)
+    newest_run = None if row.run_id is None else newest.get(row.run_id)
+    run = newest_run if at_site else None
+    only_class = spec.gpu_classes[0] if len(spec.gpu_classes) == 1 else None
     return JobView(
         row=row,
         spec=spec,
@@ -122,6 +128,7 @@ def _view(
         person=names.get(row.person_id, "?"),
         site=site if at_site else None,
         gpu_class=None if run is None else run.gpu_class,
+        predicted_class=only_class if newest_run is None else newest_run.gpu_class,
         workers=spec.workers_min if run is None else run.gpus // run.gpus_per_worker,
         gpus=row.gpus if run is None else run.gpus,
         data_class=own_class.value if own_class is not None else "?",
@@ -140,13 +147,6 @@ def _reason_now(
         return reason_of(row, site, None)
     reason = reason_of(row, site, verdict_of(class_of(row, now_ms)))
     return None if reason is None else with_refusals(reason, row, site_names, now_ms)
-
-
-def run_time_of(row: JobRow) -> tuple[int | None, RunTimeBasis]:
-    """How long a job runs in all (ms), and on what grounds that is said."""
-    if row.predicted_ms is not None and row.predicted_from is not None:
-        return row.predicted_ms, RunTimeBasis(row.predicted_from)
-    return row.walltime_ms, RunTimeBasis.UNKNOWN if row.walltime_ms is None else RunTimeBasis.WALLTIME
 
 
 def class_of(row: JobRow, now_ms: int) -> ClassKey:

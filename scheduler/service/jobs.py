@@ -29,6 +29,7 @@ from scheduler.service.eta import eta_of
 from scheduler.service.job_facts import waiting_fact
 from scheduler.service.job_view import JobDetail, JobView, class_of, detail_of, views_of
 from scheduler.service.retry_reason import RETRY_CODES
+from scheduler.service.run_time_view import RunTimeView, run_times_by_class
 from scheduler.service.runtime import Runtime
 from scheduler.store import dependencies, events, jobs, runs
 from scheduler.store.events import Event
@@ -67,13 +68,16 @@ class JobQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobWhy:
-    """Why a job is where it is."""
+    """Why a job is where it is. ``by_class`` is as in ``JobDetail``; ``ahead`` counts jobs of its group that rounds look at
+    before it, and that could have GPUs of a class that it could have."""
 
     job: JobView
     sites: Sequence[SiteReason]
     counterfactual: Mapping[str, Any] | None
     ahead: int | None
     evaluated_ms: int | None
+    by_class: Sequence[RunTimeView] = ()
+    alternatives: Sequence[Mapping[str, Any]] = ()
 
 
 def list_jobs(runtime: Runtime, caller: Caller, query: JobQuery) -> list[JobView] | Refusal:
@@ -127,6 +131,7 @@ def show_job(runtime: Runtime, caller: Caller, job_id: int, *, eta: bool = False
         if isinstance(row, Refusal):
             return row
         detail = detail_of(connection, directory, row, runtime.clock.now_ms(), runtime.world.verdict)
+    detail = replace(detail, by_class=run_times_by_class(runtime, row))
     return replace(detail, job=with_eta(runtime, detail.job)) if eta else detail
 
 
@@ -155,7 +160,9 @@ def newest_job_events(
 def why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
     """Why a job is where it is, for every site considered, what would start it, and when that would be."""
     why = _why_job(runtime, caller, job_id)
-    return why if isinstance(why, Refusal) else replace(why, job=with_eta(runtime, why.job))
+    if isinstance(why, Refusal):
+        return why
+    return replace(why, job=with_eta(runtime, why.job), by_class=run_times_by_class(runtime, why.job.row))
 
 
 def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
@@ -170,8 +177,9 @@ def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
         is_looked_at = view.reason is None or view.reason.code not in _OUT_OF_ROUNDS
         if row.state != JobState.QUEUED.value or not is_looked_at:
             return JobWhy(job=view, sites=(), counterfactual=None, ahead=None, evaluated_ms=None)
-    told, snapshot = runtime.world.verdict(class_of(row, now_ms)), runtime.world.snapshot()
-    ahead = _ahead(snapshot, waiting_fact(row, directory.by_id[row.group_id].order))
+    told, snapshot = runtime.world.verdict(class_of(row, now_ms), alternatives=True), runtime.world.snapshot()
+    candidates = frozenset(view.spec.gpu_classes or snapshot.offered_classes)
+    ahead = _ahead(snapshot, waiting_fact(row, directory.by_id[row.group_id].order), candidates)
     if told is None:
         return JobWhy(job=view, sites=(), counterfactual=None, ahead=ahead, evaluated_ms=None)
     verdict = told.verdict
@@ -181,14 +189,20 @@ def _why_job(runtime: Runtime, caller: Caller, job_id: int) -> JobWhy | Refusal:
         counterfactual=None if verdict.counterfactual is None else verdict.counterfactual.as_json(),
         ahead=ahead,
         evaluated_ms=told.at_ms,
+        alternatives=[each.as_json() for each in verdict.alternatives],
     )
 
 
-def _ahead(snapshot: Snapshot, job: WaitingJob) -> int:
-    """How many jobs of the same group rounds look at before it."""
+def _ahead(snapshot: Snapshot, job: WaitingJob, candidates: frozenset[str]) -> int:
+    """How many jobs of the same group rounds look at before it, of those that could have GPUs of one of its ``candidates``:
+    who can run on nothing that it can run on is not in its way."""
     turn = turn_of(job)
-    held = sum(turn_of(each.job) < turn for each in snapshot.earmarks.values() if each.job.group == job.group)
-    return snapshot.table.ahead(job.group, turn) + held
+    held = sum(
+        turn_of(each.job) < turn and each.gpu_class in candidates
+        for each in snapshot.earmarks.values()
+        if each.job.group == job.group
+    )
+    return snapshot.table.ahead(job.group, turn, snapshot.sharing(candidates)) + held
 
 
 def act_on_job(

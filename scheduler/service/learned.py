@@ -11,33 +11,40 @@ from quota.ledger import RunInterval
 from scheduler.cycle.prediction import ANY_CLASS, NO_SPEEDS, Like, Prediction, RunTimes, likes_of, likes_on
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import YIELDED_CAUSES, EndCause, JobState
-from scheduler.store import jobs, run_times
+from scheduler.store import class_speeds, jobs, run_times
 from scheduler.store.database import Database
 from scheduler.store.follow import changed_since
-from scheduler.store.jobs import JobRow
+from scheduler.store.jobs import JobRow, LikenessRow
 from scheduler.store.runs import RunRow
 from scheduler.store.tables import run_times as table
 from scheduler.store.transaction import WriteTransaction
 
-_COLUMNS = ("served_ms", "predicted_ms", "predicted_from")
+_COLUMNS = ("served_ms", "predicted_ms", "predicted_from", "class_basis")
 #: A run that was stopped so has gone back to the queue with what it had saved.
 _SAVES = YIELDED_CAUSES | {EndCause.REQUEUED}
 
 
-def likes(job: JobRow) -> tuple[Like, ...]:
+def likes(job: JobRow | LikenessRow) -> tuple[Like, ...]:
     """The kinds that a job is of."""
     return likes_of(job.person_id, job.group_id, job.gpus)
 
 
-def speeds_of(job: JobRow) -> Mapping[str, float]:
+def speeds_of(job: JobRow | LikenessRow) -> Mapping[str, float]:
     """How fast its file says that it runs on each class."""
     # Few jobs say it, and reading a whole job file to see that costs more than all else of a lease.
-    return JobSpec.model_validate_json(job.spec).speeds if '"speeds"' in job.spec else NO_SPEEDS
+    spec = job.spec
+    return NO_SPEEDS if spec is None or '"speeds"' not in spec else JobSpec.model_validate_json(spec).speeds
 
 
-def columns_of(prediction: Prediction | None) -> tuple[int | None, str | None]:
-    """A prediction as ``predicted_ms`` and ``predicted_from``."""
-    return (None, None) if prediction is None else (prediction.run_ms, prediction.scope.value)
+#: A prediction as columns of a job: ``predicted_ms``, ``predicted_from`` and ``class_basis``.
+PredictionColumns = tuple[int | None, str | None, str | None]
+
+
+def columns_of(prediction: Prediction | None) -> PredictionColumns:
+    """A prediction as it is written."""
+    if prediction is None:
+        return None, None, None
+    return prediction.run_ms, prediction.scope.value, prediction.class_basis.value
 
 
 def predict(connection: Connection, starting: Iterable[tuple[JobRow, str]]) -> dict[int, Prediction | None]:
@@ -91,7 +98,8 @@ class Lessons:
 
 
 class Learned:
-    """All run times that the record remembers, followed by change number. ``run_times`` may be read from any thread."""
+    """All run times that the record remembers, followed by change number, and the speeds of GPU classes. ``run_times`` may be
+    read from any thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -101,6 +109,7 @@ class Learned:
     def catch_up(self) -> None:
         """Take in what has been learned since the last time."""
         with self._database.read() as connection:
+            self.run_times.put_speeds(class_speeds.every(connection))
             while True:
                 page = changed_since(connection, table, self._change)
                 for row in page.rows:

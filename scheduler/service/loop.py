@@ -23,6 +23,7 @@ from scheduler.service.deadlines import cancel_late, late
 from scheduler.service.dependencies import WAITERS_A_TRANSACTION, settle
 from scheduler.service.earmark_commit import clearings_of, commit_clearings, withdraw_earmarks
 from scheduler.service.follow import Follower
+from scheduler.service.place_keeper import PlaceKeeper
 from scheduler.service.reconcile import forget_old, reconcile_site, revive_site
 from scheduler.service.round_commit import STARTS_A_TRANSACTION, commit_starts
 from scheduler.service.runtime import Runtime
@@ -60,6 +61,7 @@ class SchedulerLoop:
         self._silent: set[int] = set()
         self._certificates = CertificateKeeper(runtime)
         self._standings = StandingKeeper(runtime)
+        self._places = PlaceKeeper(runtime)
 
     def stop(self) -> None:
         """Have ``run`` return soon."""
@@ -132,18 +134,19 @@ class SchedulerLoop:
     def turn(self, follower: Follower, fence: Fence) -> int:
         """One turn: what time changed, one round, its commit. Answer how many things that did: runs leased or told to stop,
         jobs for which nodes are held from now on, or no more."""
-        runtime = self._runtime
         with ROUND_SECONDS.time():
+            self._places.recall(follower)
             follower.catch_up()
             if self._reconcile(follower, fence):
                 follower.catch_up()
             self._settle_deadlines(follower, fence)
             self._settle_dependencies(follower, fence)
             snapshot = follower.federation.snapshot()
-            plan = decide(snapshot, runtime.clock.now_ms(), fence.number)
+            plan = decide(snapshot, fence.number)
             violations = check_plan(snapshot, plan)
             if violations:
                 raise InvariantBroken(f"a plan breaks {len(violations)} laws, first {violations[0]}")
+            self._places.keep(snapshot, fence)
             return self._commit(snapshot, plan, fence, follower.rules_change)
 
     def _reconcile(self, follower: Follower, fence: Fence) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from quota.changes import check_quota_among
 from quota.tree import Quota
+from scheduler.cycle.cell_grants import why_not_granted
 from scheduler.cycle.plan import StopCause
 from scheduler.cycle.preview import Count, Holding, Preview, QuotaKey, preview
 from scheduler.cycle.snapshot import Snapshot
@@ -18,7 +19,6 @@ from scheduler.model.ids import GroupId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import visible_group_ids
 from scheduler.service.caller import Caller
-from scheduler.service.cells import why_not_granted
 from scheduler.service.directory import Directory, read_directory
 from scheduler.service.groups import quota_tree, refusal_of_quota
 from scheduler.service.quota_fact import in_order
@@ -79,10 +79,10 @@ def preview_quotas(runtime: Runtime, caller: Caller, changes: Sequence[QuotaChan
         judged = _judged(connection, runtime.world.snapshot, directory, caller, changes)
     if isinstance(judged, Refusal):
         return judged
-    snapshot, now_ms = runtime.world.snapshot(), runtime.clock.now_ms()
+    snapshot = runtime.world.snapshot()
     if any(group not in snapshot.groups for group, _ in judged):
         return refuse(ReasonCode.NOT_READY)
-    return _as_seen(preview(snapshot, judged, now_ms), directory, visible_group_ids(directory, caller), now_ms)
+    return _as_seen(preview(snapshot, judged), directory, visible_group_ids(directory, caller), snapshot.now_ms)
 
 
 def _judged(

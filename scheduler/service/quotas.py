@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 
 from quota.changes import check_quota
 from quota.tree import Quota as TreeQuota
+from scheduler.cycle.cell_grants import why_not_granted
 from scheduler.cycle.use import ClassUse, class_uses
 from scheduler.model.ids import GroupId
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
-from scheduler.service.cells import why_not_granted
 from scheduler.service.directory import Directory, GroupView, read_directory
 from scheduler.service.groups import quota_tree, refusal_of_quota
 from scheduler.service.quota_fact import in_order, quota_fact, written_cells

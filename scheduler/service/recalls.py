@@ -135,6 +135,8 @@ def _chosen(
     transaction: WriteTransaction, site: SiteRow, asked: RecallInput, live: Sequence[RunRow]
 ) -> list[NodeRow] | Refusal:
     lent = _Lent.at(transaction, site, asked, live)
+    if not lent.by_offer:
+        return refuse(ReasonCode.NEVER_OFFERED, site=site.name, gpu_class=asked.gpu_class)
     if not lent.recallable:
         at = time_text(asked.by_ms)
         return refuse(
@@ -187,10 +189,12 @@ def _free_ms(terms: Sequence[Offer], now_ms: int, youngest_ms: int | None) -> in
 class _Lent:
     """What a site lends of a class at a recall's deadline.
 
-    ``nodes`` are those lent that a recall may take, ``recallable`` the offers with a notice, the shortest first;
-    ``recalled`` nodes are under earlier recalls then, and ``left`` more can be recalled.
+    ``by_offer``: whether it ever made an offer, of any class. ``nodes`` are those lent that a recall may take, ``recallable``
+    the offers with a notice, the shortest first; ``recalled`` nodes are under earlier recalls then, and ``left`` more can be
+    recalled.
     """
 
+    by_offer: bool
     offers: Sequence[Offer]
     recallable: Sequence[Offer]
     nodes: Sequence[NodeRow]
@@ -217,6 +221,7 @@ class _Lent:
         lent_nodes = _first_lent(present, nodes_held(live), lent)
         left = min(lent, sum(offer.nodes for offer in recallable) - len(recalled))
         return _Lent(
+            by_offer=bool(told),
             offers=open_then,
             recallable=sorted(recallable, key=lambda offer: (offer.notice_seconds or 0, offer.id)),
             nodes=lent_nodes,

@@ -33,7 +33,7 @@ WAIT_SECONDS = Histogram(
 STARTS_A_TRANSACTION = 2_000
 _LEASED_COLUMNS = (
     "state", "epoch", "run_id", "site_id", "started_ms", "exit_code", "reason", "earmark", "predicted_ms",
-    "predicted_from",
+    "predicted_from", "class_basis",
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def commit_starts(
     for run_id, start in zip(ids, valid, strict=True):
         job, shape = known[start.job], shapes[start.shape]
         epoch, checkpoint = job.epoch + 1, checkpoint_of(job)
-        predicted_ms, predicted_from = columns_of(predictions[job.id])
+        predicted = columns_of(predictions[job.id])
         if epoch == 1:
             waited_ms.append(transaction.now_ms - job.submitted_ms)
         new.append(
@@ -112,13 +112,13 @@ def commit_starts(
                 submitted_ms=job.submitted_ms,
                 walltime_ms=job.walltime_ms,
                 return_site_id=bound_after(job, start.site, checkpoint),
-                predicted_ms=predicted_ms,
+                predicted_ms=predicted[0],
                 served_ms=job.served_ms,
                 lender_rates=[(gpus, None if rate is None else str(rate)) for gpus, rate in rates_of(start)],
             )
         )
         leased = (JobState.LEASED.value, epoch, run_id, start.site, None, None, None, None)
-        rows.append((job.id, *leased, predicted_ms, predicted_from))
+        rows.append((job.id, *leased, *predicted))
         data = encode_json({"state": JobState.LEASED.value, "run": run_id, "epoch": epoch})
         events.append(("job.state", job.id, job.group_id, start.site, ACTOR, "", data))
         transaction.after_commit(f"job:{job.id}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scheduler.model.ids import NodeId
 from scheduler.model.node_fault import Standing
 from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.bad_nodes import standings
@@ -17,22 +18,24 @@ from scheduler.store.transaction import WriteTransaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
-    """A node, and how it stands."""
+    """A node, how it stands, and whether it is a ``spare`` that takes no work now."""
 
     row: NodeRow
     standing: Standing
+    spare: bool
 
 
 def list_nodes(runtime: Runtime, caller: Caller, name: str, *, aside: bool) -> list[NodeView] | Refusal:
     """A site's nodes by name, with ``aside`` those that are set aside; for those who may inspect it."""
     now_ms = runtime.clock.now_ms()
+    spares = runtime.world.snapshot().spares
     with runtime.database.read() as connection:
         site = inspected_site(connection, caller, name)
         if isinstance(site, Refusal):
             return site
         rows = [row for row in nodes.of_site(connection, site.id) if row.aside_ms is not None or not aside]
         against = standings(connection, rows, now_ms)
-    return [NodeView(row=row, standing=against[row.id]) for row in rows]
+    return [NodeView(row=row, standing=against[row.id], spare=NodeId(row.id) in spares) for row in rows]
 
 
 def set_node_aside(
@@ -85,4 +88,4 @@ def _tell(transaction: WriteTransaction, runtime: Runtime, caller: Caller, row: 
 def _view(transaction: WriteTransaction, row: NodeRow) -> NodeView:
     newest = nodes.by_ids(transaction.connection, [row.id])[row.id]
     against = standings(transaction.connection, [newest], transaction.now_ms)
-    return NodeView(row=newest, standing=against[row.id])
+    return NodeView(row=newest, standing=against[row.id], spare=False)

@@ -10,6 +10,7 @@ from scheduler.cycle.feasible import why_never
 from scheduler.cycle.handicap import handicap_ms
 from scheduler.cycle.prediction import ANY_CLASS, RunTimes, likes_of
 from scheduler.cycle.snapshot import Snapshot
+from scheduler.cycle.stay import Stay
 from scheduler.model.data_class import is_less_protected
 from scheduler.model.dependency import Dependency
 from scheduler.model.ids import GroupId
@@ -23,7 +24,7 @@ from scheduler.service.checkpoint import save_ms_of
 from scheduler.service.deadlines import start_by_of, why_too_late
 from scheduler.service.dependencies import to_come
 from scheduler.service.directory import Directory, GroupView
-from scheduler.service.learned import columns_of
+from scheduler.service.learned import PredictionColumns, columns_of
 from scheduler.service.runtime import Runtime
 from scheduler.service.shared_read import SharedReads
 from scheduler.store import content, idempotency
@@ -54,7 +55,7 @@ class Judge:
     def __init__(self, snapshot: Snapshot, version: int) -> None:
         self.version = version
         self._snapshot = snapshot
-        self._never: dict[tuple[int, Shape], Refusal | None] = {}
+        self._never: dict[tuple[GroupId, Shape, Stay, int], Refusal | None] = {}
 
     def judge(self, group: GroupView | Refusal, spec: JobSpec, now_ms: int) -> Admissible | Refusal:
         """Whether some site could ever run ``spec``, and in time, for a caller who may submit to ``group``; where it is
@@ -69,18 +70,19 @@ class Judge:
                 bound=f"{group.data_class.value} ({group.path})",
             )
         shape = spec.shape(group.data_class)
-        refusal = self._why_never(GroupId(group.id), shape) or why_too_late(spec, now_ms)
+        stay = Stay.of(_walltime_ms(spec), save_ms_of(spec.checkpoint))
+        refusal = self._why_never(GroupId(group.id), shape, stay, spec.priority) or why_too_late(spec, now_ms)
         return Admissible(spec, group, shape) if refusal is None else refusal
 
-    def _why_never(self, group: GroupId, shape: Shape) -> Refusal | None:
+    def _why_never(self, group: GroupId, shape: Shape, stay: Stay, priority: int) -> Refusal | None:
         """Why no site will ever run ``shape``; remembered."""
         if group not in self._snapshot.groups:
             return refuse(ReasonCode.NOT_READY)
-        key = (group, shape)
+        key = (group, shape, stay, priority)
         if key not in self._never:
             if len(self._never) >= REMEMBERED_MAX:
                 self._never.clear()
-            self._never[key] = why_never(self._snapshot, group, shape)
+            self._never[key] = why_never(self._snapshot, group, shape, stay=stay, priority=priority)
         return self._never[key]
 
 
@@ -153,7 +155,7 @@ async def submit(
 
 def handicap_of(runtime: Runtime, caller: Caller, job: Admissible) -> int:
     """What the group's order adds to the time at which the job would come, were it submitted now."""
-    predicted_ms, _ = _Predicted(caller, runtime.world.run_times).of(job)
+    predicted_ms, *_ = _Predicted(caller, runtime.world.run_times).of(job)
     whole_ms = _walltime_ms(job.spec) if predicted_ms is None else predicted_ms
     return handicap_ms(job.group.order, gpus=job.shape.gpus, whole_ms=whole_ms, served_ms=0)
 
@@ -168,10 +170,10 @@ class _Predicted:
     def __init__(self, caller: Caller, run_times: RunTimes) -> None:
         self._person = caller.person_id
         self._run_times = run_times
-        self._known: dict[tuple[int, int, int | None, str], tuple[int | None, str | None]] = {}
+        self._known: dict[tuple[int, int, int | None, str], PredictionColumns] = {}
 
-    def of(self, job: Admissible) -> tuple[int | None, str | None]:
-        """As ``predicted_ms`` and ``predicted_from``: on its GPU class where it names one alone, else on whatever it is."""
+    def of(self, job: Admissible) -> PredictionColumns:
+        """A job's prediction: on its GPU class where it names one alone, else on whatever it is."""
         classes = job.shape.gpu_classes
         gpu_class = classes[0] if len(classes) == 1 else ANY_CLASS
         group, gpus, walltime_ms, _ = like = job.group.id, job.shape.gpus, _walltime_ms(job.spec), gpu_class
@@ -184,7 +186,7 @@ class _Predicted:
 def _new_job(job: Admissible, caller: Caller, predicted: _Predicted, now_ms: int) -> NewJob:
     """The job as it is written, with what is known of like ones by now."""
     spec = job.spec
-    predicted_ms, predicted_from = predicted.of(job)
+    predicted_ms, predicted_from, class_basis = predicted.of(job)
     return NewJob(
         group_id=job.group.id,
         person_id=caller.person_id,
@@ -199,6 +201,7 @@ def _new_job(job: Admissible, caller: Caller, predicted: _Predicted, now_ms: int
         save_ms=save_ms_of(spec.checkpoint),
         predicted_ms=predicted_ms,
         predicted_from=predicted_from,
+        class_basis=class_basis,
         awaits=job.awaits,
         array=spec.tasks,
         start_by_ms=start_by_of(spec, now_ms),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
+
+from scheduler.model.wall_time import moment_text
 
 
 def time_text(at_ms: int) -> str:
     """Write milliseconds since the epoch as ``2026-11-24T03:00:00.000Z``."""
-    moment = datetime.fromtimestamp(at_ms / 1000, tz=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return moment_text(at_ms)
 
 
 def time_ms(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Credits: the exchange table, and what groups were charged."""
+"""Credits: what groups were charged, and what sites are owed, by the exchange table."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from sqlalchemy import Connection, select
 
 from quota.exchange import HOUR_MS, ExchangeTable, Rate
 from scheduler.model.reason import Refusal
-from scheduler.service.access import group_for, require_administrator
+from scheduler.service.access import group_for
 from scheduler.service.caller import Caller, Role
 from scheduler.service.runtime import Runtime
 from scheduler.service.sites import inspected_site
 from scheduler.store import gpu_classes
-from scheduler.store.gpu_classes import GpuClass
 from scheduler.store.ledger import CONSUMER, LOST, PROVIDER
 from scheduler.store.rows import chunks
 from scheduler.store.tables import ledger, runs
-from scheduler.store.transaction import WriteTransaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,34 +153,3 @@ def _worth(
             return None
         total += part * each
     return total
-
-
-def list_gpu_classes(runtime: Runtime) -> list[GpuClass]:
-    """The exchange table, by class and date."""
-    with runtime.database.read() as connection:
-        return gpu_classes.every(connection)
-
-
-def set_gpu_class(
-    transaction: WriteTransaction,
-    runtime: Runtime,
-    caller: Caller,
-    name: str,
-    *,
-    numerator: int,
-    denominator: int,
-    valid_from_ms: int | None,
-    why: str,
-) -> GpuClass | Refusal:
-    """Set what a GPU-hour of a class is worth from a moment on. Administrators only."""
-    refusal = require_administrator(caller)
-    if refusal is not None:
-        return refusal
-    moment_ms = transaction.now_ms if valid_from_ms is None else valid_from_ms
-    row = gpu_classes.put(
-        transaction, name=name, valid_from_ms=moment_ms, credit_numerator=numerator, credit_denominator=denominator
-    )
-    data = {"gpu_class": name, "credits": f"{numerator}/{denominator}", "valid_from_ms": moment_ms}
-    transaction.event("gpu_class.set", actor=caller.person, why=why, data=data)
-    transaction.on_commit(runtime.world.forget)
-    return row

@@ -11,6 +11,7 @@ from scheduler.clock import Clock
 from scheduler.cycle.decide import place
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, PreemptionRules
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.forecast import LeftOn
 from scheduler.cycle.plan import Verdict
 from scheduler.cycle.prediction import RunTimes
 from scheduler.cycle.round import Round
@@ -21,6 +22,7 @@ from scheduler.model.reason import ReasonCode
 from scheduler.service.follow import Follower
 from scheduler.service.forecasts import Forecasts
 from scheduler.service.learned import Learned
+from scheduler.service.left_on import RecordedLeftOn
 from scheduler.store.database import Database
 from scheduler.store.sites import SiteRow
 
@@ -48,6 +50,7 @@ class World:
     ) -> None:
         self._follower = Follower(database, clock, policy, preemption)
         self._learned = Learned(database)
+        self._database = database
         self._clock = clock
         self._staleness_seconds_max = staleness_seconds_max
         self._lock = threading.Lock()
@@ -55,9 +58,8 @@ class World:
         self._read_seconds = _LONG_AGO
         self._rules: tuple[Snapshot, int] | None = None
         self._rules_seconds = _LONG_AGO
-        self._read_ms = 0
         self._verdicts: Verdicts | None = None
-        self._told: dict[ClassKey, Told | None] = {}
+        self._told: dict[tuple[ClassKey, bool], Told | None] = {}
         #: how often ``forget`` was called: what was begun before the last time is old
         self.forgotten = 0
         self.forecasts = Forecasts(self._copy, clock)
@@ -95,19 +97,20 @@ class World:
             self._learned.catch_up()
             self._snapshot = self._follower.federation.snapshot()
             self._read_seconds = now_seconds if forgotten == self.forgotten else _LONG_AGO
-            self._read_ms = self._clock.now_ms()
             self._verdicts, self._told = None, {}
             return self._snapshot
 
-    def verdict(self, key: ClassKey) -> Told | None:
-        """Why the jobs of a class wait, as things stand; None where none waits."""
+    def verdict(self, key: ClassKey, *, alternatives: bool = False) -> Told | None:
+        """Why the jobs of a class wait, as things stand, with its ``alternatives`` where they are asked for; None where none
+        waits."""
         snapshot = self.snapshot()
         with self._lock:
             verdicts = self._verdicts_of(snapshot)
-            if key not in self._told:
-                verdict = verdicts.of(key)
-                self._told[key] = None if verdict is None else Told(verdict=verdict, at_ms=self._read_ms)
-            return self._told[key]
+            asked = (key, alternatives)
+            if asked not in self._told:
+                verdict = verdicts.of(key, alternatives=alternatives)
+                self._told[asked] = None if verdict is None else Told(verdict=verdict, at_ms=snapshot.now_ms)
+            return self._told[asked]
 
     def waiting_by_reason(self, classes_max: int) -> Counter[ReasonCode | None]:
         """How many jobs wait for each reason, as ``Verdicts.waiting_by_reason`` says."""
@@ -122,11 +125,12 @@ class World:
             self._verdicts = Verdicts(round_, ahead=True)
         return self._verdicts
 
-    def _copy(self) -> tuple[Federation, int]:
-        """The federation, to go on with, and the moment it shows."""
+    def _copy(self) -> tuple[Federation, LeftOn]:
+        """The federation, to go on with, and how long its jobs run."""
         self.snapshot()
         with self._lock:
-            return self._follower.federation.copy(), self._read_ms
+            federation = self._follower.federation.copy()
+        return federation, RecordedLeftOn(self._database, self.run_times, federation)
 
     def forget(self) -> None:
         """Read again at the next question: this process changed something that must show at once."""

@@ -84,16 +84,27 @@ def read_cluster(path: Path) -> Cluster:
 
 def build_cluster(document: Mapping[str, Any]) -> Cluster:
     """Make a cluster of a document: ``nodes`` (count, gpus_per_node, gpu_type, cpus, mem_gb; optionally site, and domain,
-    as HALL/SPINE/LEAF, of them all, or leaf_nodes and spine_nodes, how many a domain has), or, where it lists none, nodes of
-    ``DEVICES_A_NODE`` that add up to its total or peak.
+    as HALL/SPINE/LEAF, of them all, or leaf_nodes and spine_nodes, how many a domain has, and block_nodes, how many of a leaf
+    take work at a time), or, where it lists none, nodes of ``DEVICES_A_NODE`` that add up to its total or peak.
 
     Raises KeyError, TypeError or ValueError where the document does not say enough.
     """
     counts_cores = document.get("device") == "cpu"
     entries = list(document.get("nodes") or ()) or list(_made_up(document, counts_cores))
-    names = list(dict.fromkeys(str(entry.get("site") or "cluster") for entry in entries))
+    names = list(dict.fromkeys(map(_site_name, entries)))
     sites = tuple(
-        Site(id=SiteId(number), name=name, state=SiteState.ACTIVE, security=_OPEN, reachable=True)
+        Site(
+            id=SiteId(number),
+            name=name,
+            state=SiteState.ACTIVE,
+            security=_OPEN,
+            reachable=True,
+            block_nodes={
+                _gpu_class(entry, counts_cores): int(entry["block_nodes"])
+                for entry in entries
+                if entry.get("block_nodes") and _site_name(entry) == name
+            },
+        )
         for number, name in enumerate(names, 1)
     )
     ids = {site.name: site.id for site in sites}
@@ -128,6 +139,14 @@ def _made_up(document: Mapping[str, Any], counts_cores: bool) -> Iterator[dict[s
                 yield {"count": count, "site": site} | known
 
 
+def _site_name(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("site") or "cluster")
+
+
+def _gpu_class(entry: Mapping[str, Any], counts_cores: bool) -> str:
+    return "core" if counts_cores else str(entry.get("gpu_type") or "gpu").lower()
+
+
 def _nodes(entries: list[Any], site_ids: Mapping[str, SiteId], counts_cores: bool) -> Iterator[Node]:
     index = 0
     for number, entry in enumerate(entries):
@@ -144,10 +163,10 @@ def _nodes(entries: list[Any], site_ids: Mapping[str, SiteId], counts_cores: boo
                 domain = (f"hall-{number:03}", f"spine-{spine:03}", f"leaf-{place // leaf_nodes:04}")
             yield Node(
                 id=NodeId(index + 1),
-                site_id=site_ids[str(entry.get("site") or "cluster")],
+                site_id=site_ids[_site_name(entry)],
                 name=f"node-{index:06}",
                 pool=f"pool-{number}",
-                gpu_class="core" if counts_cores else str(entry.get("gpu_type") or "gpu").lower(),
+                gpu_class=_gpu_class(entry, counts_cores),
                 gpus=devices,
                 cpus=AMPLE if cpus is None or counts_cores else int(cpus),
                 memory_mib=AMPLE if memory_gib is None or counts_cores else int(memory_gib * 1024),

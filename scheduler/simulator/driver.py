@@ -24,6 +24,7 @@ from scheduler.cycle.snapshot import Snapshot
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.model.errors import InvariantBroken
 from scheduler.model.ids import JobId, RunId, ShapeId
+from scheduler.simulator.cells import holding_its_cells
 from scheduler.simulator.cluster import Cluster
 from scheduler.simulator.failures import NodeEvent, node_events
 from scheduler.simulator.gates import Gates
@@ -38,7 +39,7 @@ from scheduler.simulator.policy import Policy, RoundCost
 from scheduler.simulator.standing import StandingBook
 from scheduler.simulator.workload import SimJob, Workload
 
-Decide = Callable[[Snapshot, int, int], Plan]
+Decide = Callable[[Snapshot, int], Plan]
 
 #: More rounds than this at one instant, each stopping what the one before started, are a livelock.
 ROUNDS_AT_ONE_INSTANT_MAX = 64
@@ -65,29 +66,27 @@ class Driver:
         self._cluster, self._workload, self._policy = cluster, workload, policy
         self._events, self._lenders = node_events(policy, cluster), Lenders(policy, cluster, workload.groups)
         self._seed, self._end_ms = seed, self._lenders.over_ms(workload, end_ms)
-        self._decide, self._checked = round_, checked
+        self._decide, self._checked, self._history = round_, checked, History(workload.jobs)
         rules = PreemptionRules(minimum_run_ms=policy.minimum_run_seconds * 1000)
         self._federation = Federation(preemption=rules)
         self._federation.set_decay(policy.decay)
         self._nodes = Nodes(cluster)
         orders = put_groups(self._federation, cluster, workload, policy)
         self._knowledge = Knowledge(policy.durations, policy.order, orders, policy.levels_per_doubling)
-        self._facts = RunFacts(policy, self._knowledge)
+        self._facts, self._standings = RunFacts(policy, self._knowledge), StandingBook(policy, self._history)
         for site in cluster.sites:
             self._federation.put_site(site)
         for node in cluster.nodes:
             self._federation.put_node(node)
-        self._history, self._standings = History(workload.jobs), StandingBook(policy)
         self._live: dict[RunId, Live] = {}
         self._run_of: dict[JobId, RunId] = {}
         self._earmarks: dict[JobId, Earmark] = {}
         self._waiting: set[JobId] = set()
         self._ends: list[tuple[int, RunId]] = []
         self._levels: list[tuple[int, RunId]] = []
-        self._arrived = self._told = self._last_run = self._shapes_put = 0
+        self._arrived = self._told = self._last_run = self._busy_until_ms = self._shapes_put = 0
         self._put_shapes()
         self._interval_ms = round(policy.round_interval_seconds * 1000)
-        self._busy_until_ms = 0
         self._gates = Gates(workload)
         self._lent = LentBook(self._federation, self._lenders, self._nodes, self._history, policy.grace_ms)
 
@@ -97,7 +96,7 @@ class Driver:
         history.seconds = {"snapshot": 0.0, "decide": 0.0, "check_plan": 0.0}
         self._federation.set_lending(self._lenders.offers, (), ())
         self._lent.lend(0)
-        self._lent.see(self._federation.snapshot(), 0)
+        self._lent.see(holding_its_cells(self._federation.snapshot()))
         now_ms = -self._interval_ms
         while (next_ms := self._next_ms()) is not None:
             # Whatever the rounds' interval, what is taken back is taken back on time.
@@ -255,7 +254,7 @@ class Driver:
             looks = self._waiting or self._earmarks or changed or self._federation.has_elastic_runs
             if not looks and not (self._lenders.is_any and self._policy.grace_ms):
                 return
-            snapshot, plan, seconds = self._timed_round(now_ms)
+            snapshot, plan, seconds = self._timed_round()
             if seconds:
                 now_ms = self._busy_until_ms = now_ms + ceil(seconds * 1000)
             self._lent.note(snapshot, plan, now_ms)
@@ -268,21 +267,21 @@ class Driver:
             self._lent.lend(now_ms)
         raise InvariantBroken(f"rounds at {now_ms} ms go on stopping what they started")
 
-    def _timed_round(self, now_ms: int) -> tuple[Snapshot, Plan, float]:
+    def _timed_round(self) -> tuple[Snapshot, Plan, float]:
         """A round and the seconds charged for it. The processor's clock can be slow: it is read only where it counts."""
         cost = self._policy.round_cost
         worked = process_time() if cost is RoundCost.PROCESSOR else 0.0
-        done = self._round(now_ms)
+        done = self._round()
         wall = self._history.round_seconds[-1] if cost is RoundCost.WALL else 0.0
         return *done, process_time() - worked if cost is RoundCost.PROCESSOR else wall
 
-    def _round(self, now_ms: int) -> tuple[Snapshot, Plan]:
+    def _round(self) -> tuple[Snapshot, Plan]:
         history, seconds = self._history, self._history.seconds
         began = perf_counter()
         snapshot = self._federation.snapshot()
-        self._lent.see(snapshot, now_ms)
+        self._lent.see(snapshot)
         seen = perf_counter()
-        plan = self._decide(snapshot, now_ms, self._seed)
+        plan = self._decide(snapshot, self._seed)
         decided = perf_counter()
         violations = check_plan(snapshot, plan) if self._checked else ()
         checked = perf_counter()
@@ -293,6 +292,7 @@ class Driver:
         seconds["check_plan"] += checked - decided
         history.round_seconds.append(checked - began)
         history.rounds += 1
+        self._standings.compare(snapshot, plan, lambda other: self._decide(other, self._seed))
         return snapshot, plan
 
     def _apply(self, plan: Plan, now_ms: int) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
-from scheduler.model.ids import JobId, SiteId
+from scheduler.model.ids import GroupId, JobId, SiteId
 from scheduler.model.recall import Recall
 from scheduler.simulator.gates import Cancelled
 from scheduler.simulator.workload import SimJob
@@ -51,6 +52,16 @@ class Segment(NamedTuple):
         return sum(devices for _, devices in self.gang)
 
 
+class StandingChange(NamedTuple):
+    """From ``at_ms`` on so many thousandths of GPUs of a class count for a group: what it lends and what it surges."""
+
+    at_ms: int
+    group: GroupId
+    gpu_class: str
+    lends: int
+    surges: int
+
+
 @dataclass(slots=True)
 class History:
     """The whole of one simulation. ``ends_ms`` has the time each completed job was done, by its index."""
@@ -63,6 +74,10 @@ class History:
     lender_credits: Fraction | None = None  #: owed by offers' own rates; None where none has one, or nobody counted
     recalls: Sequence[Recall] = ()
     recalled_nodes: tuple[int, int] = (0, 0)  #: how many lenders asked for, and how many they got
+    standings: list[StandingChange] = field(default_factory=list)  #: as time goes by; none where standing is not kept
+    #: GPUs that rounds started for a group because of its standing, and GPUs that they would have started without any
+    sooner_gpus: Counter[GroupId] = field(default_factory=Counter)
+    later_gpus: Counter[GroupId] = field(default_factory=Counter)
     rounds: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  #: wall time by part: snapshot, decide, check_plan, driver
     round_seconds: list[float] = field(default_factory=list)

@@ -94,7 +94,8 @@ class Lenders:
     def _recallable(
         self, ask: Ask, asked: int, nodes: Sequence[Node], runs: Sequence[LiveRun]
     ) -> tuple[Sequence[Node], int]:
-        """From which nodes a recall may choose, and how many."""
+        """From which nodes a recall may choose, and how many. Of a site without offers any, whereas a server refuses that: a log
+        of recalls tells nothing of the terms on which the nodes were lent."""
         by_ms = ask.from_ms
         recalled = self._recalled_from(by_ms) & {node.id for node in nodes}
         away = recalled | self._reserved_from(by_ms)

@@ -39,19 +39,19 @@ class LentBook:
         self.changes_ms = min(federation.lending_changes_ms, lenders.next_ms)
         return changed
 
-    def see(self, snapshot: Snapshot, now_ms: int) -> None:
+    def see(self, snapshot: Snapshot) -> None:
         """Keep the books of what is lent, and know when runs have to be told to go: when their grace is all that is left."""
         capacity, devices = self._history.capacity, sum(pool.gpus for pool in snapshot.pools.values())
         if not capacity or capacity[-1][1] != devices:
-            capacity.append((now_ms, devices))
+            capacity.append((snapshot.now_ms, devices))
         self.tells_now = False
         if not self._grace_ms:
             return
         for pool in snapshot.pools.values():
             if pool.pool.until_ms is not None:
                 told_ms = pool.pool.until_ms - self._grace_ms
-                self.changes_ms = min(self.changes_ms, int(told_ms[told_ms > now_ms].min(initial=NEVER_MS)))
-                self.tells_now |= bool((told_ms == now_ms).any())
+                self.changes_ms = min(self.changes_ms, int(told_ms[told_ms > snapshot.now_ms].min(initial=NEVER_MS)))
+                self.tells_now |= bool((told_ms == snapshot.now_ms).any())
 
     def note(self, snapshot: Snapshot, plan: Plan, now_ms: int) -> None:
         """Know at which rates a plan's starts are owed for."""

@@ -20,6 +20,7 @@ from scheduler.simulator.entitlement import Entitlement, entitlement
 from scheduler.simulator.figures import goodput, more_figures
 from scheduler.simulator.guarantees import guarantee_figures
 from scheduler.simulator.simulation import Outcome
+from scheduler.simulator.standing_figures import standing_figures
 from scheduler.simulator.timeline import FloatArray, Timeline, timeline
 from scheduler.simulator.waste import STOPPED
 
@@ -75,6 +76,7 @@ def measure(outcome: Outcome, *, bound: bool = True) -> Measured:
         **guaranteed,
         "by_size": _by_size(outcome, times, line),
         "by_group": _by_group(outcome, times, share, guaranteed_by_group),
+        "standing": standing_figures(outcome, line.end_ms) if outcome.policy.standing else None,
         "devices": outcome.cluster.devices,
         "wall_s": outcome.wall_seconds,
         "rounds": history.rounds,

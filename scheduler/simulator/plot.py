@@ -21,15 +21,17 @@ def colour(number: int) -> str:
 
 
 def curves(days: Curve, series: Mapping[str, Curve], *, unit: str, dashed: Mapping[str, Curve] | None = None) -> str:
-    """Lines over days; those of ``dashed`` have the colour of the line of the same name."""
+    """Lines over days, from nothing or below it; those of ``dashed`` have the colour of the line of the same name."""
     beside = dashed or {}
-    top = _ceiling(max((max(each, default=0.0) for each in (*series.values(), *beside.values())), default=0.0))
+    every = [value for each in (*series.values(), *beside.values()) for value in each]
+    top, least = _ceiling(max(every, default=0.0)), min(every, default=0.0)
+    bottom = -_ceiling(-least) if least < 0 else 0.0
     shown = []
     for number, (name, values) in enumerate(series.items()):
-        shown.append(_line(days, values, top, colour(number), ""))
+        shown.append(_line(days, values, top, colour(number), "", bottom))
         if name in beside:
-            shown.append(_line(days, beside[name], top, colour(number), ' stroke-dasharray="5 4"'))
-    return _figure(days, top, unit, shown) + _legend(list(series))
+            shown.append(_line(days, beside[name], top, colour(number), ' stroke-dasharray="5 4"', bottom))
+    return _figure(days, top, unit, shown, bottom) + _legend(list(series))
 
 
 def areas(days: Curve, series: Mapping[str, Curve], *, unit: str, line: Curve | None = None) -> str:
@@ -72,22 +74,22 @@ def bars(labels: Sequence[str], series: Mapping[str, Curve], *, unit: str, logar
     return _frame(top, unit, shown, logarithmic=logarithmic) + _legend(list(series))
 
 
-def _figure(days: Curve, top: float, unit: str, shown: list[str]) -> str:
+def _figure(days: Curve, top: float, unit: str, shown: list[str], bottom: float = 0.0) -> str:
     last = days[-1] if days else 1.0
     first = days[0] if days else 0.0
     for part in range(6):
         x = _LEFT + part / 5 * (WIDTH - _LEFT - _RIGHT)
         day = first + (last - first) * part / 5
         shown.append(f'<text x="{x:.1f}" y="{HEIGHT - 10}" text-anchor="middle">{day:.1f} d</text>')
-    return _frame(top, unit, shown)
+    return _frame(top, unit, shown, bottom=bottom)
 
 
-def _frame(top: float, unit: str, shown: list[str], *, logarithmic: bool = False) -> str:
+def _frame(top: float, unit: str, shown: list[str], *, logarithmic: bool = False, bottom: float = 0.0) -> str:
     axis = []
     marks = round(math.log10(top)) if logarithmic else 4
     for part in range(marks + 1):
         y = HEIGHT - _BOTTOM - part / marks * (HEIGHT - _TOP - _BOTTOM)
-        value = 10**part if logarithmic else top * part / marks
+        value = 10**part if logarithmic else bottom + (top - bottom) * part / marks
         axis.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{WIDTH - _RIGHT}" y2="{y:.1f}" stroke="#cccccc"/>')
         axis.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>')
     axis.append(f'<text x="4" y="{_TOP + 2}" class="unit">{escape(unit)}</text>')
@@ -95,11 +97,11 @@ def _frame(top: float, unit: str, shown: list[str], *, logarithmic: bool = False
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">{body}</svg>'
 
 
-def _points(days: Curve, values: Curve, top: float) -> list[tuple[float, float]]:
+def _points(days: Curve, values: Curve, top: float, bottom: float = 0.0) -> list[tuple[float, float]]:
     first, span = (days[0], (days[-1] - days[0]) or 1.0) if days else (0.0, 1.0)
     wide, high = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
     return [
-        (_LEFT + (day - first) / span * wide, HEIGHT - _BOTTOM - value / top * high)
+        (_LEFT + (day - first) / span * wide, HEIGHT - _BOTTOM - (value - bottom) / (top - bottom) * high)
         for day, value in zip(days, values, strict=True)
     ]
 
@@ -108,8 +110,8 @@ def _join(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def _line(days: Curve, values: Curve, top: float, stroke: str, more: str) -> str:
-    points = _join(_points(days, values, top))
+def _line(days: Curve, values: Curve, top: float, stroke: str, more: str, bottom: float = 0.0) -> str:
+    points = _join(_points(days, values, top, bottom))
     return f'<polyline points="{points}" fill="none" stroke="{stroke}" stroke-width="1.5"{more}/>'
 
 
@@ -129,6 +131,6 @@ def _ceiling(value: float) -> float:
 
 
 def _number(value: float) -> str:
-    if value >= 100_000:
+    if abs(value) >= 100_000:
         return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
-    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.2f}"

@@ -108,7 +108,7 @@ class Policy(Part):
     #: What groups used counts half as much after each half-life, and a start at once as much as its GPUs do in the entry.
     half_life_seconds: HalfLifeSeconds = DEFAULT_DECAY.half_life_ms // 1000
     entry_seconds: EntrySeconds = DEFAULT_DECAY.entry_ms // 1000
-    #: Whether groups earn standing by what they lend, and spend it on surge. To look after every instant takes its time.
+    #: Whether groups earn standing by what they lend, and spend it on surge.
     standing: bool = False
     preemption_cost_seconds: Seconds = 300
     grace_seconds: Seconds = 0  #: how long a run goes on after it was told to stop, and needs to save its state

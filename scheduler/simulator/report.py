@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from scheduler.model.ids import GroupId
 from scheduler.simulator.bound import sentence
 from scheduler.simulator.metrics import SIZE_CLASSES, Measured
 from scheduler.simulator.plot import areas, bars, curves
 from scheduler.simulator.simulation import Outcome
+from scheduler.simulator.standing_figures import standing_curve
 
 #: Groups with curves of their own; the others are one.
 GROUPS_SHOWN = 7
@@ -78,6 +80,13 @@ _GROUP = (
     ("worst_lag_gpu_hours", "worst lag, GPU-h", "{:,.0f}"),
     ("time_to_guarantee_p99_s", "to guarantee p99, s", "{:,.0f}"),
     ("guarantee_violation_s", "violation, s", "{:,.0f}"),
+)
+_STANDING = (
+    ("standing_gpus", "at the end, GPUs", "{:+,.2f}"),
+    ("lent_gpu_hours", "lent in all, GPU-h", "{:,.1f}"),
+    ("surged_gpu_hours", "above its share in all, GPU-h", "{:,.1f}"),
+    ("sooner_gpus", "started sooner by it, GPUs", "{:,.0f}"),
+    ("later_gpus", "made wait by it, GPUs", "{:,.0f}"),
 )
 
 
@@ -177,6 +186,8 @@ def _over_time(outcome: Outcome, measured: Measured) -> Iterator[str]:
         entitled["others"] = share.share[others].sum(axis=0).tolist()
     yield _section("Use by group", areas(days, held, unit="devices", line=capacity.tolist()))
     yield _section("Use against entitlement (dashed)", curves(days, held, unit="devices", dashed=entitled))
+    if figures := measured.document["standing"]:
+        yield _section("Standing", _standings(outcome, measured, figures))
     used = {"allocated": (line.held.sum(axis=0) / np.maximum(capacity, 1)).tolist()}
     yield _section("Utilisation", curves(days, used, unit="part of open devices"))
     lost = {"partly used nodes": (line.partly_used / len(outcome.cluster.nodes)).tolist()}
@@ -200,6 +211,23 @@ def _packing(measured: Measured) -> str:
     return (
         f'<p class="note">Domains that gangs spanned, over the fewest that could have held them: {", ".join(told) or "–"}. '
         f"Free devices in no whole block, on average: {', '.join(blocks) or '–'}.</p>"
+    )
+
+
+def _standings(outcome: Outcome, measured: Measured, figures: Mapping[str, Mapping[str, float]]) -> str:
+    """Curves of those who lent and surged most, and what became of everybody's."""
+    most = sorted(figures, key=lambda path: -figures[path]["lent_gpu_hours"] - figures[path]["surged_gpu_hours"])
+    ids = {path: GroupId(number) for number, path in enumerate(outcome.workload.groups, 1)}
+    times = measured.line.times_ms
+    shown = {path: standing_curve(outcome, ids[path], times).tolist() for path in most[:GROUPS_SHOWN]}
+    note = (
+        '<p class="note">Standing: GPU-hours that others used of what a group lent, less those that it held above its share, '
+        "recent ones counting most. Sooner, and made wait: GPUs that rounds started, or did not start, for the group itself and "
+        "would not, or would, have started without anybody's standing.</p>"
+    )
+    days = (times / 86_400_000).tolist()
+    return (
+        curves(days, shown, unit="GPUs on average") + _table(((path, figures[path]) for path in most), _STANDING) + note
     )
 
 

@@ -16,6 +16,7 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+from scheduler.model.offer import Sector
 from scheduler.simulator.cluster import Cluster, build_cluster
 from scheduler.simulator.policy import Policy, parse_policy
 from scheduler.simulator.trace import TraceRow, UnreadRows
@@ -110,6 +111,7 @@ _WINDOWS: Mapping[str, Sequence[Mapping[str, str]]] = {
 #: Sector, its part of the guarantees, its institutions, projects of each.
 _SECTORS = (("public", 0.2, 4, 3), ("startup", 0.2, 6, 2), ("research", 0.3, 5, 4), ("national", 0.3, 2, 2))
 _GUARANTEED = 0.6  #: part of all GPUs that is guaranteed to somebody
+_LENDERS_PART = 0.05  #: of all GPU time, what jobs of the lenders' own groups make up; nothing is guaranteed to these
 
 
 def build_scenario(name: str, scale: Scale, seed: int) -> Scenario:
@@ -120,15 +122,16 @@ def build_scenario(name: str, scale: Scale, seed: int) -> Scenario:
     cluster = build_cluster(
         {"name": name, "device": "gpu", "nodes": [_entry(site, counts[site.name]) for site in sites]}
     )
-    projects = list(_projects())
+    projects = list(_projects(sites))
     policy = {
-        "groups": list(_groups(cluster)),
+        "groups": [*_groups(cluster), *({"path": _lender(site)} for site in sites if site.lends)],
         "offers": list(_offers(sites, counts)),
         "recalls": list(_recalls(sites, counts, scale, dice)),
         "failures": list(_failures(cluster, scale, dice)),
         "begins": "2026-01-05T00:00:00+09:00",
         "order": "least_work",
         "durations": "predicted",
+        "standing": True,
     }
     rows = MadeRows(tuple(projects), cluster.devices, scale, seed)
     return Scenario(rows=rows, cluster=cluster, policy=parse_policy(policy, name))
@@ -140,13 +143,21 @@ def _entry(site: _Site, count: int) -> dict[str, Any]:
     return {"count": count, "site": site.name, "leaf_nodes": leaf, "spine_nodes": spine} | known
 
 
-def _projects() -> Iterator[tuple[str, float]]:
-    """Path and part of the guarantees of every project."""
+def _projects(sites: Sequence[_Site]) -> Iterator[tuple[str, float]]:
+    """Path and part of the load of every group that has jobs: projects by what is guaranteed to them, lenders alike."""
     for sector, part, institutions, projects in _SECTORS:
         for institution in range(1, institutions + 1):
             for project in range(1, projects + 1):
                 path = f"{sector}.{sector}-{institution}.{sector}-{institution}-{project}"
-                yield path, part / institutions / projects
+                yield path, (1 - _LENDERS_PART) * part / institutions / projects
+    lenders = [site for site in sites if site.lends]
+    for site in lenders:
+        yield _lender(site), _LENDERS_PART / len(lenders)
+
+
+def _lender(site: _Site) -> str:
+    """The path of the group that earns standing by a site's offers."""
+    return f"{Sector.PARTNER.value}.{site.name}"
 
 
 def _groups(cluster: Cluster) -> Iterator[dict[str, Any]]:
@@ -173,7 +184,7 @@ def _offers(sites: tuple[_Site, ...], counts: dict[str, int]) -> Iterator[dict[s
     Nights are 20:00 to 08:00, weekends Friday 20:00 to Monday 08:00; the trace begins on a Monday at 00:00 in Seoul.
     """
     for site in (each for each in sites if each.lends):
-        terms, in_windows = {"site": site.name, "notice_seconds": _HOUR}, counts[site.name] // 2
+        terms, in_windows = {"site": site.name, "notice_seconds": _HOUR, "group": _lender(site)}, counts[site.name] // 2
         if site.lends == "always":
             yield {**terms, "nodes": counts[site.name]}
             continue

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, false, func, null, or_, select, update
+from sqlalchemy import Connection, case, false, func, null, or_, select, update
 
 from scheduler.store.rows import all_of, chunks, first_of, update_by_id
 from scheduler.store.tables import jobs
@@ -58,6 +58,7 @@ class JobRow:
     array_running_max: int | None
     predicted_ms: int | None
     predicted_from: str | None
+    class_basis: str | None
     served_ms: int
     change: int
 
@@ -95,6 +96,30 @@ def by_ids(connection: Connection, job_ids: Iterable[int]) -> dict[int, JobRow]:
     for part in chunks(job_ids):
         for job in all_of(JobRow, connection, select(jobs).where(jobs.c.id.in_(part))):
             found[job.id] = job
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class LikenessRow:
+    """By what a job is like others, and what its file says of its run time: ``spec`` is None where that has no speeds."""
+
+    id: int
+    person_id: int
+    group_id: int
+    gpus: int
+    walltime_ms: int | None
+    served_ms: int
+    spec: str | None
+
+
+def likenesses(connection: Connection, job_ids: Iterable[int]) -> dict[int, LikenessRow]:
+    """Return these of the jobs of ``job_ids``; ids that do not exist are left out."""
+    columns = jobs.c.id, jobs.c.person_id, jobs.c.group_id, jobs.c.gpus, jobs.c.walltime_ms, jobs.c.served_ms
+    spec = case((jobs.c.spec.contains('"speeds"'), jobs.c.spec)).label("spec")
+    found: dict[int, LikenessRow] = {}
+    for part in chunks(job_ids):
+        for row in all_of(LikenessRow, connection, select(*columns, spec).where(jobs.c.id.in_(part))):
+            found[row.id] = row
     return found
 
 

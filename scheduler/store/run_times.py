@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, tuple_
 
 from scheduler.cycle.prediction import ANY_CLASS, Like, RunTimes, Scope
+from scheduler.store import class_speeds
 from scheduler.store.dialect import upsert
 from scheduler.store.rows import chunks
 from scheduler.store.tables import run_times
@@ -18,8 +19,9 @@ _KINDS_A_STATEMENT = 150
 
 
 def of(connection: Connection, likes: Iterable[Like]) -> RunTimes:
-    """Return what is known of these kinds, on every GPU class."""
+    """Return what is known of these kinds, on every GPU class, and of the classes' speeds."""
     found = RunTimes()
+    found.put_speeds(class_speeds.every(connection))
     columns = run_times.c
     kinds = {like.on(ANY_CLASS) for like in likes}
     for part in chunks(sorted(kinds), _KINDS_A_STATEMENT):

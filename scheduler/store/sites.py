@@ -31,6 +31,7 @@ class SiteRow:
     lease_seconds: int
     state: str
     state_reason: str
+    block_nodes: dict[str, int] | None
     enrolment_hash: str | None
     enrolment_expires_ms: int | None
     credential_hash: str | None
@@ -83,10 +84,10 @@ def add(transaction: WriteTransaction, **values: Any) -> SiteRow:
     return SiteRow(*row)
 
 
-def change(transaction: WriteTransaction, site_id: int, **values: Any) -> None:
-    """Set columns of a site; followers see it."""
+def change(transaction: WriteTransaction, site_id: int, **values: Any) -> SiteRow:
+    """Set columns of a site, which followers see, and return it as it is now."""
     statement = update(sites).where(sites.c.id == site_id).values(**values, change=transaction.change)
-    transaction.connection.execute(statement)
+    return SiteRow(*transaction.connection.execute(statement.returning(*sites.c)).one())
 
 
 def mark_heard(transaction: WriteTransaction, rows: Sequence[tuple[int, int | None, int | None]]) -> None:

@@ -22,7 +22,8 @@ from scheduler.store.transaction import EventRow, WriteTransaction
 _COLUMNS = (
     "id", "group_id", "person_id", "name", "state", "shape_id", "gpus", "priority", "spec", "submitted_ms",
     "retries", "change", "epoch", "cancel_requested", "requeue_requested", "failures",
-    "infrastructure_failures", "walltime_ms", "save_ms", "predicted_ms", "predicted_from", "served_ms",
+    "infrastructure_failures", "walltime_ms", "save_ms", "predicted_ms", "predicted_from", "class_basis",
+    "served_ms",
 )  # fmt: skip
 _LINKED_COLUMNS = (
     *_COLUMNS, "start_by_ms", "awaits", "array_id", "array_task", "array_tasks", "array_running_max",
@@ -34,7 +35,7 @@ class NewJob:
     """A job before it has an id, or the jobs of an ``array``, which differ by their task alone. ``spec`` is the job file
     as JSON text; ``awaits`` is what is still to come of other jobs, ``save_ms`` what it needs to save its
     state, ``start_by_ms`` the last moment at which it may start for its deadline; ``predicted_ms`` is how long it is thought
-    to run, by the like jobs of ``predicted_from``."""
+    to run, by the like jobs of ``predicted_from``, and ``class_basis`` how they tell of its GPU class."""
 
     group_id: int
     person_id: int
@@ -49,6 +50,7 @@ class NewJob:
     save_ms: int | None = None
     predicted_ms: int | None = None
     predicted_from: str | None = None
+    class_basis: str | None = None
     awaits: tuple[Dependency, ...] = ()
     array: ArrayRange | None = None
     start_by_ms: int | None = None
@@ -150,7 +152,7 @@ def _row(id_: int, shape_id: int, job: NewJob, change: int) -> tuple[object, ...
         id_, job.group_id, job.person_id, job.name, job.state, shape_id,
         shape.workers * shape.gpus_per_worker, job.priority, job.spec, job.submitted_ms,
         job.retries, change, 0, False, False, 0, 0, job.walltime_ms, job.save_ms,
-        job.predicted_ms, job.predicted_from, 0,
+        job.predicted_ms, job.predicted_from, job.class_basis, 0,
     )  # fmt: skip
 
 

@@ -158,6 +158,7 @@ sites = Table(
     Column("lease_seconds", Integer, nullable=False),
     Column("state", String(16), nullable=False),  # site.SiteState
     Column("state_reason", Text, nullable=False, default=""),
+    Column("block_nodes", JSON(none_as_null=True), nullable=True),  # by GPU class; NULL: none
     Column("enrolment_hash", String(64), nullable=True, unique=True),
     Column("enrolment_expires_ms", BigInteger, nullable=True),
     Column("credential_hash", String(64), nullable=True, unique=True),
@@ -279,9 +280,7 @@ jobs = Table(
     Column("infrastructure_failures", Integer, nullable=False, default=0),  # in a row
     Column("not_before_ms", BigInteger, nullable=True),  # queued after failed runs: not placed again before then
     Column("retries", Integer, nullable=False, default=0),
-    Column(
-        "memory_failures", Integer, nullable=False, server_default=text("0")
-    ),  # where they have retries of their own
+    Column("memory_failures", Integer, nullable=False, server_default=text("0")),  # where retries are its own
     Column("walltime_failures", Integer, nullable=False, server_default=text("0")),
     Column("alike_failures", Integer, nullable=False, server_default=text("0")),  # in a row, at once, with that code:
     Column("alike_exit_code", Integer, nullable=True),
@@ -300,9 +299,10 @@ jobs = Table(
     Column("array_task", Integer, nullable=True),
     Column("array_tasks", Integer, nullable=True),  # how many the array has
     Column("array_running_max", Integer, nullable=True),  # so many of the array run at once
-    # When it began to wait: how long it takes in all, by whose like jobs (prediction.Scope), and what it has had of that.
-    Column("predicted_ms", BigInteger, nullable=True),  # NULL: nothing like it had succeeded
-    Column("predicted_from", String(8), nullable=True),
+    # When it began to wait or to run: how long it takes in all; NULL: nothing like it had succeeded. And what it had had of that.
+    Column("predicted_ms", BigInteger, nullable=True),
+    Column("predicted_from", String(8), nullable=True),  # by whose like jobs: prediction.Scope
+    Column("class_basis", String(8), nullable=True),  # how these tell of its GPU class: run_time.ClassBasis
     Column("served_ms", BigInteger, nullable=False, server_default=text("0")),  # by runs that saved their state
     Column("change", BigInteger, nullable=False),
     Index("ix_jobs_change", "change"),

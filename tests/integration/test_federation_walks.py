@@ -174,6 +174,14 @@ def test_what_can_never_run_is_refused_at_once_with_its_numbers(federation: Live
     assert refused(gpus_per_worker=8, cpus_per_worker=4096) == (422, "NoNodeFits")
     assert refused(gpu_classes=["tpu"]) == (422, "UnknownGpuClass")
     assert refused(data_class="C") == (422, "DataClassNotAllowed")
+    assert refused(gpus_per_worker=8, preemptible=False) == (422, "ExceedsGuarantee")
+    federation.site("lender-1", "1x8:l40s")
+    offer = {"site": "lender-1", "gpu_class": "l40s", "nodes": 1, "notice": "1h"}
+    federation.administrator.post("offers", offer | {"sectors": ["startup"]})
+    assert refused(gpu_classes=["l40s"], walltime="2h") == (422, "NeverLentTo")
+    hour = {"time_zone": "Asia/Seoul", "windows": [{"from": "03:00", "to": "04:00"}]}
+    federation.administrator.post("offers", offer | {"calendar": hour})
+    assert refused(gpu_classes=["l40s"], walltime="2h") == (422, "WindowsTooShort")
     assert refused(group="research.elsewhere") == (404, "GroupNotFound")
     assert refused(gpus=8) == (400, "InvalidField")
     assert refused(working_directory="sha256:" + "0" * 64) == (404, "ContentNotFound")

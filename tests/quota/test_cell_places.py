@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import pytest
 from cell_forests import COMMON, GPU_CLASS, crowded, leaf, spine, spines, topologies
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
-from quota.cell_places import NOTHING_PLACED, Placed, Work, place_cells
+from quota import cell_places
+from quota.cell_places import NOTHING_PLACED, Placed, Work, place_cells, stand
 from quota.cells import Granted, Right, grant
 from quota.packing import CellKind
 from quota.packing_oracle import around, overlap
@@ -233,6 +235,59 @@ def test_after_a_failover_the_places_are_found_from_what_runs(topology: Topology
     story.place(remember=False)
     assert story.placed.worth == story.granted.rights
     lawful(story)
+
+
+@given(crowded(), STEPS, STEPS, st.sets(st.integers(0, 20), max_size=2), st.booleans())
+def test_places_stand_exactly_while_they_hold_all_cells_apart_and_clear(
+    topology: Topology, steps: list[Step], afterwards: list[Step], failing: set[int], asks: bool
+) -> None:
+    story = Story(topology)
+    for step in steps:
+        tell(story, step)
+        story.place()
+    assert stand(story.granted.rights, topology, story.on_nodes(), story.placed.places)
+    for step in afterwards:  # work begins anywhere: the round forgets what it may not do
+        if isinstance(step, Begin):
+            names = sorted(topology.nodes)
+            story.started += 1
+            work = Work(frozenset({step.group}), 8, step.is_firm)
+            story.work[story.started] = (names[step.at % len(names)], work)
+        elif asks or isinstance(step, End):
+            tell(story, step)
+    names = sorted(topology.nodes)
+    story.topology = topology.with_bad({names[at % len(names)] for at in failing})
+    places = list(story.placed.places.items())
+    holds_all = Counter(right for _, right in places) == Counter(story.granted.rights)
+    is_clear = all(clear(story.topology, story.firm_groups(), domain, right) for domain, right in places)
+    event(f"all places: {holds_all}, all clear: {is_clear}")
+    assert stand(story.granted.rights, story.topology, story.on_nodes(), dict(places)) == (holds_all and is_clear)
+
+
+@given(topologies() | crowded(), STEPS, st.sets(st.integers(0, 20), max_size=2))
+def test_places_that_may_all_stay_are_those_that_would_be_found_anew(
+    topology: Topology, steps: list[Step], failing: set[int]
+) -> None:
+    story, names = Story(topology), sorted(topology.nodes)
+    for at, step in enumerate(steps):
+        if at == len(steps) - 1:
+            broken = {names[each % len(names)] for each in failing}
+            sick = {name for name, node in topology.nodes.items() if not node.healthy}
+            story.topology = topology.with_bad(sick | broken)
+        tell(story, step)
+        before = story.placed.places
+        story.place()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cell_places, "stand", lambda *_: False)
+            anew = place_cells(story.granted.rights, story.topology, story.on_nodes(), before)
+        event(f"all stay: {bool(before) and story.placed.places == before}")
+        assert (story.placed.places, story.placed.worth) == (anew.places, anew.worth)
+
+
+def test_places_that_lie_in_each_other_do_not_stand() -> None:
+    rights = {Right(ONE, spine(1)): 1, Right(TWO, leaf(1)): 1}
+    wide, narrow = rights
+    assert stand(rights, spines([2], [2]), {}, {"s0": wide, "s1l0": narrow})
+    assert not stand(rights, spines([2], [2]), {}, {"s0": wide, "s0l0": narrow})
 
 
 def lawful(story: Story) -> None:

@@ -90,7 +90,7 @@ class CellScene:
     def round(self) -> Plan:
         """One lawful round, applied; runs that were told to stop are gone after it."""
         snapshot = self.seen()
-        plan = decide(snapshot, self.now_ms, 0)
+        plan = decide(snapshot, 0)
         assert check_plan(snapshot, plan) == ()
         for job in plan.withdrawn:
             self.federation.put_waiting([self.jobs[job]])

@@ -38,7 +38,6 @@ def plan_of(*parts: Stop | Earmark) -> Plan:
     return Plan(
         starts=(),
         verdicts=(),
-        now_ms=0,
         seed=0,
         stops=tuple(part for part in parts if isinstance(part, Stop)),
         earmarks=tuple(part for part in parts if isinstance(part, Earmark)),

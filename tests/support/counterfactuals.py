@@ -79,7 +79,7 @@ def starts_alone(drawn: Facts, snapshot: Snapshot, plan: Plan, verdict: Verdict,
     started = {start.job for start in plan.starts}
     head = next(job for _, _, job in turn if job not in started)
     federation.put_waiting([job for job in drawn.jobs if job.id == head])
-    return any(start.job == head for start in decide(federation.snapshot(), 0, 0).starts)
+    return any(start.job == head for start in decide(federation.snapshot(), 0).starts)
 
 
 def lessened(wanted: Counterfactual) -> list[Counterfactual]:

@@ -33,7 +33,7 @@ def decided(given_facts: Pressed) -> tuple[Snapshot, Plan]:
     federation = federation_of(given_facts)
     federation.lend(NOW_MS)
     snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     return snapshot, plan
 

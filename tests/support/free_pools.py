@@ -12,7 +12,12 @@ from scheduler.placement.request import Request
 
 #: GPUs, CPUs and memory of every node, of which something may be taken.
 WHOLE = (8, 16, 64)
-DOMAINS = st.tuples(st.sampled_from("ab"), st.sampled_from("cd"), st.sampled_from("ef"))
+#: (hall, spine, leaf), or a prefix.
+DOMAINS = st.builds(
+    lambda path, depth: path[:depth],
+    st.tuples(st.sampled_from("ab"), st.sampled_from("cd"), st.sampled_from("ef")),
+    st.sampled_from((3, 3, 3, 2, 1, 0)),
+)
 NODES = st.lists(st.tuples(DOMAINS, st.integers(0, 8), st.integers(0, 16), st.integers(0, 64)), max_size=12)
 REQUESTS = st.builds(
     Request,
@@ -22,7 +27,7 @@ REQUESTS = st.builds(
     memory_mib=st.integers(0, 32),
     topology=st.sampled_from(list(Topology)),
 )
-Facts = list[tuple[tuple[str, str, str], int, int, int]]
+Facts = list[tuple[tuple[str, ...], int, int, int]]
 
 
 def pool_of(facts: Facts) -> Pool:

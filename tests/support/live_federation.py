@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import uvicorn
@@ -27,6 +28,7 @@ from connectors.protocol import Connector
 from scheduler.bootstrap import Wiring, build_app, first_administrator, open_runtime, scheduling
 from scheduler.service.runtime import Runtime
 from scheduler.service.settings import Settings
+from scheduler.service.submit import Judge
 
 SETTINGS = Settings(
     rate_per_second=100_000,
@@ -162,6 +164,11 @@ class LiveFederation:
         """Submit a job; its number."""
         body = {"name": "job", "group": group, "command": command, "memory_per_worker": 16, **values}
         return int(person.post("jobs", body)["id"])
+
+    def waiting_job(self, person: Person, group: str, **values: Any) -> int:
+        """A job that waits: it may not borrow, and was taken as if its group had lost a guarantee since."""
+        with patch.object(Judge, "_why_never", return_value=None):
+            return self.job(person, group, ["true"], preemptible=False, **values)
 
     def wait(self, person: Person, job: int, *states: str, seconds: float = 30) -> Any:
         """The job once it stands in one of ``states``."""

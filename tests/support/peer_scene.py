@@ -48,12 +48,21 @@ class Scene:
         for number in sorted({1, *sites}):
             self.put_site(replace(OPEN_SITE, id=SiteId(number), name=f"site-{number}"))
         for number, gpus in enumerate(nodes, 1):
-            self._nodes[number] = node_of(number, gpus, site=sites[number - 1] if sites else 1)
-            self.federation.put_node(self._nodes[number])
+            self.put_node(node_of(number, gpus, site=sites[number - 1] if sites else 1))
 
     def put_site(self, site: Site) -> None:
         """Know a site, or its new state."""
         self.federation.put_site(site)
+
+    def put_node(self, node: Node) -> None:
+        """Know a node."""
+        self._nodes[node.id] = node
+        self.federation.put_node(node)
+
+    def end(self, name: str) -> None:
+        """The runs of all jobs of a name are over."""
+        for run in [each for each in self.federation.live_runs.values() if self._names[each.job] == name]:
+            self.federation.drop_run(run.id)
 
     def fail(self, node: int) -> None:
         """A node breaks: its runs are gone, and their jobs wait again."""
@@ -95,7 +104,7 @@ class Scene:
     def decided(self) -> tuple[Snapshot, Plan]:
         """One round, lawful, which changes nothing yet."""
         snapshot = self.federation.snapshot()
-        plan = decide(snapshot, self._now_ms, 0)
+        plan = decide(snapshot, 0)
         assert check_plan(snapshot, plan) == ()
         return snapshot, plan
 
@@ -115,6 +124,7 @@ class Scene:
             assert not after.starts
             self._end_leaving()
             self._now_ms += 1
+            self.federation.lend(self._now_ms)
         raise AssertionError("the federation does not come to rest")
 
     def _apply(self, snapshot: Snapshot, plan: Plan) -> None:

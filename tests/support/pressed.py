@@ -169,6 +169,7 @@ def federation_of(given: Pressed) -> Federation:
     for run in given.runs:
         federation.put_run(run)
     federation.put_waiting(given.jobs)
+    federation.lend(NOW_MS)
     return federation
 
 
@@ -209,7 +210,7 @@ class Applied:
             job = self._jobs[start.job]
             again = replace(
                 run,
-                started_ms=plan.now_ms,
+                started_ms=snapshot.now_ms,
                 preemptible=shape.preemptible,
                 priority=job.priority,
                 checkpoints=job.save_ms is not None,
@@ -232,7 +233,7 @@ def assert_comes_to_rest(applied: Applied) -> None:
     for _ in range(ROUNDS_MAX):
         applied.federation.lend(now_ms)
         snapshot = applied.federation.snapshot()
-        plan = decide(snapshot, now_ms, 0)
+        plan = decide(snapshot, 0)
         assert check_plan(snapshot, plan) == ()
         assert plan.withdrawn == ()
         assert {start.job for start in plan.redeemed} == set(snapshot.earmarks)

@@ -11,13 +11,15 @@ from pressed import GPU_CLASS, NOW_MS, Pressed, federation_of, pressed
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import Earmarked, LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.forecast import LeftOn, left_on_any
 from scheduler.cycle.move import jobs_moved
 from scheduler.cycle.plan import Plan
-from scheduler.model.ids import JobId, RunId, ShapeId, SiteId
+from scheduler.model.ids import JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.site_refusal import SiteRefusal
 
 #: Everything ends, starts and grows old at multiples of this from now.
 TICK_MS = 10_000
+SLOW_CLASS = "a100"
 _REFUSALS = st.sampled_from((0, 0, 1, 3)).map(
     lambda ticks: (SiteRefusal(site=SiteId(1), times=1, until_ms=NOW_MS + ticks * TICK_MS),) if ticks else ()
 )
@@ -36,6 +38,23 @@ def timed(draw: st.DrawFn, *, endless: bool = True) -> Pressed:
         for job in given.jobs
     )
     return replace(given, runs=tuple(_timed_run(draw, given, run, draw(walltime)) for run in given.runs), jobs=jobs)
+
+
+@st.composite
+def timed_on_two(draw: st.DrawFn) -> Pressed:
+    """The same with as many nodes of a slow class beside them, which shapes name before the other, behind it, or not."""
+    given = draw(timed())
+    beside = tuple(
+        replace(each, id=NodeId(100 + each.id), name=f"slow-{each.id}", gpu_class=SLOW_CLASS) for each in given.nodes
+    )
+    named = st.sampled_from(((), (GPU_CLASS,), (GPU_CLASS, SLOW_CLASS), (SLOW_CLASS, GPU_CLASS)))
+    shapes = {number: replace(each, gpu_classes=draw(named)) for number, each in given.shapes.items()}
+    return replace(given, nodes=given.nodes + beside, shapes=shapes)
+
+
+def left_by_class(job: WaitingJob, gpu_class: str) -> int | None:
+    """A job takes three times as long on the slow class."""
+    return None if job.expected_ms is None else job.expected_ms * (3 if gpu_class == SLOW_CLASS else 1)
 
 
 def _timed_run(draw: st.DrawFn, given: Pressed, run: LiveRun, left_ms: int | None) -> LiveRun:
@@ -82,7 +101,8 @@ class _Going:
 class Replay:
     """Every tick is looked at, whether anything happens or not, and every tick has as many rounds as change anything."""
 
-    def __init__(self, given: Pressed) -> None:
+    def __init__(self, given: Pressed, left_on: LeftOn = left_on_any) -> None:
+        self._left_on = left_on
         self.starts: dict[JobId, int] = {}
         self._given = given
         self._federation: Federation = federation_of(given)
@@ -122,7 +142,7 @@ class Replay:
 
     def _round(self, now_ms: int) -> bool:
         self._federation.lend(now_ms)
-        plan = decide(self._federation.snapshot(), now_ms, 0)
+        plan = decide(self._federation.snapshot(), 0)
         for job in plan.withdrawn:
             if any(run.job == job for run in self._federation.live_runs.values()):
                 self._federation.drop_waiting(job)
@@ -131,7 +151,7 @@ class Replay:
         self._jobs |= jobs_moved(plan, self._federation.live_runs)
         for earmark in [*plan.earmarks, *plan.moves, *plan.sizes]:
             gang = tuple((node, workers) for node, _, _, workers in earmark.gang)
-            held = Earmarked(job=self._jobs[earmark.job], site=SiteId(1), gpu_class=GPU_CLASS, gang=gang)
+            held = Earmarked(job=self._jobs[earmark.job], site=SiteId(1), gpu_class=earmark.gpu_class, gang=gang)
             self._federation.put_earmark(held)
         for stop in plan.stops:
             going, gone_ms = self._runs[stop.run], now_ms + stop.grace_ms
@@ -147,7 +167,7 @@ class Replay:
             self._started += 1
             job, shape = self._jobs[start.job], self._given.shapes[start.shape]
             gang = tuple((node, workers) for node, _, _, workers in start.gang)
-            run = run_of(10_000 + self._started, job.id, job.group, shape, SiteId(1), GPU_CLASS, gang)
+            run = run_of(10_000 + self._started, job.id, job.group, shape, SiteId(1), start.gpu_class, gang)
             self._federation.drop_waiting(job.id)
             end_ms = None if job.walltime_ms is None else now_ms + job.walltime_ms
             self._federation.put_run(
@@ -159,6 +179,7 @@ class Replay:
                     expected_end_ms=end_ms,
                 )
             )
-            lasts = [each for each in (job.walltime_ms, job.expected_ms) if each is not None]
+            left_ms = self._left_on(job, start.gpu_class)
+            lasts = [each for each in (job.walltime_ms, left_ms) if each is not None]
             self._runs[run.id] = _Going(now_ms + min(lasts) if lasts else None, replace(job, refusals=()))
             self.starts.setdefault(job.id, now_ms)

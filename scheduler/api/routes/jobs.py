@@ -18,12 +18,14 @@ from scheduler.api.dependencies import (
     read_cursor,
 )
 from scheduler.api.documents import (
+    alternative_documents,
     counterfactual_document,
     eta_document,
     event_document,
     job_detail_document,
     job_document,
     reason_document,
+    run_time_document,
     site_reason_document,
     time_or_none,
 )
@@ -40,11 +42,13 @@ from scheduler.api.schemas import (
     WhyIn,
     WhyOut,
 )
+from scheduler.model.job_state import TERMINAL_STATES, JobState
 from scheduler.model.reason import Refusal
 from scheduler.service import jobs as service
 from scheduler.service.caller import Caller
 from scheduler.service.job_view import JobView
 from scheduler.service.jobs import JobAction, JobQuery
+from scheduler.service.run_time_view import run_time_of
 from scheduler.service.runtime import Runtime
 from scheduler.store.transaction import WriteTransaction
 
@@ -86,16 +90,20 @@ def show_job(job: JobNumber, runtime: RuntimeHere, caller: Reading, eta: WithEta
 def why_job(job: JobNumber, runtime: RuntimeHere, caller: Reading) -> WhyOut:
     """Why a job is where it is, with numbers for every site considered, and what would start it."""
     answer = answered(service.why_job(runtime, caller, job))
-    reason = answer.job.reason
+    reason, row = answer.job.reason, answer.job.row
+    told = None if JobState(row.state) in TERMINAL_STATES else run_time_of(row, answer.job.predicted_class)
     return WhyOut(
         job=job,
-        state=answer.job.row.state,
+        state=row.state,
         reasons=[] if reason is None else [reason_document(reason)],
         sites=[site_reason_document(each) for each in answer.sites],
         counterfactual=counterfactual_document(answer.counterfactual),
         ahead=answer.ahead,
         evaluated_at=time_or_none(answer.evaluated_ms),
         eta=eta_document(answer.job.eta),
+        run_time=None if told is None else run_time_document(told),
+        run_times=[run_time_document(each) for each in answer.by_class],
+        alternatives=alternative_documents(answer.alternatives),
     )
 
 

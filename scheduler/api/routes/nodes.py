@@ -59,6 +59,7 @@ def node_document(view: NodeView) -> NodeOut:
         gpu_class=row.gpu_class,
         gpus=row.gpus,
         healthy=row.healthy,
+        spare=view.spare,
         failures=how.failures,
         incidents=how.incidents,
         people=how.people,

@@ -26,6 +26,7 @@ from scheduler.api.dependencies import (
 from scheduler.api.problem import answered
 from scheduler.api.schemas import PersonName, Slug, Why, WhyIn
 from scheduler.api.site_schemas import (
+    BlockIn,
     EnrolmentOut,
     NewSiteOut,
     OperatorIn,
@@ -37,7 +38,9 @@ from scheduler.api.site_schemas import (
     SiteRunOut,
     SiteRunPage,
 )
+from scheduler.model.job_spec import GpuClassName
 from scheduler.model.reason import Refusal
+from scheduler.service import site_blocks
 from scheduler.service import sites as service
 from scheduler.service.caller import Caller
 from scheduler.service.runtime import Runtime
@@ -88,6 +91,7 @@ def site_document(view: SiteView) -> SiteOut:
         operators=list(view.operators),
         enrolled=row.credential_hash is not None,
         nodes_set_aside=view.nodes_set_aside,
+        block_nodes=row.block_nodes or {},
     )
 
 
@@ -242,6 +246,36 @@ async def remove_operator(
 
     def act(transaction: WriteTransaction) -> SiteRow | Refusal:
         return service.change_operator(transaction, runtime, caller, name, person, why, add=False)
+
+    await write(request, act)
+    return Response(status_code=204)
+
+
+@router.put("/sites/{name}/blocks/{gpu_class}", response_model=SiteContractOut)
+async def set_block(
+    request: Request, name: Slug, gpu_class: GpuClassName, body: BlockIn, caller: Managing, runtime: RuntimeHere
+) -> SiteOut:
+    """Have so many nodes of each leaf take work, of a GPU class; the others stay spares."""
+
+    def act(transaction: WriteTransaction) -> SiteRow | Refusal:
+        return site_blocks.set_block(transaction, runtime, caller, name, gpu_class, body.nodes, body.why)
+
+    return _contract(runtime, caller, await write(request, act))
+
+
+@router.delete("/sites/{name}/blocks/{gpu_class}", status_code=204)
+async def clear_block(
+    request: Request,
+    name: Slug,
+    gpu_class: GpuClassName,
+    caller: Managing,
+    runtime: RuntimeHere,
+    why: Annotated[Why, Query()] = "",
+) -> Response:
+    """Have all nodes of a GPU class take work again."""
+
+    def act(transaction: WriteTransaction) -> SiteRow | Refusal:
+        return site_blocks.clear_block(transaction, runtime, caller, name, gpu_class, why)
 
     await write(request, act)
     return Response(status_code=204)

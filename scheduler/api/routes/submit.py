@@ -20,7 +20,7 @@ from scheduler.api.dependencies import (
     response_of,
     runtime_of,
 )
-from scheduler.api.documents import counterfactual_document, reason_document
+from scheduler.api.documents import alternative_documents, counterfactual_document, reason_document
 from scheduler.api.problem import RefusedError, answered, problem_json, problem_of, refusal_of_validation, trace_id_of
 from scheduler.api.schemas import (
     BATCH_JOBS_MAX,
@@ -203,7 +203,6 @@ async def dry_run_job(request: Request, runtime: RuntimeHere, caller: Submitting
 
 def _dry_run(runtime: Runtime, caller: Caller, job: Admissible) -> DryRunOut:
     snapshot = runtime.world.snapshot()
-    now_ms = runtime.clock.now_ms()
     group = GroupId(job.group.id)
     if job.awaits:
         with runtime.database.read() as connection:
@@ -217,7 +216,6 @@ def _dry_run(runtime: Runtime, caller: Caller, job: Admissible) -> DryRunOut:
         job.shape,
         priority=spec.priority,
         bound_site=None,
-        now_ms=now_ms,
         stay=stay,
         handicap_ms=handicap_of(runtime, caller, job),
     )
@@ -233,9 +231,11 @@ def _dry_run(runtime: Runtime, caller: Caller, job: Admissible) -> DryRunOut:
         )
     wanted = answer.counterfactual
     reason = Reason(code=answer.reason.code, numbers=answer.reason.numbers)
-    return _would_wait(
+    told = _would_wait(
         reason, _cost(runtime, job, _first_class(snapshot, job)), None if wanted is None else wanted.as_json()
     )
+    others = alternative_documents([each.as_json() for each in answer.alternatives])
+    return told.model_copy(update={"alternatives": others})
 
 
 def _would_wait(reason: Reason, cost: CostOut, wanted: Mapping[str, Any] | None) -> DryRunOut:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from alembic import context
 
+import scheduler.store.cell_place_tables
 import scheduler.store.certificate_tables
 import scheduler.store.content_tables
 import scheduler.store.past_use_tables
+import scheduler.store.speed_tables
 import scheduler.store.standing_tables  # noqa: F401 - their tables belong to the metadata
 from scheduler.store.tables import metadata
 

@@ -69,6 +69,8 @@ ALLOWED: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/sites/{name}/enrolment"): frozenset({"administrator", "operator"}),
     ("POST", "/sites/{name}/operators"): frozenset({"administrator", "operator"}),
     ("DELETE", "/sites/{name}/operators/{person}"): frozenset({"administrator", "operator"}),
+    ("PUT", "/sites/{name}/blocks/{gpu_class}"): frozenset({"administrator", "operator"}),
+    ("DELETE", "/sites/{name}/blocks/{gpu_class}"): frozenset({"administrator", "operator"}),
     ("GET", "/sites/{name}/nodes"): frozenset({"administrator", "auditor", "operator"}),
     ("POST", "/sites/{name}/nodes/{node}/{action}"): frozenset({"administrator", "operator"}),
     ("GET", "/sites/{name}/events"): frozenset({"administrator", "auditor", "operator"}),
@@ -111,6 +113,7 @@ def body_of(path: str, group: str) -> dict[str, Any] | None:
         "/offers": {"site": "site-1", "gpu_class": "h1000", "nodes": 1, "notice": "1h"},
         "/sites/{name}/recalls": {"gpu_class": "h100", "nodes": 1, "by": "2190-01-01T00:00:00Z"},
         "/sites/{name}/nodes/{node}/{action}": {"why": "new memory"},
+        "/sites/{name}/blocks/{gpu_class}": {"nodes": 16, "why": "NVL72"},
         "/sites/{name}/reservations": {"nodes": ["nowhere"], "reason": "new cables"},
     }
     return bodies.get(path, {})
@@ -291,7 +294,7 @@ def test_the_portal_s_cookie_may_do_no_more_than_its_token(cast: Cast) -> None:
     federation = cast.federation
     writer = federation.person("writes", {cast.own: "submitter"}, scope="submit")
     reader = federation.person("writes", scope="read")
-    job = federation.job(writer, cast.own, ["true"], preemptible=False)  # without a guarantee it waits
+    job = federation.waiting_job(writer, cast.own)
     for person, expected in ((reader, "queued"), (writer, "cancelled")):
         answer = ask_once(
             "POST",

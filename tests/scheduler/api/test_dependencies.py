@@ -20,7 +20,7 @@ def refused(cast: Cast, who: str = "submitter", **values: Any) -> tuple[int, str
 
 def failed_job(cast: Cast) -> int:
     """A job that was cancelled before it could succeed."""
-    job = cast.federation.job(cast.people["submitter"], cast.own, ["true"], preemptible=False)
+    job = cast.federation.waiting_job(cast.people["submitter"], cast.own)
     cast.people["submitter"].post(f"jobs/{job}/cancel", {})
     return job
 
@@ -35,7 +35,7 @@ def test_jobs_run_one_after_the_other(cast: Cast) -> None:
 
 def test_a_job_says_for_which_it_waits_and_is_cancelled_when_that_never_comes(cast: Cast) -> None:
     federation, submitter = cast.federation, cast.people["submitter"]
-    first = federation.job(submitter, cast.own, ["true"], preemptible=False)  # without a guarantee it waits
+    first = federation.waiting_job(submitter, cast.own)
     second = federation.job(submitter, cast.own, ["true"], after_ok=[first])
     (reason,) = submitter.get(f"jobs/{second}/why")["reasons"]
     assert (reason["code"], reason["numbers"]) == ("WaitingForSuccess", {"job": first, "state": "queued", "jobs": 1})
@@ -101,7 +101,7 @@ def test_arrays_of_one_request_together_are_no_larger_than_it_may_be(cast: Cast)
 
 def test_an_array_is_held_released_and_cancelled_as_one(cast: Cast) -> None:
     submitter = cast.people["submitter"]
-    number = submitter.post("jobs", JOB | {"array": "0-2", "preemptible": False})["id"]  # without a guarantee it waits
+    number = cast.federation.waiting_job(submitter, cast.own, array="0-2")
     for action, state in (("hold", "held"), ("release", "queued"), ("cancel", "cancelled")):
         assert submitter.post(f"arrays/{number}/{action}", {}) == {"array": number, "tasks": 3, "changed": 3}
         assert {job["state"] for job in submitter.get("jobs", array=number)["items"]} == {state}

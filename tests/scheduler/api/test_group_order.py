@@ -7,8 +7,6 @@ from problems import assert_refuses
 
 from tests.scheduler.api.conftest import Cast
 
-JOB = {"name": "job", "command": ["true"], "preemptible": False}
-
 
 @pytest.fixture
 def path(cast: Cast) -> str:
@@ -46,7 +44,8 @@ def test_a_job_says_how_long_it_is_thought_to_run_and_why(
     given = {} if walltime is None else {"walltime": walltime}
     administrator = cast.federation.administrator
     # No other job has so many GPUs.
-    job = administrator.post("jobs", JOB | given | {"group": path.removeprefix("groups/"), "gpus_per_worker": 7})["id"]
+    group = path.removeprefix("groups/")
+    job = cast.federation.waiting_job(administrator, group, gpus_per_worker=7, **given)
     told = administrator.get(f"jobs/{job}")["run_time"]
     assert (told["seconds"], told["basis"]) == (seconds, basis)
     assert "walltime" in told["text"] and "walltime" in told["text_ko"]

@@ -153,7 +153,7 @@ def test_what_a_job_needs_to_save_its_state_is_known_from_the_day_it_was_submitt
     cast: Cast, checkpoint: dict[str, str] | None, save_ms: int | None
 ) -> None:
     federation = cast.federation
-    job = federation.job(cast.people["manager"], cast.own, ["true"], preemptible=False, checkpoint=checkpoint)
+    job = federation.waiting_job(cast.people["manager"], cast.own, checkpoint=checkpoint)
     with federation.runtime.database.read() as connection:
         row = jobs.by_id(connection, job)
     assert row is not None and row.save_ms == save_ms

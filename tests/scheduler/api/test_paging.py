@@ -79,7 +79,7 @@ def waiting(cast: Cast) -> int:
     jobs += cast.federation.administrator.get("jobs", state="held", group="research.paged")["items"]
     if jobs:
         return int(jobs[0]["id"])
-    return cast.federation.job(cast.federation.administrator, "research.paged", ["true"], preemptible=False)
+    return cast.federation.waiting_job(cast.federation.administrator, "research.paged")
 
 
 def pages(cast: Cast, path: str, limit: int) -> list[list[Any]]:

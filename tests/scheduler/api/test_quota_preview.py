@@ -17,7 +17,7 @@ LAB = "research.foresight.lab"
 def waiting(cast: Cast) -> int:
     """A job that may not borrow, in a group that is guaranteed nothing."""
     cast.federation.group(LAB)
-    return cast.federation.job(cast.federation.administrator, LAB, ["true"], preemptible=False, gpus_per_worker=2)
+    return cast.federation.waiting_job(cast.federation.administrator, LAB, gpus_per_worker=2)
 
 
 def preview(cast: Cast, *quotas: dict[str, Any], who: str = "administrator") -> httpx.Response:

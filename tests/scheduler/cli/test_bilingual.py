@@ -19,6 +19,7 @@ from scheduler.main import app
 
 
 def texts(command: Any) -> Iterator[str]:
+    command = getattr(command, "real", command)
     for each in (command, *command.params):
         for name in ("help", "rich_help_panel"):
             if isinstance(getattr(each, name, None), str):

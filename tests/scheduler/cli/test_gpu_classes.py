@@ -11,7 +11,13 @@ import pytest
 
 from scheduler.cli.failure import EXIT_USAGE
 
-ROW = {"name": "b200", "valid_from": "2026-11-24T03:00:00.000Z", "credit_numerator": 3, "credit_denominator": 2}
+ROW = {
+    "name": "b200",
+    "valid_from": "2026-11-24T03:00:00.000Z",
+    "credit_numerator": 3,
+    "credit_denominator": 2,
+    "speed": 1.4,
+}
 
 Dure = Callable[..., Any]
 
@@ -37,12 +43,12 @@ def dure(against: Dure, sent: list[Any]) -> Dure:
     return run
 
 
-def test_the_table_is_listed_with_rates_as_fractions_and_dates(dure: Dure) -> None:
+def test_the_table_is_listed_with_rates_as_fractions_and_dates_and_with_speeds(dure: Dure) -> None:
     done = dure("list")
     assert done.exit_code == 0, done.output
     assert [line.split() for line in done.stdout.splitlines()] == [
-        ["CLASS", "CREDITS", "FROM"],
-        ["b200", "3/2", "2026-11-24", "12:00:00", "KST"],
+        ["CLASS", "CREDITS", "FROM", "SPEED"],
+        ["b200", "3/2", "2026-11-24", "12:00:00", "KST", "1.4"],
     ]
     assert dure("list", "-o", "name").stdout == "b200\n"
 
@@ -63,4 +69,31 @@ def test_what_is_no_rate_is_refused_and_never_sent(dure: Dure, sent: list[Any], 
     for lang, words in (("en", "is no number of credits"), ("ko", "크레딧 수가 아닙니다")):
         done = dure("set", "--", "b200", text, lang=lang)
         assert done.exit_code == EXIT_USAGE and words in done.stderr
+    assert sent == []
+
+
+def test_a_speed_is_sent_alone_or_beside_a_rate_and_taken_back(dure: Dure, sent: list[Any]) -> None:
+    for words in (("--speed", "1.4"), ("3/2", "--speed", "1.4"), ("--speed", "none")):
+        assert dure("set", "b200", *words, "--why", "measured").exit_code == 0
+    rate = {"credit_numerator": 3, "credit_denominator": 2}
+    assert [body for _, body in sent] == [
+        {"why": "measured", "speed": 1.4},
+        {"why": "measured", "speed": 1.4, **rate},
+        {"why": "measured", "speed": None},
+    ]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "abc", "1e9", "0.0009", "1000.1", "5/4", ""])
+def test_what_is_no_speed_is_refused_with_its_field_and_never_sent(dure: Dure, sent: list[Any], text: str) -> None:
+    for lang, words in (("en", "is no speed: write a number like 1.4"), ("ko", "속도가 아닙니다")):
+        done = dure("set", "b200", "3/2", "--speed", text, lang=lang)
+        assert done.exit_code == EXIT_USAGE and f"--speed {text!r}" in done.stderr and words in done.stderr
+    assert sent == []
+
+
+@pytest.mark.parametrize("words", [(), ("--speed", "1.4", "--from", "2h")])
+def test_what_sets_nothing_or_dates_a_speed_is_refused(dure: Dure, sent: list[Any], words: tuple[str, ...]) -> None:
+    for lang, told in (("en", "credits" if words else "worth"), ("ko", "크레딧")):
+        done = dure("set", "b200", *words, lang=lang)
+        assert done.exit_code == EXIT_USAGE and told in done.stderr
     assert sent == []

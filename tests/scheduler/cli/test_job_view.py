@@ -98,6 +98,24 @@ def test_a_job_in_full_says_how_long_it_is_thought_to_run_and_why(
     assert line in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("language", "label"), [("en", "Run time on a100"), ("ko", "a100에서의 실행 시간 예상")])
+def test_a_job_in_full_and_why_it_waits_say_how_long_it_would_run_on_each_class(
+    language: str, label: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choose_language(language)
+    told = {"seconds": 5400, "text": "by speeds", "text_ko": "by speeds"}
+    job = {
+        "id": 7, "name": "a", "group": "g", "person": "p", "state": "queued", "gpus": 1, "workers": 1,
+        "gpus_per_worker": 1, "data_class": "O", "submitted_at": "2026-11-25T18:00:00.000Z", "run_time": told,
+        "run_times": [told | {"gpu_class": "h100"}, told | {"gpu_class": "a100", "seconds": 9000}],
+    }  # fmt: skip
+    write_job(job, OutputFormat.TABLE)
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if line.startswith(label)).removeprefix(label).strip() == "~2h30m (by speeds)"
+    write_why(ANSWER | {"run_time": told, "run_times": job["run_times"]}, OutputFormat.TABLE)
+    assert f"  {label}: ~2h30m (by speeds)" in capsys.readouterr().out.splitlines()
+
+
 def test_a_queue_with_estimates_has_a_column_of_them_and_their_basis(capsys: pytest.CaptureFixture[str]) -> None:
     choose_language("en")
     job = {"id": 7, "gpus": 1, "reason": {"text": "It needs 2.", "text_ko": "2장 필요."}}
@@ -163,3 +181,20 @@ def test_a_start_that_is_too_late_for_the_deadline_is_marked(capsys: pytest.Capt
         column.heading: column.value({"eta": LATE}) for column in ETA_COLUMNS if column.heading in ("ETA", "REASON")
     }
     assert cells == {"ETA": "~11-26 04:12 KST!", "REASON": "Too late."}
+
+
+@pytest.mark.parametrize(
+    ("language", "lines"),
+    [
+        ("en", ["It would start if b had 1 more.", "Or: It would start now on h200.", "Or: At six."]),
+        ("ko", ["시작 조건: b에 1개 추가.", "또는: h200이면 지금 시작합니다.", "또는: 여섯 시."]),
+    ],
+)
+def test_with_what_else_a_job_would_start_is_said_after_what_would_start_it(
+    language: str, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [
+        {"text": "It would start now on h200.", "text_ko": "h200이면 지금 시작합니다."},
+        {"text": "At six.", "text_ko": "여섯 시."},
+    ]
+    assert told(language, ANSWER | {"alternatives": others}, capsys) == lines

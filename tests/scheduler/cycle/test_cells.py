@@ -43,7 +43,7 @@ def test_who_waits_because_of_a_cell_is_told_so() -> None:
     for group, workers, firm in ((ONE, 1, False), (OTHER, 2, True), (OTHER, 1, True)):
         scene.submit(group, workers, firm=firm, in_leaf=True)
         scene.rest()
-    plan = decide(scene.seen(), scene.now_ms, 0)
+    plan = decide(scene.seen(), 0)
     assert isinstance(plan.verdicts, Verdicts)
     (verdict,) = plan.verdicts
     assert [each.code for each in verdict.reason.per_site] == [ReasonCode.KEPT_FOR_CELLS]
@@ -101,7 +101,7 @@ def test_firm_work_of_a_group_with_cells_starts_in_its_cells_alone() -> None:
     first, second = (scene.submit(ONE, 2, firm=True, in_leaf=True) for _ in range(2))
     scene.rest()
     assert len(scene.where(first)) == 2 and scene.where(second) == []
-    plan = decide(scene.seen(), scene.now_ms, 0)
+    plan = decide(scene.seen(), 0)
     assert isinstance(plan.verdicts, Verdicts)
     (verdict,) = plan.verdicts
     assert verdict.counterfactual is not None and verdict.counterfactual.preemptible
@@ -135,6 +135,18 @@ def test_a_group_below_one_with_cells_may_have_them() -> None:
     scene.submit(OTHER, 2, in_leaf=True)
     scene.rest()
     assert len(scene.where(below)) == 2
+
+
+def test_a_spine_serves_gangs_of_the_groups_below_that_require_a_leaf() -> None:
+    spine = quota((Cells(Level.SPINE, 4, 1),), 32)
+    scene = CellScene.of((2, 2), {ONE: spine, BELOW_ONE: quota((), 16), OTHER: quota((), 32)})
+    for _ in range(4):
+        scene.submit(OTHER, 1)
+    scene.rest()
+    below = scene.submit(BELOW_ONE, 2, firm=True, in_leaf=True)
+    assert [stop.cause for stop in scene.round().stops] == [StopCause.RECLAIMED] * 2
+    scene.rest()
+    assert scene.where(below) in ([1, 2], [3, 4])
 
 
 def test_what_a_group_below_runs_in_the_cell_is_at_home_there_too() -> None:
@@ -175,7 +187,7 @@ def test_a_plan_that_could_not_be_called_back_from_a_cell_or_ends_a_run_at_home_
     scene.rest()
     scene.submit(OTHER, 2, firm=True, in_leaf=True)
     snapshot = scene.seen()
-    plan = decide(snapshot, scene.now_ms, 0)
+    plan = decide(snapshot, 0)
     (start,), (run,) = plan.starts, snapshot.runs.values()
     (place,) = [node for node in nodes_of(snapshot) if snapshot.cells.holders.get(node.id) == ONE][:1]
     wrong = replace(start, gang=((place.id, place.name, 0, 2),))
@@ -189,17 +201,17 @@ def test_what_other_cells_would_do_is_seen_in_a_preview_and_nothing_changes() ->
     for _ in range(2):
         scene.submit(OTHER, 2, firm=True, in_leaf=True)
     snapshot = scene.seen()
-    seen = preview(snapshot, {(ONE, GPU_CLASS): quota(leaves(1), 16)}, scene.now_ms)
+    seen = preview(snapshot, {(ONE, GPU_CLASS): quota(leaves(1), 16)})
     assert (seen.before.starts[OTHER, GPU_CLASS].number, seen.after.starts[OTHER, GPU_CLASS].number) == (2, 1)
     own = CellScene.of((2, 2), {OTHER: quota((), 16)})
     for group in (ONE, OTHER):
         own.submit(group, 2, firm=True, in_leaf=True)
-    granted = preview(own.seen(), {(ONE, GPU_CLASS): quota(leaves(1), 16)}, own.now_ms)
+    granted = preview(own.seen(), {(ONE, GPU_CLASS): quota(leaves(1), 16)})
     assert [granted.after.starts[group, GPU_CLASS].number for group in (ONE, OTHER)] == [1, 1]
     kept = leaf_scene(2, 2, others=32)
     for _ in range(2):
         kept.submit(OTHER, 2, firm=True, in_leaf=True)
-    without = preview(kept.seen(), {(ONE, GPU_CLASS): quota((), 0)}, kept.now_ms)
+    without = preview(kept.seen(), {(ONE, GPU_CLASS): quota((), 0)})
     assert (without.before.starts[OTHER, GPU_CLASS].number, without.after.starts[OTHER, GPU_CLASS].number) == (1, 2)
 
 

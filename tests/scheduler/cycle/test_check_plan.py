@@ -132,7 +132,7 @@ def found(bound: Bound, gpus: int) -> set[tuple[Law, str]]:
         Start(JobId(each), GroupId(4), each, SiteId(1), "h100", ((NodeId(1), "node-1", 0, shape.workers),))
         for each, shape in shapes.items()
     )
-    plan = Plan(starts=starts, verdicts=(), now_ms=0, seed=0)
+    plan = Plan(starts=starts, verdicts=(), seed=0)
     return {(violation.law, violation.detail) for violation in check_plan(snapshot, plan)}
 
 
@@ -150,7 +150,7 @@ def test_a_gang_has_its_workers_and_neither_one_less_nor_one_more(workers: int) 
 
     def broken(count: int) -> list[Law]:
         start = Start(JobId(1), GroupId(4), ShapeId(1), SiteId(1), "h100", ((NodeId(1), "node-1", 0, count),))
-        plan = Plan(starts=(start,), verdicts=(), now_ms=0, seed=0)
+        plan = Plan(starts=(start,), verdicts=(), seed=0)
         return [violation.law for violation in check_plan(snapshot, plan)]
 
     assert broken(4) == []

@@ -29,39 +29,39 @@ from scheduler.model.site_refusal import SiteRefusal
 @given(facts())
 def test_the_fast_round_starts_what_the_slow_one_does(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    assert decide(snapshot, 0, 0).starts == decide_slowly(snapshot)
+    assert decide(snapshot, 0).starts == decide_slowly(snapshot)
 
 
 @given(facts())
 def test_no_plan_breaks_a_law(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    assert check_plan(snapshot, decide(snapshot, 0, 0)) == ()
+    assert check_plan(snapshot, decide(snapshot, 0)) == ()
 
 
 @given(lending_federations())
 def test_the_fast_round_starts_what_the_slow_one_does_where_nodes_are_lent_on_terms(federation: Federation) -> None:
     snapshot = federation.snapshot()
-    assert decide(snapshot, NOW_MS, 0).starts == decide_slowly(snapshot)
+    assert decide(snapshot, 0).starts == decide_slowly(snapshot)
 
 
 @given(lending_federations())
 def test_no_plan_breaks_a_law_where_nodes_are_lent_on_terms(federation: Federation) -> None:
     snapshot = federation.snapshot()
-    assert check_plan(snapshot, decide(snapshot, NOW_MS, 0)) == ()
+    assert check_plan(snapshot, decide(snapshot, 0)) == ()
 
 
 @given(facts())
 def test_the_same_facts_in_another_order_give_the_same_plan(drawn: Facts) -> None:
-    assert decide(build(drawn).snapshot(), 0, 0) == decide(build(drawn, backwards=True).snapshot(), 0, 0)
+    assert decide(build(drawn).snapshot(), 0) == decide(build(drawn, backwards=True).snapshot(), 0)
 
 
 @given(facts())
 def test_a_round_after_an_applied_plan_does_nothing(drawn: Facts) -> None:
     federation = build(drawn)
     snapshot = federation.snapshot()
-    apply(federation, snapshot, decide(snapshot, 0, 0))
+    apply(federation, snapshot, decide(snapshot, 0))
     again = federation.snapshot()
-    after = decide(again, 0, 0)
+    after = decide(again, 0)
     assert after.starts == ()
     assert check_plan(again, after) == ()
 
@@ -69,7 +69,7 @@ def test_a_round_after_an_applied_plan_does_nothing(drawn: Facts) -> None:
 @given(facts())
 def test_every_class_that_waits_hears_from_every_site_that_could_have_its_gpus(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    plan = decide(snapshot, 0, 0)
+    plan = decide(snapshot, 0)
     started = {start.job for start in plan.starts}
     told = {each.key: each for each in plan.verdicts}
     for waiting in snapshot.waiting:
@@ -86,7 +86,7 @@ def test_every_class_that_waits_hears_from_every_site_that_could_have_its_gpus(d
 def test_making_a_counterfactual_true_admits_the_job(drawn: Facts) -> None:
     federation = build(drawn)
     snapshot = federation.snapshot()
-    plan = decide(snapshot, 0, 0)
+    plan = decide(snapshot, 0)
     for verdict in plan.verdicts:
         if verdict.counterfactual is not None:
             assert starts_alone(drawn, snapshot, plan, verdict, verdict.counterfactual), verdict
@@ -137,45 +137,45 @@ def broken(start: Start, **values: object) -> Start:
 
 
 def laws_broken_by(snapshot: Snapshot, *starts: Start) -> set[Law]:
-    plan = decide(snapshot, 0, 0)
+    plan = decide(snapshot, 0)
     return {violation.law for violation in check_plan(snapshot, replace(plan, starts=starts))}
 
 
 def test_a_job_that_does_not_wait_or_starts_twice_is_found(small: Facts) -> None:
     snapshot = build(small).snapshot()
-    start = decide(snapshot, 0, 0).starts[0]
+    start = decide(snapshot, 0).starts[0]
     assert Law.NOT_WAITING in laws_broken_by(snapshot, broken(start, job=JobId(9)))
     assert Law.NOT_WAITING in laws_broken_by(snapshot, start, start)
 
 
 def test_a_gang_without_all_its_workers_is_found(small: Facts) -> None:
     snapshot = build(small).snapshot()
-    start = decide(snapshot, 0, 0).starts[0]
+    start = decide(snapshot, 0).starts[0]
     assert Law.WRONG_GANG in laws_broken_by(snapshot, broken(start, gang=((NodeId(1), "node-1", 0, 1),)))
     assert Law.WRONG_GANG in laws_broken_by(snapshot, broken(start, gang=((NodeId(7), "node-7", 0, 2),)))
 
 
 def test_an_overfull_node_is_found(small: Facts) -> None:
     full = replace(small, nodes=(replace(small.nodes[0], gpus=4),))
-    starts = decide(build(small).snapshot(), 0, 0).starts
+    starts = decide(build(small).snapshot(), 0).starts
     assert len(starts) == 2
     assert Law.NODE_OVERFULL in laws_broken_by(build(full).snapshot(), *starts)
 
 
 def test_a_closed_site_is_found(small: Facts) -> None:
-    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    start = decide(build(small).snapshot(), 0).starts[0]
     closed = replace(small, sites=(replace(small.sites[0], state=SiteState.CORDONED),))
     assert Law.SITE_CLOSED in laws_broken_by(build(closed).snapshot(), start)
 
 
 def test_a_site_that_may_not_serve_the_data_is_found(small: Facts) -> None:
-    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    start = decide(build(small).snapshot(), 0).starts[0]
     other = replace(small, sites=(replace(small.sites[0], security=SecurityGrade(trust_domain="other")),))
     assert Law.DATA_CLASS in laws_broken_by(build(other).snapshot(), start)
 
 
 def test_a_site_without_the_checkpoint_is_found(small: Facts) -> None:
-    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    start = decide(build(small).snapshot(), 0).starts[0]
     bound = replace(small, jobs=tuple(replace(job, bound_site=SiteId(2)) for job in small.jobs))
     assert Law.CHECKPOINT_SITE in laws_broken_by(build(bound).snapshot(), start)
 
@@ -187,7 +187,7 @@ def kept_off(facts: Facts, *sites: int) -> Facts:
 
 
 def test_a_site_that_refused_the_job_is_found(small: Facts) -> None:
-    first, second = decide(build(small).snapshot(), 0, 0).starts
+    first, second = decide(build(small).snapshot(), 0).starts
     snapshot = build(kept_off(small, 1)).snapshot()
     assert laws_broken_by(snapshot, first, second) == {Law.REFUSED}
     assert Law.REFUSED not in laws_broken_by(snapshot, second)
@@ -201,7 +201,7 @@ def test_a_site_is_asked_again_when_its_time_has_come_and_others_meanwhile(small
     def places(facts: Facts, now_ms: int) -> list[tuple[int, int]]:
         federation = build(facts)
         federation.lend(now_ms)
-        return [(start.job, start.site) for start in decide(federation.snapshot(), now_ms, 0).starts]
+        return [(start.job, start.site) for start in decide(federation.snapshot(), 0).starts]
 
     assert places(kept_off(two, 1), NOW_MS) == [(1, 2), (2, 2)]
     assert places(kept_off(two, 1, 2), NOW_MS + 59_999) == [(2, 1)]
@@ -209,34 +209,34 @@ def test_a_site_is_asked_again_when_its_time_has_come_and_others_meanwhile(small
 
 
 def test_a_job_that_every_site_refused_waits_for_that_and_for_nothing_else(small: Facts) -> None:
-    verdicts = decide(build(kept_off(small, 1)).snapshot(), 0, 0).verdicts
+    verdicts = decide(build(kept_off(small, 1)).snapshot(), 0).verdicts
     assert [(each.reason.code, each.reason.numbers, each.counterfactual) for each in verdicts] == [
         (ReasonCode.REFUSED_BY_SITE, {"site": "site-1"}, None)
     ]
 
 
 def test_a_gpu_class_that_the_job_does_not_name_is_found(small: Facts) -> None:
-    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    start = decide(build(small).snapshot(), 0).starts[0]
     shape = replace(small.shapes[ShapeId(1)], gpu_classes=("a100",))
     assert Law.WRONG_GPU_CLASS in laws_broken_by(build(replace(small, shapes={ShapeId(1): shape})).snapshot(), start)
 
 
 def test_a_group_above_its_limit_is_found(small: Facts) -> None:
-    starts = decide(build(small).snapshot(), 0, 0).starts
+    starts = decide(build(small).snapshot(), 0).starts
     limited = replace(small, quotas={(GroupId(2), "h100"): Quota(limit=4)})
     assert Law.QUOTA in laws_broken_by(build(limited).snapshot(), *starts)
     assert Law.QUOTA not in laws_broken_by(build(limited).snapshot(), starts[0])
 
 
 def test_work_that_cannot_be_preempted_above_the_guarantee_is_found(small: Facts) -> None:
-    start = decide(build(small).snapshot(), 0, 0).starts[0]
+    start = decide(build(small).snapshot(), 0).starts[0]
     firm = replace(small.shapes[ShapeId(1)], preemptible=False)
     assert Law.GUARANTEE in laws_broken_by(build(replace(small, shapes={ShapeId(1): firm})).snapshot(), start)
 
 
 def test_a_class_that_waits_without_a_verdict_is_found(small: Facts) -> None:
     snapshot = build(replace(small, nodes=())).snapshot()
-    plan = replace(decide(snapshot, 0, 0), verdicts=())
+    plan = replace(decide(snapshot, 0), verdicts=())
     assert [violation.law for violation in check_plan(snapshot, plan)] == [Law.NO_VERDICT]
 
 
@@ -247,7 +247,7 @@ def lent_to(jobs: tuple[WaitingJob, ...], **terms: Any) -> set[JobId]:
     federation.set_lending([offer_of(**terms)], [], [])
     federation.lend(NOW_MS)
     snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == () and plan.starts == decide_slowly(snapshot)
     return {start.job for start in plan.starts}
 
@@ -269,7 +269,7 @@ def test_what_is_lent_for_too_short_is_told_by_the_nodes_that_the_job_cannot_hav
     federation = build(Facts({}, (OPEN_SITE,), nodes, shapes, (job_of(1),)))
     federation.set_lending([offer_of(1, nodes=2), offer_of(2, nodes=2, closes_ms=NOW_MS + HOUR_MS)], [], [])
     federation.lend(NOW_MS)
-    (verdict,) = decide(federation.snapshot(), NOW_MS, 0).verdicts
+    (verdict,) = decide(federation.snapshot(), 0).verdicts
     assert (verdict.reason.code, verdict.reason.numbers["seconds_left"]) == (ReasonCode.LENT_TOO_SHORT, 3600)
 
 
@@ -282,7 +282,7 @@ def in_leaves(*leaves: str, topology: Topology, required: Topology, workers: int
     nodes = tuple(replace(node_of(number, 8), domain=("hall", "spine", leaf)) for number, leaf in enumerate(leaves, 1))
     shape = replace(plain_shape(8, workers=workers), topology=topology, required=required)
     snapshot = build(Facts({}, (OPEN_SITE,), nodes, {ShapeId(8): shape}, (job_of(1),))).snapshot()
-    return snapshot, {start.job for start in decide(snapshot, 0, 0).starts}
+    return snapshot, {start.job for start in decide(snapshot, 0).starts}
 
 
 def test_a_gang_waits_for_a_domain_of_the_level_that_it_requires_and_not_for_one_that_it_prefers() -> None:
@@ -290,7 +290,7 @@ def test_a_gang_waits_for_a_domain_of_the_level_that_it_requires_and_not_for_one
     assert in_leaves("a", "b", topology=Topology.NODE, required=Topology.SPINE)[1] == {1}
     assert in_leaves("a", "b", "b", topology=Topology.ANY, required=Topology.LEAF)[1] == {1}
     snapshot, started = in_leaves("a", "b", topology=Topology.SITE, required=Topology.LEAF)
-    (verdict,) = decide(snapshot, 0, 0).verdicts
+    (verdict,) = decide(snapshot, 0).verdicts
     assert started == set()
     assert verdict.reason.code is ReasonCode.WAITING_FOR_NODES and verdict.reason.numbers["workers_max"] == 1
     wanted = verdict.counterfactual
@@ -300,5 +300,5 @@ def test_a_gang_waits_for_a_domain_of_the_level_that_it_requires_and_not_for_one
 def test_a_gang_that_is_not_within_its_required_domain_is_found() -> None:
     loose, _ = in_leaves("a", "b", topology=Topology.ANY, required=Topology.ANY)
     tight, _ = in_leaves("a", "b", topology=Topology.ANY, required=Topology.LEAF)
-    plan = replace(decide(tight, 0, 0), starts=tuple(decide(loose, 0, 0).starts))
+    plan = replace(decide(tight, 0), starts=tuple(decide(loose, 0).starts))
     assert {each.law for each in check_plan(tight, plan)} == {Law.TOPOLOGY}

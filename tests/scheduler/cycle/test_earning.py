@@ -13,7 +13,7 @@ from lendings import NOW_MS, offer_of
 from quota.standing import PARTS
 from quota.standing_oracle import standing_rates_oracle
 from quota.tree import Quota
-from scheduler.cycle.earning import rates_now
+from scheduler.cycle.earning import Earnings, rates_now
 from scheduler.cycle.facts import WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.round import Round
@@ -89,6 +89,51 @@ def test_what_is_told_of_a_moment_is_what_nodes_and_families_say_one_by_one(fede
         expected |= {(groups[at], gpu_class): each for at, each in enumerate(rates) if any(each)}
         event(f"others run on lent nodes: {any(gpus for _, _, gpus in taken)}")
     assert rates_now(snapshot) == expected
+
+
+def changes(data: st.DataObject, federation: Federation, number: int) -> None:
+    """Something happens that may change what is lent or surged, or nothing."""
+    what = data.draw(st.sampled_from(("nothing", "run", "end", "wait", "node", "offers", "quotas")))
+    snapshot = federation.snapshot()
+    if what == "run":
+        node = data.draw(st.sampled_from(sorted(snapshot.nodes)))
+        group, shape = GroupId(data.draw(st.sampled_from((2, 4, 5, 6)))), snapshot.shapes[ShapeId(1)]
+        gang = ((node, 1),)
+        run = run_of(1000 + number, JobId(1000 + number), group, shape, snapshot.nodes[node].site_id, "h100", gang)
+        federation.put_run(run)
+    elif what == "end" and snapshot.runs:
+        federation.drop_run(data.draw(st.sampled_from(sorted(snapshot.runs))))
+    elif what == "wait":
+        group = GroupId(data.draw(st.sampled_from((4, 5, 6))))
+        jobs = [
+            WaitingJob(id=JobId(2000 + 10 * number + each), group=group, shape=ShapeId(2), priority=0, submitted_ms=0)
+            for each in range(8)
+        ]
+        federation.put_waiting(jobs)
+    elif what == "node":
+        node = data.draw(st.sampled_from(sorted(snapshot.nodes)))
+        federation.put_node(replace(snapshot.nodes[node], healthy=data.draw(st.booleans())))
+    elif what == "offers":
+        lender = data.draw(st.sampled_from((None, GroupId(3), GroupId(5), GroupId(6))))
+        federation.set_lending([offer_of(1, site=SiteId(1), nodes=2, group=lender)], [], [])
+    elif what == "quotas":
+        quotas = {(GroupId(group), "h100"): Quota(guaranteed=data.draw(st.integers(0, 4))) for group in (3, 4, 5)}
+        federation.set_groups(list(snapshot.groups.values()), quotas)
+    federation.lend(NOW_MS + number)
+
+
+@given(lenders(), st.data())
+def test_one_look_after_the_other_says_what_each_alone_would(federation: Federation, data: st.DataObject) -> None:
+    earnings, counted = Earnings(), dict[tuple[GroupId, str], tuple[int, int]]()
+    for number in range(data.draw(st.integers(1, 6))):
+        snapshot = federation.snapshot()
+        now, changed = rates_now(snapshot), earnings.changed(snapshot)
+        assert all(counted.get(key, (0, 0)) != rates for key, rates in changed.items())
+        counted |= changed
+        assert {key: rates for key, rates in counted.items() if any(rates)} == now
+        assert earnings.changed(snapshot) == {}
+        event(f"looks that change something: {bool(number and changed)}")
+        changes(data, federation, number)
 
 
 def lending(users: tuple[int, ...]) -> Federation:

@@ -33,9 +33,9 @@ def test_while_runs_leave_to_go_on_otherwise_nothing_starts_that_is_in_their_way
     federation.lend(NOW_MS)
     applied = Applied(drawn, federation)
     snapshot = federation.snapshot()
-    applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+    applied.apply(snapshot, decide(snapshot, 0))
     again = federation.snapshot()
-    after = decide(again, NOW_MS, 0)
+    after = decide(again, 0)
     assert check_plan(again, after) == ()
     assert after.withdrawn == ()
     assert not {start.job for start in after.redeemed} & {run.job for run in again.runs.values()}
@@ -92,7 +92,7 @@ def test_another_group_gets_only_what_shares_give_it_of_what_runs_do_not_need(dr
     federation = federation_of(drawn)
     federation.lend(NOW_MS)
     snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     round_ = Round(snapshot)
     usage, shares = round_.usages[GPU_CLASS], round_.shares(GPU_CLASS)
     for start in plan.starts:

@@ -101,3 +101,15 @@ def test_a_gang_that_no_domain_of_its_required_level_holds_is_told_the_largest_o
     facts = Facts({}, (SITE,), leaves, {ShapeId(1): replace(SHAPE, **asked)}, ())
     spine = replace(SHAPE, **(asked | {"required": Topology.SPINE}))
     assert why_never(build(facts).snapshot(), GROUP, spine) is None
+
+
+def test_no_gang_may_want_more_of_a_leaf_than_its_block_has() -> None:
+    rack = tuple(replace(node(number, "h100"), domain=("hall", "spine", "rack")) for number in range(1, 5))
+    asked = replace(SHAPE, workers=4, gpus_per_worker=8)
+    site = replace(SITE, block_nodes={"h100": 3})
+    whole, spared = (Facts({}, (each,), rack, {ShapeId(1): asked}, ()) for each in (SITE, site))
+    assert why_never(build(whole).snapshot(), GROUP, asked) is None
+    refusal = why_never(build(spared).snapshot(), GROUP, asked)
+    assert refusal is not None
+    assert refusal.reasons[0].code is ReasonCode.EXCEEDS_CAPACITY
+    assert refusal.reasons[0].numbers["capacity"] == 24

@@ -21,8 +21,9 @@ def _rounds(given_: Pressed, federation: Federation, count: int) -> list[Plan]:
     """Rounds, applied, with what they stopped gone in between."""
     applied, plans = Applied(given_, federation), []
     for number in range(count):
+        federation.lend(NOW_MS + number)
         snapshot = federation.snapshot()
-        plan = decide(snapshot, NOW_MS + number, 0)
+        plan = decide(snapshot, 0)
         applied.apply(snapshot, plan)
         applied.end_leaving()
         federation.remove_node(given_.nodes[number % len(given_.nodes)].id)

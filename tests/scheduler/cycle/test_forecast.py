@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lendings import HOUR_MS, offer_of
 from pressed import NOW_MS, Pressed, federation_of
-from timed import TICK_MS, Replay, timed
+from timed import SLOW_CLASS, TICK_MS, Replay, left_by_class, timed, timed_on_two
 
 from quota.tree import Quota
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import LiveRun, WaitingJob
-from scheduler.cycle.forecast import Forecast, ForecastLimits
+from scheduler.cycle.forecast import Forecast, ForecastLimits, left_on_any
 from scheduler.model.calendar import Calendar
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, ShapeId, SiteId
 from scheduler.model.reason import ReasonCode
@@ -43,7 +43,7 @@ UNKNOWN = {
 def test_every_waiting_job_has_a_start_that_is_not_past_or_a_reason_why_none_is_known(
     facts: Pressed, steps_max: int
 ) -> None:
-    forecast = Forecast(federation_of(facts), NOW_MS, ForecastLimits(steps_max=steps_max))
+    forecast = Forecast(federation_of(facts), ForecastLimits(steps_max=steps_max))
     for job in facts.jobs:
         eta = forecast.of(job.id)
         assert eta is not None
@@ -59,8 +59,8 @@ def test_every_waiting_job_has_a_start_that_is_not_past_or_a_reason_why_none_is_
 def test_what_the_next_rounds_start_at_once_has_its_estimate_now(facts: Pressed) -> None:
     federation = federation_of(facts)
     federation.lend(NOW_MS)
-    started = {start.job for start in decide(federation.snapshot(), NOW_MS, 0).starts}
-    forecast = Forecast(federation, NOW_MS)
+    started = {start.job for start in decide(federation.snapshot(), 0).starts}
+    forecast = Forecast(federation)
     by_now = {
         job.id
         for job in facts.jobs
@@ -76,39 +76,39 @@ def test_what_the_next_rounds_start_at_once_has_its_estimate_now(facts: Pressed)
 
 
 @settings(max_examples=examples(60))
-@given(timed())
-def test_when_every_run_ends_as_told_and_nothing_new_comes_jobs_start_exactly_as_estimated(
+@given(timed() | timed_on_two())
+def test_when_every_run_ends_as_told_on_its_class_and_nothing_new_comes_jobs_start_exactly_as_estimated(
     facts: Pressed,
 ) -> None:
-    forecast = Forecast(federation_of(facts), NOW_MS)
+    forecast = Forecast(federation_of(facts), left_on=left_by_class)
     told = {job.id: eta.start_ms for job in facts.jobs if (eta := forecast.of(job.id)) is not None}
     last_ms = max((at_ms for at_ms in told.values() if at_ms is not None), default=NOW_MS)
-    replay = Replay(facts)
+    replay = Replay(facts, left_by_class)
     replay.go(last_ms + 10 * TICK_MS)
     assert {job: replay.starts.get(job) for job in told} == told
 
 
 @given(timed(endless=False))
 def test_where_everything_ends_only_what_could_never_start_is_left_without_a_time(facts: Pressed) -> None:
-    forecast = Forecast(federation_of(facts), NOW_MS)
+    forecast = Forecast(federation_of(facts))
     for job in facts.jobs:
         eta = forecast.of(job.id)
         assert eta is not None
         alone = federation_of(replace(facts, runs=(), jobs=(job,)))
         if eta.start_ms is None:
             assert eta.code is ReasonCode.ETA_NOT_AS_THINGS_ARE
-            assert not len(decide(alone.snapshot(), NOW_MS, 0).starts)
+            assert not len(decide(alone.snapshot(), 0).starts)
 
 
 @given(timed())
 def test_a_forecast_leaves_the_federation_as_it_was(facts: Pressed) -> None:
     federation = federation_of(facts)
-    before = decide(federation.snapshot(), NOW_MS, 0)
+    before = decide(federation.snapshot(), 0)
     runs = federation.live_runs
-    forecast = Forecast(federation, NOW_MS)
+    forecast = Forecast(federation)
     for job in facts.jobs:
         forecast.of(job.id)
-    assert decide(federation.snapshot(), NOW_MS, 0) == before
+    assert decide(federation.snapshot(), 0) == before
     assert federation.live_runs == runs
 
 
@@ -145,7 +145,7 @@ def _job(number: int, gpus: int, walltime_ms: int | None = 5_000) -> WaitingJob:
 
 
 def _eta(facts: Pressed, job: int, limits: ForecastLimits | None = None) -> tuple[int | None, ReasonCode, object]:
-    eta = Forecast(federation_of(facts), NOW_MS, limits or ForecastLimits()).of(JobId(job))
+    eta = Forecast(federation_of(facts), limits or ForecastLimits()).of(JobId(job))
     assert eta is not None
     return eta.start_ms, eta.code, dict(eta.numbers)
 
@@ -167,7 +167,7 @@ def test_a_window_that_opens_is_when_a_job_starts_and_one_that_is_too_short_for_
         federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 8),), {ShapeId(1): plain_shape(8)}, (job,)))
         federation.set_lending([offer_of(calendar=night)], [], [])
         federation.lend(NOON_MS)
-        eta = Forecast(federation, NOON_MS).of(job.id)
+        eta = Forecast(federation).of(job.id)
         assert eta is not None
         assert (eta.start_ms, eta.code) == told
 
@@ -195,6 +195,18 @@ def test_runs_of_which_like_ones_are_known_end_as_those_did_and_are_counted_apar
     both = {"runs": 2, "predicted": 1}
     assert _eta(facts, 11) == (NOW_MS + 4_000, ReasonCode.ETA_BY_PREDICTIONS, both)
     assert _eta(facts, 12) == (NOW_MS + 4_700, ReasonCode.ETA_BY_PREDICTIONS, {"runs": 3, "predicted": 2})
+
+
+def test_a_job_that_starts_ends_as_it_would_on_the_class_on_which_it_does() -> None:
+    facts = _one_node(_run(1, NOW_MS + 9_000), _run(2, NOW_MS + 9_000), jobs=(_job(11, 2), _job(12, 2), _job(13, 2)))
+    beside = replace(facts.nodes[0], id=NodeId(2), name="slow", gpu_class=SLOW_CLASS)
+    shapes = {number: replace(each, gpu_classes=("h100", SLOW_CLASS)) for number, each in facts.shapes.items()}
+    jobs = tuple(replace(job, expected_ms=1_000) for job in facts.jobs)
+    federation = federation_of(replace(facts, nodes=(*facts.nodes, beside), shapes=shapes, jobs=jobs))
+    for left_on, second_ms in ((left_by_class, 3_000), (left_on_any, 1_000)):
+        told = [Forecast(federation, left_on=left_on).of(job.id) for job in jobs]
+        starts_ms = [None if each is None else each.start_ms for each in told]
+        assert starts_ms == [NOW_MS, NOW_MS + second_ms, NOW_MS + 2 * second_ms], "the fast one is in use"
 
 
 def test_a_run_that_outran_its_prediction_is_told_to_run_as_long_again_but_not_beyond_its_walltime() -> None:
@@ -242,9 +254,9 @@ def test_a_costly_federation_is_given_fewer_steps() -> None:
     ends = [_run(number, NOW_MS + number * 1_000) for number in (1, 2)]
     jobs = tuple(_job(number, 2) for number in range(11, 61))
     federation = federation_of(_one_node(*ends, jobs=jobs))
-    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=0)).steps == 20
-    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=52 * 30)).steps == 30
-    assert Forecast(federation, NOW_MS, ForecastLimits(looks_max=52 * 30, steps_max=25)).steps == 25
+    assert Forecast(federation, ForecastLimits(looks_max=0)).steps == 20
+    assert Forecast(federation, ForecastLimits(looks_max=52 * 30)).steps == 30
+    assert Forecast(federation, ForecastLimits(looks_max=52 * 30, steps_max=25)).steps == 25
 
 
 def test_beyond_the_horizon_and_beyond_the_steps_nothing_is_said() -> None:
@@ -252,7 +264,7 @@ def test_beyond_the_horizon_and_beyond_the_steps_nothing_is_said() -> None:
     assert _eta(facts, 11, ForecastLimits(horizon_ms=1_999)) == (None, ReasonCode.ETA_BEYOND_FORECAST, {})
     assert _eta(facts, 11, ForecastLimits(steps_max=1)) == (None, ReasonCode.ETA_BEYOND_FORECAST, {})
     assert _eta(facts, 11, ForecastLimits(steps_max=3, horizon_ms=2_000))[0] == NOW_MS + 2_000
-    forecast = Forecast(federation_of(facts), NOW_MS, ForecastLimits(horizon_ms=1_999))
+    forecast = Forecast(federation_of(facts), ForecastLimits(horizon_ms=1_999))
     assert forecast.until_ms == NOW_MS + 1_999
 
 
@@ -263,4 +275,4 @@ def test_too_many_jobs_are_not_looked_at() -> None:
 
 
 def test_a_job_that_does_not_wait_has_no_estimate() -> None:
-    assert Forecast(federation_of(_one_node(jobs=())), NOW_MS).of(JobId(1)) is None
+    assert Forecast(federation_of(_one_node(jobs=()))).of(JobId(1)) is None

@@ -49,7 +49,7 @@ def recalled(*, expected_end_ms: int | None = None, at_ms: int = NOW_MS) -> Fede
 def told(federation: Federation) -> tuple[Stop, ...]:
     """Who has to go now."""
     snapshot = federation.snapshot()
-    return give_back(Round(snapshot), snapshot.lent_at_ms).stops
+    return give_back(Round(snapshot)).stops
 
 
 def test_a_run_is_told_when_its_grace_is_all_that_is_left() -> None:
@@ -73,7 +73,7 @@ def test_one_that_is_leaving_already_is_not_told_again() -> None:
 
 def test_a_plan_that_leaves_a_run_on_what_is_taken_back_or_ends_another_breaks_the_law() -> None:
     snapshot = recalled(at_ms=NOW_MS + HOUR_MS).snapshot()
-    plan = decide(snapshot, NOW_MS + HOUR_MS, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     (stop,) = plan.stops
     wrong = replace(stop, run=RunId(2), job=JobId(2))
@@ -113,7 +113,7 @@ def partly_recalled(*nodes: int, hold_seconds: int = 0, later: Sequence[int] = (
 
 def test_an_elastic_run_leaves_what_is_taken_back_and_goes_on_on_the_rest() -> None:
     snapshot = partly_recalled(2).snapshot()
-    plan = decide(snapshot, snapshot.lent_at_ms, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     assert [(stop.run, stop.cause, stop.preemptor) for stop in plan.stops] == [(1, StopCause.SHRUNK, None)]
     assert [[part[0] for part in size.gang] for size in plan.sizes] == [[1, 3]]
@@ -138,7 +138,7 @@ def test_an_elastic_run_leaves_what_is_taken_back_and_goes_on_on_the_rest() -> N
 )
 def test_a_run_that_cannot_do_with_what_is_left_is_recalled(nodes: tuple[int, ...], values: dict[str, Any]) -> None:
     snapshot = partly_recalled(*nodes, **values).snapshot()
-    plan = decide(snapshot, snapshot.lent_at_ms, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     assert ([stop.cause for stop in plan.stops], plan.sizes) == ([StopCause.RECALLED], ())
 
@@ -175,7 +175,7 @@ def test_where_nodes_come_to_be_reserved_for_a_group_its_runs_stay_and_others_go
 ) -> None:
     federation = kept_for(group, from_ms=NOW_MS + HOUR_MS, at_ms=at_ms)
     snapshot = federation.snapshot()
-    plan = decide(snapshot, at_ms, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     is_time = at_ms >= NOW_MS + HOUR_MS - GRACE_MS
     assert [stop.run for stop in plan.stops] == ([] if stays or not is_time else [1])
@@ -197,7 +197,7 @@ def test_at_no_deadline_a_run_is_left(federation: Federation, steps: int) -> Non
         }
         if now_ms > NOW_MS:
             assert all(lent.get(node, NEVER_MS) > now_ms for run in snapshot.runs.values() for node, _ in run.gang)
-        told = {stop.run for stop in decide(snapshot, now_ms, 0).stops if stop.cause is StopCause.RECALLED}
+        told = {stop.run for stop in decide(snapshot, 0).stops if stop.cause is StopCause.RECALLED}
         next_ms = now_ms + 60_000
         for run in list(snapshot.runs.values()):
             if run.id in told or (run.expected_end_ms is not None and run.expected_end_ms <= next_ms):

@@ -50,7 +50,7 @@ def test_the_count_follows_runs_earmarks_and_the_tree(facts: Pressed, ends: list
     assert_counted(federation.snapshot())
     applied = Applied(facts, federation)
     snapshot = federation.snapshot()
-    applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+    applied.apply(snapshot, decide(snapshot, 0))
     assert_counted(federation.snapshot())
     if is_moved:  # positions are by name
         renamed = [replace(each, path=f"renamed-{99 - each.id}") for each in federation.snapshot().groups.values()]

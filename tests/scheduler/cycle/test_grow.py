@@ -72,12 +72,12 @@ def test_what_has_grown_goes_on_with_all_its_workers() -> None:
     facts = scene(runs_on(1, OURS, 1))
     applied = Applied(facts, federation_of(facts))
     first = applied.federation.snapshot()
-    applied.apply(first, decide(first, NOW_MS, 0))
+    applied.apply(first, decide(first, 0))
     meanwhile = applied.federation.snapshot()
     assert own_gpus(meanwhile, GPU_CLASS)[OURS] == 3 * NODE_GPUS
     assert OURS not in leaving_gpus(meanwhile, GPU_CLASS)
     applied.end_leaving()
-    after = decide(applied.federation.snapshot(), NOW_MS, 0)
+    after = decide(applied.federation.snapshot(), 0)
     assert [(start.job, start.workers) for start in after.redeemed] == [(1, 3)]
 
 

@@ -105,7 +105,7 @@ def order_of_starts(jobs: tuple[WaitingJob, ...], gpus: int) -> list[int]:
     left = {job.id: job for job in jobs}
     while left:
         facts = Facts({}, (OPEN_SITE,), (node_of(1, gpus),), SHAPES, tuple(left.values()))
-        for start in decide(build(facts).snapshot(), 0, 0).starts:
+        for start in decide(build(facts).snapshot(), 0).starts:
             started.append(start.job)
             del left[start.job]
     return started
@@ -119,13 +119,20 @@ def test_the_jobs_of_a_group_start_in_the_plain_order_of_priority_turn_and_numbe
 
 
 @given(queued(), st.integers(0, 13))
-def test_who_is_ahead_is_counted_over_all_classes_of_the_group(jobs: tuple[WaitingJob, ...], number: int) -> None:
+def test_who_is_ahead_is_counted_over_the_classes_of_the_group_that_may_run_on_the_same(
+    jobs: tuple[WaitingJob, ...], number: int
+) -> None:
     others = tuple(replace(job, id=JobId(job.id + 100), group=GroupId(5)) for job in jobs)
-    table = build(Facts({}, (OPEN_SITE,), (node_of(1, 1),), SHAPES, (*jobs, *others))).snapshot().table
+    h200 = {ShapeId(at + 10): replace(shape, gpu_classes=("h200",)) for at, shape in SHAPES.items()}
+    elsewhere = tuple(replace(job, id=JobId(job.id + 200), shape=ShapeId(job.shape + 10)) for job in jobs)
+    nodes = (node_of(1, 1), replace(node_of(2, 1), gpu_class="h200"))
+    snapshot = build(Facts({}, (OPEN_SITE,), nodes, SHAPES | h200, (*jobs, *others, *elsewhere))).snapshot()
     for priority, at_ms in ((0, 3), (-100, 3), (0, 20)):
         turn = (priority, at_ms, JobId(number))
         before = [job for job in jobs if (-job.priority, job.submitted_ms + job.handicap_ms, job.id) < turn]
-        assert table.ahead(GroupId(4), turn) == len(before)
+        same = [job for job in elsewhere if (-job.priority, job.submitted_ms + job.handicap_ms, job.id) < turn]
+        for gpu_classes, found in ((("h100",), before), (("h200",), same), (("h100", "h200"), [*before, *same])):
+            assert snapshot.table.ahead(GroupId(4), turn, snapshot.sharing(gpu_classes)) == len(found)
 
 
 @given(queued())
@@ -136,12 +143,12 @@ def test_a_table_gives_back_the_very_jobs_that_were_put(jobs: tuple[WaitingJob, 
 
 def test_a_dry_run_stands_where_the_job_would() -> None:
     waits = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, handicap_ms=HOUR_MS)
-    snapshot = build(Facts({}, (OPEN_SITE,), (node_of(1, 1),), SHAPES, (waits,))).snapshot()
+    federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 1),), SHAPES, (waits,)))
+    federation.lend(5)
+    snapshot = federation.snapshot()
 
     def starts(handicap_ms: int) -> bool:
-        answer = dry_run(
-            snapshot, GroupId(4), SHAPES[ShapeId(1)], priority=0, bound_site=None, now_ms=5, handicap_ms=handicap_ms
-        )
+        answer = dry_run(snapshot, GroupId(4), SHAPES[ShapeId(1)], priority=0, bound_site=None, handicap_ms=handicap_ms)
         return isinstance(answer, Start)
 
     assert starts(HOUR_MS - 6)

@@ -102,7 +102,7 @@ def said(federation: Federation, now_ms: int) -> dict[object, object]:
     """Terms and times of every node; numbers of terms are nobody's business."""
     federation.lend(now_ms)
     snapshot = federation.snapshot()
-    found: dict[object, object] = {"at": snapshot.lent_at_ms}
+    found: dict[object, object] = {"at": snapshot.now_ms}
     for key, pool in snapshot.pools.items():
         terms, until = pool.pool.terms, pool.pool.until_ms
         lent = None

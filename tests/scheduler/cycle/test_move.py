@@ -47,9 +47,9 @@ def test_while_the_moved_leave_the_next_round_starts_none_of_them_and_takes_noth
 ) -> None:
     applied = Applied(drawn, lent(drawn))
     snapshot = applied.federation.snapshot()
-    applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+    applied.apply(snapshot, decide(snapshot, 0))
     again = applied.federation.snapshot()
-    after = decide(again, NOW_MS, 0)
+    after = decide(again, 0)
     assert check_plan(again, after) == ()
     assert after.withdrawn == ()
     assert not {start.job for start in after.redeemed} & {run.job for run in again.runs.values()}
@@ -58,7 +58,7 @@ def test_while_the_moved_leave_the_next_round_starts_none_of_them_and_takes_noth
 @given(scattered(jobs_max=1))
 def test_without_any_one_of_the_moved_the_gang_would_have_no_room(drawn: Pressed) -> None:
     snapshot = lent(drawn).snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     moved = {stop.run for stop in plan.stops if stop.cause is StopCause.MOVED}
     for earmark in plan.earmarks if moved else ():
         assert has_room(snapshot, earmark, moved)
@@ -69,7 +69,7 @@ def test_without_any_one_of_the_moved_the_gang_would_have_no_room(drawn: Pressed
 @given(scattered(jobs_max=1))
 def test_in_a_small_pool_no_run_is_overlooked_whose_move_alone_would_do(drawn: Pressed) -> None:
     snapshot = lent(drawn).snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     if plan.starts or plan.stops or plan.reservations:
         return
     (job,) = drawn.jobs
@@ -135,7 +135,7 @@ def small(number: int, node: int, workers: int = 1, shape: ShapeId = ONE) -> Liv
 def decided(given_facts: Pressed) -> tuple[Snapshot, Plan]:
     """A lawful first round."""
     snapshot = lent(given_facts).snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     return snapshot, plan
 
@@ -149,7 +149,7 @@ def test_a_small_run_goes_on_beside_another_so_that_a_whole_node_is_free() -> No
     given_facts = scene(small(1, node=1), small(2, node=2), job=waits(WHOLE))
     applied = Applied(given_facts, federation_of(given_facts))
     first = applied.federation.snapshot()
-    plan = decide(first, NOW_MS, 0)
+    plan = decide(first, 0)
     assert [(stop.run, stop.cause, stop.preemptor, stop.grace_ms) for stop in plan.stops] == [
         (1, StopCause.MOVED, 101, 30_000)
     ]
@@ -157,7 +157,7 @@ def test_a_small_run_goes_on_beside_another_so_that_a_whole_node_is_free() -> No
     assert [(each.job, nodes_of(each)) for each in plan.moves] == [(1, [2])]
     applied.apply(first, plan)
     applied.end_leaving()
-    after = decide(applied.federation.snapshot(), NOW_MS, 0)
+    after = decide(applied.federation.snapshot(), 0)
     assert sorted(start.job for start in after.redeemed) == [1, 101]
 
 
@@ -208,7 +208,7 @@ def test_a_group_uses_no_more_while_its_run_is_moved() -> None:
     given_facts = scene(small(1, 1), small(2, 2), job=waits(WHOLE))
     applied = Applied(given_facts, federation_of(given_facts))
     first = applied.federation.snapshot()
-    applied.apply(first, decide(first, NOW_MS, 0))
+    applied.apply(first, decide(first, 0))
     beside = applied.federation.snapshot()
     assert not leaving_gpus(beside, GPU_CLASS)
     assert own_gpus(beside, GPU_CLASS) == {THEIRS: 2, OURS: NODE_GPUS}
@@ -350,13 +350,13 @@ def test_a_moved_job_that_starts_beside_its_own_run_is_told() -> None:
     given_facts = scene(small(1, 1), small(2, 2), job=waits(WHOLE))
     applied = Applied(given_facts, federation_of(given_facts))
     snapshot = applied.federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     applied.apply(snapshot, plan)
     beside = applied.federation.snapshot()
-    waiting = decide(beside, NOW_MS, 0)
+    waiting = decide(beside, 0)
     assert waiting.redeemed == ()
     applied.end_leaving()
-    redeemed = decide(applied.federation.snapshot(), NOW_MS, 0).redeemed
+    redeemed = decide(applied.federation.snapshot(), 0).redeemed
     early = tuple(start for start in redeemed if start.job == 1)
     assert laws(beside, replace(waiting, redeemed=early)) == {Law.EARMARK}
 

@@ -97,14 +97,14 @@ class Moment:
 @given(contended())
 def test_the_fast_round_starts_what_the_slow_one_does_where_all_want_the_same_gpus(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    assert decide(snapshot, 0, 0).starts == decide_slowly(snapshot)
+    assert decide(snapshot, 0).starts == decide_slowly(snapshot)
 
 
 @given(contended() | contended(blocked=True))
 def test_every_start_is_of_the_job_whose_turn_it_is_and_nothing_that_could_start_is_left(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     moment = Moment(drawn, snapshot)
-    for start in decide(snapshot, 0, 0).starts:
+    for start in decide(snapshot, 0).starts:
         assert start.job == min(moment.startable())[1]
         moment.apply(start)
     assert moment.startable() == []
@@ -114,7 +114,7 @@ def test_every_start_is_of_the_job_whose_turn_it_is_and_nothing_that_could_start
 def test_no_group_starts_beyond_its_guarantee_while_a_job_that_could_start_is_below_its_own(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
     moment = Moment(drawn, snapshot)
-    for start in decide(snapshot, 0, 0).starts:
+    for start in decide(snapshot, 0).starts:
         could = {moment.waiting[job].group for _, job in moment.startable()}
         below = {group for group in could if moment.used(group) < moment.guaranteed[group]}
         event(f"{len(below)} groups below their guarantees")
@@ -127,7 +127,7 @@ def test_one_gpu_at_a_time_every_group_ends_with_its_fair_share_and_no_less_than
     snapshot = build(drawn).snapshot()
     moment = Moment(drawn, snapshot)
     asked = {group: moment.asked(group) for group in WORKING}
-    for start in decide(snapshot, 0, 0).starts:
+    for start in decide(snapshot, 0).starts:
         moment.apply(start)
     for group in WORKING:
         assert moment.own[GroupId(group)] >= max(moment.share[group], min(asked[group], moment.guaranteed[group]))
@@ -148,4 +148,4 @@ def test_a_group_whose_share_is_nothing_comes_after_all_that_have_one_whatever_i
     )
     shapes = {ShapeId(1): plain_shape(1)}
     snapshot = build(Facts(quotas, (OPEN_SITE,), (node_of(1, 2),), shapes, jobs)).snapshot()
-    assert [start.group for start in decide(snapshot, 0, 0).starts] == [5, 5]
+    assert [start.group for start in decide(snapshot, 0).starts] == [5, 5]

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.cycle.facts import LiveRun
-from scheduler.cycle.prediction import Like, Prediction, RunTimes, Scope, left_ms, likes_of, likes_on
+from scheduler.cycle.prediction import RUN_MS_MAX, Like, Prediction, RunTimes, Scope, left_ms, likes_of, likes_on
 from scheduler.model.ids import GroupId, JobId, NodeId, RunId, SiteId
+from scheduler.model.run_time import ClassBasis
 
 #: (person, group, GPUs, run time)
 Ended = tuple[int, int, int, int]
@@ -74,8 +75,12 @@ ENDED_ON = st.tuples(
 
 
 def plainly_on(
-    history: list[tuple[int, int, int, int, str]], likes: tuple[Like, ...], gpu_class: str, speeds: dict[str, float]
-) -> int | None:
+    history: list[tuple[int, int, int, int, str]],
+    likes: tuple[Like, ...],
+    gpu_class: str,
+    declared: dict[str, float],
+    general: dict[str, float],
+) -> Prediction | None:
     """Go through the whole history for each kind and class; a kind with nothing is asked of the next wider one."""
 
     def took(like: Like, on: str | None) -> int | None:
@@ -92,12 +97,21 @@ def plainly_on(
     closest = next((like for like in likes if took(like, None) is not None), None)
     if closest is None:
         return None
-    on_class = took(closest, gpu_class)
-    elsewhere = [(took(closest, other), speed) for other, speed in speeds.items() if gpu_class in speeds]
-    scaled = [round(took_ms * (speed / speeds[gpu_class])) for took_ms, speed in elsewhere if took_ms is not None]
-    if on_class is None and scaled:
-        return scaled[0]
-    return took(closest, None) if on_class is None else on_class
+
+    def scaled(speeds: dict[str, float]) -> list[int]:
+        elsewhere = [(took(closest, other), speed) for other, speed in speeds.items() if gpu_class in speeds]
+        return [round(took_ms * speed / speeds[gpu_class]) for took_ms, speed in elsewhere if took_ms is not None]
+
+    there, all_of_it = took(closest, gpu_class), took(closest, None)
+    assert all_of_it is not None
+    answers = [] if there is None else [(there, ClassBasis.MEASURED)]
+    answers += [(each, ClassBasis.DECLARED) for each in scaled(declared)]
+    answers += [(each, ClassBasis.GENERAL) for each in scaled(general)]
+    run_ms, class_basis = [*answers, (all_of_it, ClassBasis.ALL)][0]
+    return Prediction(run_ms, closest.scope, class_basis)
+
+
+SPEEDS = st.dictionaries(st.sampled_from("abc"), st.sampled_from((0.3, 1.0, 2.5)))
 
 
 @given(
@@ -106,7 +120,8 @@ def plainly_on(
     st.integers(1, 3),
     st.sampled_from((1, 8)),
     st.sampled_from("abc"),
-    st.dictionaries(st.sampled_from("abc"), st.sampled_from((0.3, 1.0, 2.5))),
+    SPEEDS,
+    SPEEDS,
 )
 def test_a_prediction_on_a_class_is_what_a_walk_through_all_that_has_ended_on_each_says(
     history: list[tuple[int, int, int, int, str]],
@@ -114,7 +129,8 @@ def test_a_prediction_on_a_class_is_what_a_walk_through_all_that_has_ended_on_ea
     group: int,
     gpus: int,
     gpu_class: str,
-    speeds: dict[str, float],
+    declared: dict[str, float],
+    general: dict[str, float],
 ) -> None:
     known, anew = RunTimes(), RunTimes()
     for ended in history:
@@ -122,10 +138,28 @@ def test_a_prediction_on_a_class_is_what_a_walk_through_all_that_has_ended_on_ea
         known.saw(likes, ended[3], ended[4])
         for like in likes_on(likes, ended[4]):
             anew.put(like, known.last_ms(like))
+    for each in (known, anew):
+        each.put_speeds(general)
     likes = likes_of(person, group, gpus)
-    found = known.of(likes, gpu_class=gpu_class, speeds=speeds)
-    assert (None if found is None else found.run_ms) == plainly_on(history, likes, gpu_class, speeds)
-    assert anew.of(likes, gpu_class=gpu_class, speeds=speeds) == found, "what is written down is all that is needed"
+    found = known.of(likes, gpu_class=gpu_class, speeds=declared)
+    assert found == plainly_on(history, likes, gpu_class, declared, general)
+    assert anew.of(likes, gpu_class=gpu_class, speeds=declared) == found, "what is written down is all that is needed"
+
+
+@given(
+    st.integers(0, RUN_MS_MAX),
+    st.floats(0, 1_000, exclude_min=True),
+    st.floats(0, 1_000, exclude_min=True),
+    st.booleans(),
+)
+def test_no_speed_that_anybody_may_write_makes_a_prediction_that_cannot_be_kept(
+    run_ms: int, there: float, here: float, declares: bool
+) -> None:
+    known, likes, speeds = RunTimes(), likes_of(1, 1, 8), {"a": there, "b": here}
+    known.saw(likes, run_ms, "a")
+    known.put_speeds(speeds)
+    found = known.of(likes, gpu_class="b", speeds=speeds if declares else {})
+    assert found is not None and 0 <= found.run_ms <= RUN_MS_MAX
 
 
 def test_who_never_ran_on_a_class_is_predicted_by_what_their_jobs_took_elsewhere() -> None:
@@ -133,22 +167,28 @@ def test_who_never_ran_on_a_class_is_predicted_by_what_their_jobs_took_elsewhere
     known.saw(likes_of(1, 1, 8), 100, "h100")
     known.saw(likes_of(2, 1, 8), 5_000, "a100")
     mine = likes_of(1, 1, 8)
-    assert known.of(mine, gpu_class="a100") == (100, Scope.PERSON), "5,000 is somebody else's jobs"
+    as_it_stands = (100, Scope.PERSON, ClassBasis.ALL)
+    assert known.of(mine, gpu_class="a100") == as_it_stands, "5,000 is somebody else's jobs"
+    known.put_speeds({"a100": 0.5, "h100": 1.0})
+    assert known.of(mine, gpu_class="a100") == (200, Scope.PERSON, ClassBasis.GENERAL)
     declared = {"h100": 1.0, "a100": 0.4}
-    assert known.of(mine, gpu_class="a100", speeds=declared) == (250, Scope.PERSON)
+    assert known.of(mine, gpu_class="a100", speeds=declared) == (250, Scope.PERSON, ClassBasis.DECLARED)
+    of_others = {"b200": 3.0, "a100": 0.4}
+    assert known.of(mine, gpu_class="a100", speeds=of_others) == (200, Scope.PERSON, ClassBasis.GENERAL)
+    assert known.of(mine, gpu_class="b200", speeds=of_others) == as_it_stands, "nobody compares it to h100"
     known.saw(mine, 200, "a100")
-    assert known.of(mine, gpu_class="a100", speeds=declared) == (200, Scope.PERSON), "measured"
-    assert known.of(mine, gpu_class="h100") == (100, Scope.PERSON)
-    assert known.of(mine) == (150, Scope.PERSON), "on whatever it is"
-    assert known.of(mine, 120, "a100") == (120, Scope.PERSON), "never above the walltime"
+    assert known.of(mine, gpu_class="a100", speeds=declared) == (200, Scope.PERSON, ClassBasis.MEASURED)
+    assert known.of(mine, gpu_class="h100") == (100, Scope.PERSON, ClassBasis.MEASURED)
+    assert known.of(mine) == (150, Scope.PERSON, ClassBasis.ALL), "on whatever it is"
+    assert known.of(mine, 120, "a100") == (120, Scope.PERSON, ClassBasis.MEASURED), "never above the walltime"
 
 
 def test_who_has_no_name_is_like_nobody_of_their_own() -> None:
     known = RunTimes()
     known.saw(likes_of(None, 1, 8), 10)
     known.saw(likes_of(None, 2, 8), 30)
-    assert known.of(likes_of(None, 1, 8)) == (10, Scope.GROUP)
-    assert known.of(likes_of(None, 3, 8)) == (20, Scope.SIZE)
+    assert known.of(likes_of(None, 1, 8)) == (10, Scope.GROUP, ClassBasis.ALL)
+    assert known.of(likes_of(None, 3, 8)) == (20, Scope.SIZE, ClassBasis.ALL)
 
 
 @given(st.none() | TIMES, TIMES)

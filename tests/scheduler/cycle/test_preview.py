@@ -11,7 +11,7 @@ from elastic import elastic
 from federations import OPEN_SITE, TREE, Facts, build, facts, group_facts, node_of, plain_shape, run_of
 from hypothesis import given
 from hypothesis import strategies as st
-from pressed import GPU_CLASS, NOW_MS, Applied, Pressed, federation_of, pressed
+from pressed import GPU_CLASS, Applied, Pressed, federation_of, pressed
 
 from quota.tree import Quota
 from scheduler.cycle.decide import decide
@@ -83,13 +83,13 @@ def test_what_is_foreseen_is_what_the_round_decides_once_the_quotas_are_set(give
     changed = data.draw(changes(("a100", "h100", "b200")))
     federation = build(given)
     snapshot = federation.snapshot()
-    foreseen = preview(snapshot, changed, NOW_MS)
-    assert_says(foreseen.before, snapshot, decide(snapshot, NOW_MS, 0))
+    foreseen = preview(snapshot, changed)
+    assert_says(foreseen.before, snapshot, decide(snapshot, 0))
     federation.set_groups(group_facts(), given.quotas | changed)
     really = federation.snapshot()
-    plan = decide(really, NOW_MS, 0)
+    plan = decide(really, 0)
     assert_says(foreseen.after, really, plan)
-    assert decide(with_quotas(snapshot, changed), NOW_MS, 0) == plan
+    assert decide(with_quotas(snapshot, changed), 0) == plan
 
 
 def pressing(drawn: Pressed, *, rounds: int, gone: bool, broken: bool) -> Applied:
@@ -97,7 +97,7 @@ def pressing(drawn: Pressed, *, rounds: int, gone: bool, broken: bool) -> Applie
     applied = Applied(drawn, federation_of(drawn))
     for _ in range(rounds):
         snapshot = applied.federation.snapshot()
-        applied.apply(snapshot, decide(snapshot, NOW_MS, 0))
+        applied.apply(snapshot, decide(snapshot, 0))
         if gone:
             applied.end_leaving()
     if broken:
@@ -116,11 +116,11 @@ def test_what_would_be_stopped_and_used_is_what_comes_of_it_once_the_quotas_are_
         "broken": data.draw(st.booleans()),
     }
     stands, really = pressing(drawn, **moment), pressing(drawn, **moment)
-    foreseen = preview(stands.federation.snapshot(), changed, NOW_MS)
+    foreseen = preview(stands.federation.snapshot(), changed)
     really.federation.set_groups(GROUPS_OF_PRESSED, drawn.quotas | changed)
     for side, applied in ((foreseen.before, stands), (foreseen.after, really)):
         snapshot = applied.federation.snapshot()
-        plan = decide(snapshot, NOW_MS, 0)
+        plan = decide(snapshot, 0)
         assert_says(side, snapshot, plan)
         applied.apply(snapshot, plan)
         applied.end_leaving()
@@ -133,7 +133,7 @@ def test_what_would_be_stopped_and_used_is_what_comes_of_it_once_the_quotas_are_
 def test_what_is_named_is_shown_and_around_it_what_becomes_different(given: Facts, data: st.DataObject) -> None:
     changed = data.draw(changes(("a100", "h100")))
     snapshot = build(given).snapshot()
-    shown = preview(snapshot, changed, NOW_MS)
+    shown = preview(snapshot, changed)
     assert shown.before.holdings.keys() == shown.after.holdings.keys() >= changed.keys()
     parent = {GroupId(group): above for group, above in TREE}
     for key in shown.before.holdings.keys() - changed.keys():
@@ -168,7 +168,7 @@ def borrowed() -> Facts:
 
 def test_a_group_that_is_promised_more_takes_back_what_the_one_beside_it_borrowed() -> None:
     change = {(GroupId(4), "h100"): Quota(guaranteed=4, limit=6), (GroupId(5), "h100"): Quota(guaranteed=4)}
-    told = preview(build(borrowed()).snapshot(), change, NOW_MS)
+    told = preview(build(borrowed()).snapshot(), change)
     assert (told.before.stops, told.before.above_limit) == ({}, frozenset())
     assert told.after.stops == {(GroupId(4), "h100", StopCause.RECLAIMED): Count(2, 4)}
     assert told.after.above_limit == {(GroupId(4), "h100")}
@@ -178,10 +178,10 @@ def test_a_group_that_is_promised_more_takes_back_what_the_one_beside_it_borrowe
 
 def test_the_group_beside_and_the_groups_above_are_shown_where_something_becomes_different_there() -> None:
     given = borrowed()
-    taken = preview(build(given).snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)}, NOW_MS)
+    taken = preview(build(given).snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)})
     assert list(taken.after.holdings) == [(GroupId(4), "h100"), (GroupId(5), "h100")]
     idle = build(replace(given, runs=()))
-    started = preview(idle.snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)}, NOW_MS)
+    started = preview(idle.snapshot(), {(GroupId(5), "h100"): Quota(guaranteed=4)})
     assert [group for group, _ in started.after.holdings] == [1, 2, 5]
     assert [each.used_next for each in started.after.holdings.values()] == [6, 6, 6]
 
@@ -189,6 +189,6 @@ def test_the_group_beside_and_the_groups_above_are_shown_where_something_becomes
 def test_what_is_named_is_shown_where_it_changes_nothing_and_where_nobody_has_the_class() -> None:
     snapshot = build(borrowed()).snapshot()
     change = {(GroupId(2), "h100"): Quota(guaranteed=8), (GroupId(3), "b200"): Quota(weight=2)}
-    told = preview(snapshot, change, NOW_MS)
+    told = preview(snapshot, change)
     assert told.after.holdings.keys() == change.keys()
     assert told.after.holdings[GroupId(2), "h100"] == told.before.holdings[GroupId(2), "h100"]

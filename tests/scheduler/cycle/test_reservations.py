@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from blocked import HOUR_MS, blocked_facts, blocked_federations, ended_by
 from example_count import examples
@@ -14,7 +15,7 @@ from lendings import NOW_MS, offer_of
 from quota.tree import Quota
 from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import WaitingJob
+from scheduler.cycle.facts import LiveRun, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.oracle import decide_and_reserve_slowly
 from scheduler.cycle.plan import Plan
@@ -26,7 +27,7 @@ from scheduler.model.reason import ReasonCode
 @given(blocked_federations())
 def test_the_fast_round_reserves_and_starts_what_the_slow_one_does(federation: Federation) -> None:
     snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     starts, reservations = decide_and_reserve_slowly(snapshot)
     assert plan.starts == starts
     assert plan.reservations == reservations
@@ -35,7 +36,13 @@ def test_the_fast_round_reserves_and_starts_what_the_slow_one_does(federation: F
 @given(blocked_federations())
 def test_no_plan_with_reservations_breaks_a_law(federation: Federation) -> None:
     snapshot = federation.snapshot()
-    assert check_plan(snapshot, decide(snapshot, NOW_MS, 0)) == ()
+    assert check_plan(snapshot, decide(snapshot, 0)) == ()
+
+
+@given(blocked_federations(), st.integers(1, 8 * HOUR_MS))
+def test_a_round_is_lawful_however_long_ago_it_was_worked_out_what_is_lent(federation: Federation, ms: int) -> None:
+    later = replace(federation.snapshot(), now_ms=NOW_MS + ms)
+    assert check_plan(later, decide(later, 0)) == ()
 
 
 def start_all(federation: Federation, plan: Plan, now_ms: int) -> set[JobId]:
@@ -56,7 +63,7 @@ def start_all(federation: Federation, plan: Plan, now_ms: int) -> set[JobId]:
 def test_a_gang_starts_at_its_moment_whatever_comes_after_it(facts: Facts, data: st.DataObject) -> None:
     federation = build(replace(facts, quotas={}))
     federation.lend(NOW_MS)
-    plan, now_ms = decide(federation.snapshot(), NOW_MS, 0), NOW_MS
+    plan, now_ms = decide(federation.snapshot(), 0), NOW_MS
     started = start_all(federation, plan, now_ms)
     if not plan.reservations:
         return
@@ -79,7 +86,8 @@ def test_a_gang_starts_at_its_moment_whatever_comes_after_it(facts: Facts, data:
                 walltime_ms=hours * HOUR_MS,
             )  # fmt: skip
             federation.put_waiting([later])
-        started |= start_all(federation, decide(federation.snapshot(), now_ms, 0), now_ms)
+        federation.lend(now_ms)
+        started |= start_all(federation, decide(federation.snapshot(), 0), now_ms)
         if first.job in started or now_ms >= first.start_ms:
             break
         ends = [run.expected_end_ms or 0 for run in federation.live_runs.values()]
@@ -112,7 +120,7 @@ def gang_of_four(
         federation.set_lending([offer_of(closes_ms=NOW_MS + offers)], [], [])
     federation.lend(NOW_MS)
     snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     assert check_plan(snapshot, plan) == ()
     return plan
 
@@ -156,7 +164,7 @@ def test_a_start_in_the_way_of_a_reservation_is_found() -> None:
     federation = build(Facts({}, (OPEN_SITE,), nodes, shapes, jobs, (run,)))
     federation.lend(NOW_MS)
     snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     assert plan.reservations and not plan.starts
     assert {each.law for each in check_plan(snapshot, replace(plan, starts=tuple(long.starts)))} == {Law.RESERVED}
 
@@ -177,7 +185,7 @@ def test_of_a_node_that_is_reserved_twice_others_have_what_both_leave() -> None:
     )
     federation = build(Facts({}, (OPEN_SITE,), (node_of(1, 10),), shapes, jobs, runs))
     federation.lend(NOW_MS)
-    plan = decide(federation.snapshot(), NOW_MS, 0)
+    plan = decide(federation.snapshot(), 0)
     assert [(each.job, each.start_ms) for each in plan.reservations] == [
         (4, NOW_MS + HOUR_MS),
         (5, NOW_MS + 3 * HOUR_MS),
@@ -188,7 +196,7 @@ def test_of_a_node_that_is_reserved_twice_others_have_what_both_leave() -> None:
 @given(blocked_federations())
 def test_with_the_walltime_that_a_verdict_names_the_job_starts_in_the_same_round(federation: Federation) -> None:
     snapshot = federation.snapshot()
-    plan = decide(snapshot, NOW_MS, 0)
+    plan = decide(snapshot, 0)
     waiting = {job.id: job for job in snapshot.table.jobs()}
     started = {start.job for start in plan.starts}
     for verdict in plan.verdicts:
@@ -203,7 +211,7 @@ def test_with_the_walltime_that_a_verdict_names_the_job_starts_in_the_same_round
         head = waiting[next(job for _, _, job in turns if job not in started)]
         twin = federation.copy()
         twin.put_waiting([replace(head, walltime_ms=wanted.walltime_seconds * 1000)])
-        assert head.id in {start.job for start in decide(twin.snapshot(), NOW_MS, 0).starts}
+        assert head.id in {start.job for start in decide(twin.snapshot(), 0).starts}
 
 
 def test_a_job_behind_a_reservation_is_told_the_walltime_with_which_it_would_start() -> None:
@@ -228,6 +236,52 @@ def test_what_a_group_starts_behind_its_reservation_stays_within_what_is_left_of
     nodes = tuple(node_of(number, 8) for number in range(1, 5))
     federation = build(Facts({}, (OPEN_SITE,), nodes, shapes, (head, *small, other), tuple(runs)))
     federation.lend(NOW_MS)
-    plan = decide(federation.snapshot(), NOW_MS, 0)
+    plan = decide(federation.snapshot(), 0)
     assert [(each.job, each.start_ms) for each in plan.reservations] == [(1, NOW_MS + HOUR_MS)]
     assert {start.job for start in plan.starts} == {2, 3}
+
+
+def small_job(priority: int) -> WaitingJob:
+    """One node for ten minutes."""
+    return WaitingJob(
+        id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=priority, submitted_ms=1, walltime_ms=600_000
+    )
+
+
+def gang_and(small: WaitingJob, run: LiveRun | None = None, *, nodes: int) -> Plan:
+    """What a round decides, lawfully, where a gang of all nodes waits with a small job."""
+    shapes = {ShapeId(1): plain_shape(8), ShapeId(2): plain_shape(8, workers=nodes)}
+    gang = WaitingJob(id=JobId(2), group=GroupId(4), shape=ShapeId(2), priority=0, submitted_ms=2, walltime_ms=HOUR_MS)
+    there = tuple(node_of(number, 8) for number in range(1, nodes + 1))
+    federation = build(Facts({}, (OPEN_SITE,), there, shapes, (small, gang), () if run is None else (run,)))
+    federation.lend(NOW_MS)
+    snapshot = federation.snapshot()
+    plan = decide(snapshot, 0)
+    assert check_plan(snapshot, plan) == ()
+    return plan
+
+
+def run_on_the_first_node(**values: Any) -> LiveRun:
+    """Of another group, which nobody may end."""
+    run = run_of(9, JobId(9), GroupId(6), plain_shape(8), SiteId(1), "h100", ((NodeId(1), 1),))
+    return replace(run, preemptible=False, **values)
+
+
+def test_nodes_are_reserved_for_the_very_moment_at_which_what_the_same_round_starts_is_over() -> None:
+    plan = gang_and(small_job(priority=0), nodes=4)
+    assert [start.job for start in plan.starts] == [1]
+    assert [(each.job, each.start_ms) for each in plan.reservations] == [(2, NOW_MS + 600_000)]
+
+
+def test_nodes_are_reserved_for_when_the_grace_of_a_run_that_leaves_would_be_over_if_it_began_now() -> None:
+    run = run_on_the_first_node(leaving=True, grace_ms=60_000)
+    plan = gang_and(small_job(priority=-100), run, nodes=2)
+    assert [(each.job, each.start_ms) for each in plan.reservations] == [(2, NOW_MS + 60_000)]
+    assert plan.starts == ()
+
+
+def test_nodes_are_reserved_for_now_where_the_run_on_them_should_be_over_already() -> None:
+    run = run_on_the_first_node(expected_end_ms=NOW_MS - 1_000)
+    plan = gang_and(small_job(priority=-100), run, nodes=2)
+    assert [(each.job, each.start_ms) for each in plan.reservations] == [(2, NOW_MS)]
+    assert plan.starts == ()

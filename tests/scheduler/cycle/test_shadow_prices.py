@@ -66,7 +66,7 @@ def prices(
         federation.set_groups(groups, {})
         federation.set_lending([offer], [], [])
     federation.lend(NOW_MS)
-    return shadow_prices(federation.snapshot(), NOW_MS, waiting_max=100)
+    return shadow_prices(federation.snapshot(), waiting_max=100)
 
 
 def test_gpus_that_nobody_waits_for_are_worth_nothing() -> None:
@@ -153,8 +153,9 @@ def test_more_waiting_jobs_than_are_looked_at_have_no_price() -> None:
 @given(facts())
 def test_every_open_pool_of_any_federation_has_a_price(drawn: Given) -> None:
     jobs = tuple(replace(job, expected_ms=HOUR_MS) for job in drawn.jobs)
-    snapshot = build(replace(drawn, jobs=jobs)).snapshot()
-    found = shadow_prices(snapshot, NOW_MS, waiting_max=100, iterations=2, bins=8)
+    federation = build(replace(drawn, jobs=jobs))
+    federation.lend(NOW_MS)
+    found = shadow_prices(federation.snapshot(), waiting_max=100, iterations=2, bins=8)
     assert found.by_pool is not None
     assert all(price >= 0.0 for price in found.by_pool.values())
     assert found.without_time == 0

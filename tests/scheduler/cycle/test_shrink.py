@@ -44,7 +44,7 @@ def test_a_run_gives_its_own_group_what_it_does_not_need() -> None:
     applied.apply(first, plan)
     assert leaving_gpus(applied.federation.snapshot(), GPU_CLASS)[OURS] == NODE_GPUS
     applied.end_leaving()
-    after = decide(applied.federation.snapshot(), NOW_MS, 0)
+    after = decide(applied.federation.snapshot(), 0)
     assert sorted((start.job, start.workers) for start in after.redeemed) == [(1, 2), (101, 1)]
 
 

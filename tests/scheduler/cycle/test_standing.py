@@ -116,7 +116,7 @@ def surging(standing: dict[GroupId, int], *, jobs_each: int = 8) -> Federation:
 
 
 def held_by(federation: Federation) -> dict[GroupId, int]:
-    plan = decide(federation.snapshot(), 0, 0)
+    plan = decide(federation.snapshot(), 0)
     return {group: sum(start.group == group for start in plan.starts) for group in EQUALS}
 
 
@@ -138,7 +138,7 @@ def test_the_lender_surges_first_until_its_standing_is_spent() -> None:
         for group, each in standing.items():
             federation.put_standing(group, "h100", each)
         federation.lend(hour * HOUR_MS)
-        for start in decide(federation.snapshot(), 0, 0).starts:
+        for start in decide(federation.snapshot(), 0).starts:
             federation.drop_waiting(start.job)
             shape = federation.shape(start.shape)
             federation.put_run(run_of(start.job, start.job, start.group, shape, SiteId(1), "h100", ((NodeId(1), 1),)))
@@ -154,14 +154,14 @@ def test_the_lender_surges_first_until_its_standing_is_spent() -> None:
 @given(contended(blocked=True))
 def test_the_fast_round_starts_what_the_slow_one_does_where_shares_lie_idle(drawn: Facts) -> None:
     snapshot = build(drawn).snapshot()
-    assert decide(snapshot, 0, 0).starts == decide_slowly(snapshot)
+    assert decide(snapshot, 0).starts == decide_slowly(snapshot)
 
 
 @given(contended(blocked=True), st.integers(-2, 2))
 def test_where_all_have_the_same_it_is_as_if_there_were_none(drawn: Facts, hours: int) -> None:
     same = {(GroupId(group), "h100"): hours for group, parent in TREE if parent is not None}
-    without = decide(build(replace(drawn, standing={})).snapshot(), 0, 0)
-    assert decide(build(replace(drawn, standing=same)).snapshot(), 0, 0) == without
+    without = decide(build(replace(drawn, standing={})).snapshot(), 0)
+    assert decide(build(replace(drawn, standing=same)).snapshot(), 0) == without
 
 
 @given(contended(gpus_a_job=(1,), blocked=True))
@@ -169,7 +169,7 @@ def test_nobody_is_left_below_a_share_that_it_would_have_without_it(drawn: Facts
     with_standing, without = (build(each).snapshot() for each in (drawn, replace(drawn, standing={})))
     assert rates_now(with_standing) == rates_now(without)
     shares = Round(without).shares("h100")
-    held = [Counter(start.group for start in decide(each, 0, 0).starts) for each in (with_standing, without)]
+    held = [Counter(start.group for start in decide(each, 0).starts) for each in (with_standing, without)]
     for group in map(GroupId, WORKING):
         position = shares.tree.position(group)
         own, share = int(without.use("h100").counted[position]), int(shares.own[position])
@@ -185,5 +185,7 @@ def test_whoever_is_below_its_share_takes_it_back_from_the_richest_lender() -> N
         for number in (11, 12)
     )
     facts = Facts({}, (OPEN_SITE,), (node_of(1, 8),), shapes, (job,), runs, standing={(GroupId(5), "h100"): 1000})
-    plan = decide(build(facts, PreemptionRules(minimum_run_ms=0)).snapshot(), HOUR_MS, 0)
+    federation = build(facts, PreemptionRules(minimum_run_ms=0))
+    federation.lend(HOUR_MS)
+    plan = decide(federation.snapshot(), 0)
     assert [stop.run for stop in plan.stops] in ([RunId(11)], [RunId(12)])

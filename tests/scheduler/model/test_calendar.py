@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from scheduler.model.calendar import Calendar, Weekday, intervals, is_open, next_change_ms, parse_weekdays, spells
+from scheduler.model.calendar import (
+    Calendar,
+    Weekday,
+    intervals,
+    is_open,
+    longest_spell_ms,
+    next_change_ms,
+    parse_weekdays,
+    spells,
+)
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -135,6 +144,28 @@ def test_a_moment_is_open_when_it_lies_in_an_interval_and_changes_where_one_begi
         assert change_ms == edges[0]
     else:
         assert change_ms is None or change_ms > end_ms
+
+
+@given(scenes().filter(lambda scene: scene[1] >= utc_ms("2025-12-01")))  # zones keep the rules that they have now
+def test_no_calendar_is_open_for_longer_than_its_longest_spell(scene: tuple[Calendar, int, int]) -> None:
+    longest_ms = longest_spell_ms(scene[0])
+    assert longest_ms is None or all(end_ms - start_ms <= longest_ms for start_ms, end_ms in intervals(*scene))
+
+
+@pytest.mark.parametrize(
+    ("given_calendar", "hours"),
+    [
+        (calendar(windows=[NIGHTS]), 13),
+        (calendar(windows=[NIGHTS, {"days": "sat-sun"}]), 53),
+        (calendar(time_zone="Europe/Berlin", windows=[{"days": "sun", "from": "01:00", "to": "04:00"}]), 4),
+        (calendar(valid_from="2026-03-01", valid_until="2026-03-02"), 48),
+        (calendar(windows=[NIGHTS], valid_from="2026-03-02T19:00", valid_until="2026-03-02T20:00"), 1),
+        (calendar(valid_until="2026-03-01"), None),
+    ],
+    ids=["nights", "weekends", "clocks turned back", "two days", "one hour", "no end known"],
+)
+def test_the_longest_spell_is_that_of_the_longest_night(given_calendar: Calendar, hours: int | None) -> None:
+    assert longest_spell_ms(given_calendar) == (None if hours is None else hours * HOUR_MS)
 
 
 def test_nights_of_working_days_end_on_the_next_morning() -> None:

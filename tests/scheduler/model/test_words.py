@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import scheduler
+from scheduler.cycle.lent_to import Term
 from scheduler.cycle.plan import StopCause
 from scheduler.model.data_class import DEFAULT_POLICY, Clearance, why_not_served
 from scheduler.model.job_state import EndCause, JobState, RunPhase
@@ -50,6 +51,7 @@ def events_of_jobs() -> set[str]:
         (WordKind.CAUSE, {*EndCause, *StopCause}),
         (WordKind.ACTION, {*JobAction, *LendingAction}),
         (WordKind.RULE, rules()),
+        (WordKind.TERM, set(Term)),
         (WordKind.EVENT, events_of_jobs()),
         (WordKind.ACTOR, {"scheduler", "agent"}),
     ],

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from pressed import GPU_CLASS, NOW_MS, Pressed, federation_of, pressed
+from pressed import GPU_CLASS, Pressed, federation_of, pressed
 
 from scheduler.cycle.entitlement import Claim
 from scheduler.cycle.federation import Federation
@@ -35,7 +35,7 @@ def on_two_sites(drawn: Pressed) -> Federation:
 def test_the_compiled_loop_ends_whom_the_plain_one_ends(drawn: Pressed, data: st.DataObject) -> None:
     round_ = Round(on_two_sites(drawn).snapshot())
     usage, shares, table = round_.usages[GPU_CLASS], round_.shares(GPU_CLASS), round_.snapshot.table
-    way = InTheWay(round_.snapshot, round_.site_pools, GPU_CLASS, usage, NOW_MS)
+    way = InTheWay(round_.snapshot, round_.site_pools, GPU_CLASS, usage)
     numbers = np.flatnonzero(data.draw(st.lists(st.booleans(), min_size=len(way), max_size=len(way))))
     for row in table.rows.tolist():
         key, position = table.key(row), int(round_.classes.position[row])

@@ -67,6 +67,17 @@ def test_a_page_says_how_a_run_failed_when_the_next_comes_and_by_when_the_job_ha
     assert 'id="deadline"' in page and "to start by" in page
 
 
+def test_the_page_of_a_gang_that_waits_says_with_how_many_workers_it_would_start(
+    stage: Stage, reader: PageReader
+) -> None:
+    stage.agent(nodes=1)
+    (job,) = stage.submit(stage.group(), workers=2, gpus_per_worker=8)
+    page = reader.get(f"/jobs/{job}").text
+    assert "It would start now with 8 instead of 16 GPUs (1 worker(s)) on h100 at site-1." in page
+    reader.cookies["dure_language"] = "ko"
+    assert "GPU 16장 대신 8장(작업자 1개)이면 지금 시작합니다(site-1, h100)." in reader.get(f"/jobs/{job}").text
+
+
 def test_the_page_of_a_job_that_every_site_refused_says_who_in_what_words_until_when_and_what_to_do(
     stage: Stage, reader: PageReader
 ) -> None:
@@ -95,6 +106,27 @@ def test_a_job_s_page_says_how_long_it_is_thought_to_run_and_why(stage: Stage, r
     assert re.search(r'id="run-time">~2h00m \(its walltime', reader.get(f"/jobs/{job}").text)
     stage.change_job(job, predicted_ms=90_000, predicted_from="group")
     assert re.search(r'id="run-time">~1m30s \(the mean of its group', reader.get(f"/jobs/{job}").text)
+
+
+def test_a_job_s_page_says_on_which_class_its_run_is_and_of_one_that_waits_how_long_it_would_take_on_each(
+    stage: Stage, reader: PageReader
+) -> None:
+    agent = stage.agent()
+    group, both = stage.group(), ("h100", "a100")
+    (first,) = stage.submit(group, gpus_per_worker=8, gpu_classes=both, speeds={"h100": 1, "a100": 0.5})
+    stage.turn()
+    now_ms = stage.clock.now_ms()
+    agent.sync(ended(stage.run(first), now_ms, now_ms + 60_000))
+    second, third = stage.submit(group, 2, gpus_per_worker=8, gpu_classes=both, speeds={"h100": 1, "a100": 0.5})
+    stage.turn()
+    page = reader.get(f"/jobs/{second}").text
+    assert "measured on h100)" in page and '<td data-label="GPU class">h100</td>' in page
+    assert "Run time on" not in page
+    for language, told in (("en", "Run time on a100"), ("ko", "a100에서의 실행 시간 예상")):
+        reader.cookies["dure_language"] = language
+        page = reader.get(f"/jobs/{third}").text
+        found = re.search(rf"<dt>{told}</dt><dd>~2m00s \((.*?)\)</dd>", page)
+        assert found is not None and "speeds" in found[1]
 
 
 def test_an_ended_job_s_page_shows_the_last_of_its_log_and_the_download_has_all_of_it(

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from offered import offer
 from page_reader import PageReader
-from runtime import Stage, ended, runs_now
+from runtime import Stage, ended, node, runs_now
 
 from scheduler.service.caller import Role
-from scheduler.store import memberships, people, recalls, reservations
+from scheduler.store import memberships, people, recalls, reservations, sites
 from scheduler.store.transaction import WriteTransaction
 
 HOUR_MS = 3_600_000
@@ -49,11 +49,11 @@ def test_what_is_taken_back_or_kept_and_who_has_yet_to_go(stage: Stage, reader: 
     (job,) = stage.submit(group, gpus_per_worker=8)
     stage.turn()
     agent.sync(runs_now(stage.run(job), stage.clock.now_ms()))
-    node, *_ = stage.run(job).gang[0]
+    held, *_ = stage.run(job).gang[0]
     now_ms = stage.clock.now_ms()
 
     def add(transaction: WriteTransaction) -> None:
-        values = {"site_id": agent.site_id, "gpu_class": "h100", "created_by": "minseo", "node_ids": [node]}
+        values = {"site_id": agent.site_id, "gpu_class": "h100", "created_by": "minseo", "node_ids": [held]}
         recalls.add(transaction, **values, by_ms=now_ms + HOUR_MS, until_ms=None)
         for kept_for, why in ((None, "new cables"), (group, "a deadline")):
             reservations.add(
@@ -67,6 +67,15 @@ def test_what_is_taken_back_or_kept_and_who_has_yet_to_go(stage: Stage, reader: 
     assert re.search(r"Recall 1 site-1-\d .* – 1 –", told)
     assert re.search(r"Maintenance 1 site-1-\d .* – 1 new cables", told)
     assert re.search(r"Reservation 2 site-1-\d .* research 0 a deadline", told), "its own runs may stay"
+
+
+def test_the_blocks_of_a_site_and_which_nodes_are_spares_now(stage: Stage, reader: PageReader) -> None:
+    agent = stage.agent(nodes=0)
+    agent.report_nodes(*(node(f"node-{number}", domain=("hall", "spine", "rack")) for number in range(3)))
+    stage.runtime.database.run(lambda transaction: sites.change(transaction, agent.site_id, block_nodes={"h100": 2}))
+    stage.runtime.world.forget()
+    told = sections(reader.get("/sites/site-1").text)["Blocks and spares"]
+    assert told.endswith("h100 2 node-2")
 
 
 def test_what_runs_at_a_site_and_what_its_owner_is_owed(stage: Stage, reader: PageReader) -> None:

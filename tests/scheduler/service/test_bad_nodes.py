@@ -206,7 +206,7 @@ def test_a_start_that_was_decided_before_is_not_committed(
     stage.submit(group)
     stage.follower.catch_up()
     snapshot = stage.follower.federation.snapshot()
-    plan = decide(snapshot, stage.clock.now_ms(), 1)
+    plan = decide(snapshot, 1)
     put_aside(stage, operator, str(plan.starts[0].gang[0][1]))
 
     def commit() -> int:

@@ -128,7 +128,7 @@ def grows_next(stage: Stage) -> tuple[int, Plan]:
     running(stage, agent, job)
     has_left(stage, agent, other, EndCause.EXITED)
     stage.follower.catch_up()
-    return job, decide(stage.follower.federation.snapshot(), stage.clock.now_ms(), 0)
+    return job, decide(stage.follower.federation.snapshot(), 0)
 
 
 def test_a_run_does_not_grow_onto_a_node_that_is_set_aside_meanwhile(stage: Stage) -> None:

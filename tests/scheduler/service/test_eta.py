@@ -6,6 +6,7 @@ import pytest
 from runtime import Stage, administrator_of, runs_now
 
 from scheduler.cycle.federation import Federation
+from scheduler.cycle.forecast import LeftOn, left_on_any
 from scheduler.model.eta_text import ETA_TEXTS
 from scheduler.model.reason import ReasonCode
 from scheduler.service.eta import EtaView, eta_of
@@ -133,10 +134,10 @@ def test_a_forecast_that_took_long_is_kept_for_longer_than_a_minute(stage: Stage
     group = stage.group()
     (first,) = stage.submit(group, walltime="1h")
 
-    def slowly() -> tuple[Federation, int]:
+    def slowly() -> tuple[Federation, LeftOn]:
         stage.follower.catch_up()
         stage.clock.advance(20)
-        return stage.follower.federation.copy(), stage.clock.now_ms()
+        return stage.follower.federation.copy(), left_on_any
 
     forecasts = Forecasts(slowly, stage.clock)
     made_ms = forecasts.of(first).made_ms

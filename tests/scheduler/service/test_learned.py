@@ -16,14 +16,15 @@ from scheduler.cycle.prediction import Scope, likes_of, likes_on
 from scheduler.model.group_order import GroupOrder
 from scheduler.model.job_spec import JobSpec
 from scheduler.model.job_state import EndCause
-from scheduler.model.run_time import RunTimeBasis
-from scheduler.service.job_view import run_time_of
+from scheduler.model.run_time import ClassBasis, RunTimeBasis
 from scheduler.service.jobs import JobAction, act_on_job
 from scheduler.service.learned import Learned
+from scheduler.service.run_time_view import run_time_of, run_times_by_class
 from scheduler.service.runtime import Runtime
 from scheduler.service.submit import Admissible, Judge, groups_named, handicap_of, submit
-from scheduler.store import run_times
+from scheduler.store import class_speeds, run_times
 from scheduler.store.idempotency import Answer, IdempotencyKey
+from scheduler.store.jobs import JobRow
 
 SAVES = {"directory": "auto", "signal": "SIGUSR1", "grace": "60s"}
 
@@ -42,6 +43,12 @@ def run_for(stage: Stage, agent: ScriptedAgent, group: int, seconds: int, **spec
     end(stage, agent, job)
     assert stage.job(job).state == "succeeded"
     return job
+
+
+def told_of(row: JobRow) -> tuple[int | None, RunTimeBasis]:
+    """How long a job is said to run, and by whose like jobs."""
+    view = run_time_of(row)
+    return view.run_ms, view.basis
 
 
 def known_ms(stage: Stage, job: int) -> dict[str, tuple[int, ...]]:
@@ -78,11 +85,11 @@ def test_a_job_that_starts_has_the_prediction_of_that_moment_and_its_run_too(
     early, late = stage.submit(group, 2, gpus_per_worker=8)
     start(stage, agent, early)
     stage.clock.advance(30)
-    assert (stage.job(early).predicted_ms, run_time_of(stage.job(early))) == (None, (None, RunTimeBasis.UNKNOWN))
+    assert (stage.job(early).predicted_ms, told_of(stage.job(early))) == (None, (None, RunTimeBasis.UNKNOWN))
     end(stage, agent, early)
     assert stage.job(late).predicted_ms is None, "what waits keeps what it had"
     start(stage, agent, late)
-    assert run_time_of(stage.job(late)) == (30_000, RunTimeBasis.PERSON)
+    assert told_of(stage.job(late)) == (30_000, RunTimeBasis.PERSON)
     stage.follower.catch_up()
     run = stage.run(late)
     live = stage.follower.federation.live_runs[run.id]  # type: ignore[index]
@@ -99,7 +106,7 @@ def test_a_run_is_predicted_by_what_like_jobs_took_on_its_own_class(stage: Stage
     for spec, seconds in ((slow, 60), (fast, 20)):
         (job,) = stage.submit(group, gpus_per_worker=8, **spec)
         start(stage, agent, job)
-        assert run_time_of(stage.job(job)) == (seconds * 1000, RunTimeBasis.PERSON)
+        assert told_of(stage.job(job)) == (seconds * 1000, RunTimeBasis.PERSON)
         assert stage.run(job).predicted_ms == seconds * 1000
     run = stage.run(job)
     commit(stage, plan_of(stop_of(run, None, StopCause.RECLAIMED)))
@@ -108,16 +115,47 @@ def test_a_run_is_predicted_by_what_like_jobs_took_on_its_own_class(stage: Stage
     assert (stage.job(job).state, stage.job(job).predicted_ms) == ("queued", 20_000), "as it would go on there"
 
 
-def test_where_nothing_like_it_ran_a_job_is_predicted_by_the_speeds_of_its_file(
+def test_where_nothing_like_it_ran_a_job_is_predicted_by_the_speeds_of_its_file_or_by_those_of_administrators(
     stage: Stage, agent: ScriptedAgent
 ) -> None:
     agent.report_nodes(node("fast"), node("slow", gpu_class="a100"))
     group = stage.group()
     run_for(stage, agent, group, 30, gpu_classes=["h100"])
-    (job,) = stage.submit(group, gpus_per_worker=8, gpu_classes=["a100", "h100"], speeds={"h100": 1, "a100": 0.4})
-    start(stage, agent, job)
-    assert stage.run(job).gpu_class == "a100"
-    assert stage.run(job).predicted_ms == stage.job(job).predicted_ms == 75_000
+    with stage.runtime.database.write() as transaction:
+        for name, speed in (("a100", 0.5), ("h100", 1.0)):
+            class_speeds.put(transaction, name, speed)
+    for speeds, on_a100 in (
+        ({}, (60_000, ClassBasis.GENERAL)),
+        ({"h100": 1, "a100": 0.4}, (75_000, ClassBasis.DECLARED)),
+    ):
+        (job,) = stage.submit(group, gpus_per_worker=8, gpu_classes=["a100", "h100"], speeds=speeds)
+        stage.clock.advance(60)
+        by_class = run_times_by_class(stage.runtime, stage.job(job))
+        assert [each.gpu_class for each in by_class] == ["a100", "h100"]
+        assert [(each.run_ms, each.class_basis) for each in by_class] == [on_a100, (30_000, ClassBasis.MEASURED)]
+        start(stage, agent, job)
+        row, run = stage.job(job), stage.run(job)
+        assert (run.gpu_class, run.predicted_ms) == ("a100", on_a100[0])
+        assert (row.predicted_ms, row.class_basis) == (on_a100[0], on_a100[1].value)
+        assert run_times_by_class(stage.runtime, row) == [], "it runs on one"
+        end(stage, agent, job, exit_code=1)
+
+
+def test_a_job_that_names_no_class_is_told_of_each_that_sites_have_and_one_that_names_one_of_none(
+    stage: Stage, agent: ScriptedAgent
+) -> None:
+    agent.report_nodes(node("fast"), node("slow", gpu_class="a100"))
+    group = stage.group()
+    (unlike,) = stage.submit(group, gpus_per_worker=4)
+    assert run_times_by_class(stage.runtime, stage.job(unlike)) == [], "nothing is known"
+    run_for(stage, agent, group, 30, gpu_classes=["h100"])
+    anywhere, named = (stage.submit(group, gpus_per_worker=8, gpu_classes=each)[0] for each in ([], ["a100"]))
+    by_class = run_times_by_class(stage.runtime, stage.job(anywhere))
+    assert [(each.gpu_class, each.run_ms, each.class_basis) for each in by_class] == [
+        ("a100", 30_000, ClassBasis.ALL),
+        ("h100", 30_000, ClassBasis.MEASURED),
+    ]
+    assert run_times_by_class(stage.runtime, stage.job(named)) == []
 
 
 def test_what_ran_on_two_classes_teaches_nothing_of_either(stage: Stage, agent: ScriptedAgent) -> None:
@@ -139,12 +177,12 @@ def test_a_prediction_is_never_above_the_job_s_walltime_and_without_one_that_is_
 ) -> None:
     group = stage.group()
     (first,) = stage.submit(group, gpus_per_worker=8, walltime="90s")
-    assert run_time_of(stage.job(first)) == (90_000, RunTimeBasis.WALLTIME)
+    assert told_of(stage.job(first)) == (90_000, RunTimeBasis.WALLTIME)
     stage.change_job(first, state="cancelled", ended_ms=1)
     run_for(stage, agent, group, 60)
     (job,) = stage.submit(group, gpus_per_worker=8, walltime="20s")
     start(stage, agent, job)
-    assert run_time_of(stage.job(job)) == (20_000, RunTimeBasis.PERSON)
+    assert told_of(stage.job(job)) == (20_000, RunTimeBasis.PERSON)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +256,7 @@ def test_a_job_is_predicted_when_it_is_submitted(stage: Stage, agent: ScriptedAg
     told = asyncio.run(submit(runtime, caller, key, [judged], answer))
     assert isinstance(told, Answer)
     # The administrator has run nothing yet; the group has.
-    assert run_time_of(stage.job(int(told.body))) == (42_000, RunTimeBasis.GROUP)
+    assert told_of(stage.job(int(told.body))) == (42_000, RunTimeBasis.GROUP)
 
 
 def test_a_server_started_anew_knows_what_one_that_followed_does(stage: Stage, agent: ScriptedAgent) -> None:
@@ -233,4 +271,4 @@ def test_a_server_started_anew_knows_what_one_that_followed_does(stage: Stage, a
     assert {like: anew.run_times.last_ms(like) for like in likes} == {
         like: followed.run_times.last_ms(like) for like in likes
     }
-    assert followed.run_times.of(likes_of(99, groups[0], 8)) == (20_000, Scope.GROUP)
+    assert followed.run_times.of(likes_of(99, groups[0], 8)) == (20_000, Scope.GROUP, ClassBasis.ALL)

@@ -145,7 +145,7 @@ def test_what_was_decided_before_an_offer_changed_is_not_committed(stage: Stage)
     stage.submit(stage.group(), gpus_per_worker=8)
     stage.follower.catch_up()
     snapshot, known = stage.follower.federation.snapshot(), stage.follower.rules_change
-    plan = decide(snapshot, stage.clock.now_ms(), 0)
+    plan = decide(snapshot, 0)
     assert len(plan.starts) == 1
     offer(stage, agent, sectors=["public"])
 

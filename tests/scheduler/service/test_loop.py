@@ -87,7 +87,7 @@ def test_a_job_that_changed_since_the_decision_is_skipped_and_the_others_are_lea
     stage.submit(group, 1, workers=2)  # so that there is a second shape
     stage.follower.catch_up()
     snapshot = stage.follower.federation.snapshot()
-    starts = [each for each in decide(snapshot, 0, 0).starts if each.job in (changed, other)]
+    starts = [each for each in decide(snapshot, 0).starts if each.job in (changed, other)]
     stage.change_job(changed, **change)
     with stage.runtime.database.write(stage.fence) as transaction:
         assert commit_starts(transaction, starts, snapshot.shapes) == 1
@@ -100,7 +100,7 @@ def test_nothing_is_leased_by_quotas_that_were_changed_since_the_decision(stage:
     (job,) = stage.submit(group)
     stage.follower.catch_up()
     snapshot, known = stage.follower.federation.snapshot(), stage.follower.rules_change
-    starts = decide(snapshot, 0, 0).starts
+    starts = decide(snapshot, 0).starts
     stage.runtime.database.run(
         lambda transaction: quotas.put(
             transaction, group_id=group, gpu_class="h100", guaranteed=0, limit=0, borrowing_limit=None,
@@ -120,15 +120,15 @@ def test_nothing_is_leased_to_a_site_that_was_cordoned_since_the_decision(stage:
     snapshot = stage.follower.federation.snapshot()
     stage.runtime.database.run(lambda transaction: sites.change(transaction, agent.site_id, state="cordoned"))
     with stage.runtime.database.write(stage.fence) as transaction:
-        assert commit_starts(transaction, decide(snapshot, 0, 0).starts, snapshot.shapes) == 0
+        assert commit_starts(transaction, decide(snapshot, 0).starts, snapshot.shapes) == 0
     assert stage.job(job).state == "queued"
 
 
 def test_a_plan_that_breaks_a_law_is_never_applied(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def twice(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
+    def twice(snapshot: Snapshot, seed: int) -> Plan:
         """Every GPU is given away twice."""
-        plan = decide(snapshot, now_ms, seed)
-        return Plan(starts=(*plan.starts, *plan.starts), verdicts=plan.verdicts, now_ms=now_ms, seed=seed)
+        plan = decide(snapshot, seed)
+        return Plan(starts=(*plan.starts, *plan.starts), verdicts=plan.verdicts, seed=seed)
 
     stage.agent()
     (job,) = stage.submit(stage.group())
@@ -136,6 +136,24 @@ def test_a_plan_that_breaks_a_law_is_never_applied(stage: Stage, monkeypatch: py
     with pytest.raises(InvariantBroken):
         stage.turn()
     assert (stage.job(job).state, stage.runs(job)) == ("queued", [])
+
+
+def test_a_round_has_one_moment_though_time_goes_by_while_it_is_made(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.agent(nodes=4)
+    group = stage.group()
+    (first,) = stage.submit(group, gpus_per_worker=8, walltime="10m")
+    stage.submit(group, gpus_per_worker=8, workers=4, walltime="10m")
+    read_ms = stage.clock.now_ms
+
+    def ticking_ms() -> int:
+        stage.clock.advance(0.001)
+        return read_ms()
+
+    monkeypatch.setattr(stage.clock, "now_ms", ticking_ms)
+    assert stage.turn() == 1
+    assert stage.job(first).state == "leased"
 
 
 def test_a_round_holds_nodes_tells_runs_to_stop_and_counts_both(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,10 +203,10 @@ def test_a_job_of_higher_priority_gets_the_nodes_of_a_lower_one_after_its_minimu
 def test_a_fault_ends_a_round_and_not_the_scheduler(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = iter([RuntimeError("a node has two names"), InvariantBroken("the sums are wrong")])
 
-    def faulty(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
+    def faulty(snapshot: Snapshot, seed: int) -> Plan:
         for fault in faults:
             raise fault
-        return decide(snapshot, now_ms, seed)
+        return decide(snapshot, seed)
 
     stage.agent()
     (job,) = stage.submit(stage.group())

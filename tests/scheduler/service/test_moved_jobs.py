@@ -68,7 +68,7 @@ def moved_of(stage: Stage, scene: Scene) -> tuple[int, int]:
 def decided(stage: Stage) -> Plan:
     """What the round decides that comes next, not yet in the record."""
     stage.follower.catch_up()
-    return decide(stage.follower.federation.snapshot(), stage.clock.now_ms(), 0)
+    return decide(stage.follower.federation.snapshot(), 0)
 
 
 def leave(stage: Stage, scene: Scene, job: int, cause: EndCause, **values: int) -> None:

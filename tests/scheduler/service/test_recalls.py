@@ -11,6 +11,7 @@ from runtime import ScriptedAgent, Stage, ended, node, runs_now
 from scheduler.model.job_state import EndCause
 from scheduler.model.offer import OfferSpec
 from scheduler.model.reason import ReasonCode, Refusal
+from scheduler.model.reason_text import sentence
 from scheduler.service.caller import Caller
 from scheduler.service.offers import OfferView, close_offer, create_offer
 from scheduler.service.recalls import RecallInput, RecallView, list_recalls, recall, withdraw_recall
@@ -210,8 +211,18 @@ def test_nodes_that_no_offer_lends_are_not_taken_in_place_of_lent_ones(
     assert len(lender.recalled(1).departures) == 1, "the idle nodes are the lender's own already"
 
 
+def test_a_site_that_never_made_an_offer_is_told_to_make_one_with_a_notice_first(
+    stage: Stage, agent: ScriptedAgent, lender: Lender
+) -> None:
+    code, numbers = lender.refused(1)
+    assert (code, numbers) == (ReasonCode.NEVER_OFFERED, {"site": "site-1", "gpu_class": "h100"})
+    assert "with a notice first" in sentence(code, numbers, "en")
+    assert "먼저 통보 기간이 있는 제공을" in sentence(code, numbers, "ko")
+    lender.offer()
+    assert len(lender.recalled(1).nodes) == 1
+
+
 def test_nothing_is_recalled_where_no_offer_can_be(stage: Stage, agent: ScriptedAgent, lender: Lender) -> None:
-    assert lender.refused(1)[0] is ReasonCode.NOTHING_TO_RECALL
     lender.offer(notice="none")
     code, numbers = lender.refused(1)
     assert (code, numbers["offers"], numbers["site"], numbers["gpu_class"]) == (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from runtime import Stage, administrator_of, runs_now
+from runtime import Stage, administrator_of, node, runs_now
 
 from scheduler.cycle.facts import DEFAULT_PREEMPTION
 from scheduler.model.reason import ReasonCode
@@ -51,6 +51,26 @@ def test_a_job_that_lacks_nothing_is_told_that_the_next_round_looks_at_it(stage:
     told = why(stage, job)
     assert (code(stage, job), told.counterfactual, told.ahead) == (ReasonCode.NOT_YET_EVALUATED, None, 0)
     assert told == replace(told, evaluated_ms=stage.clock.now_ms())
+
+
+def test_a_gang_is_told_with_how_many_workers_and_on_which_other_class_it_would_start(stage: Stage) -> None:
+    stage.agent(nodes=3).report_nodes(
+        *(node(f"h-{at}") for at in range(3)), *(node(f"x-{at}", gpu_class="h200") for at in range(4))
+    )
+    (job,) = stage.submit(stage.group(), workers=4, gpus_per_worker=8, gpu_classes=["h100"])
+    told = [
+        (each["kind"], each["gpu_class"], each["gpus"], each["gpus_asked"]) for each in why(stage, job).alternatives
+    ]
+    assert told == [("fewer_workers", "h100", 24, 32), ("other_gpu_class", "h200", 32, 32)]
+
+
+def test_who_is_ahead_is_counted_among_those_that_could_run_on_the_same(stage: Stage) -> None:
+    stage.agent().report_nodes(node("h-1"), node("x-1", gpu_class="h200"))
+    group = stage.group()
+    stage.submit(group, 2, workers=2, gpus_per_worker=8, gpu_classes=["h200"])
+    stage.submit(group, 1, workers=2, gpus_per_worker=8)
+    (job,) = stage.submit(group, workers=2, gpus_per_worker=8, gpu_classes=["h100"])
+    assert why(stage, job).ahead == 1
 
 
 def test_capacity_and_policy_are_told_without_a_look_at_what_waits(stage: Stage) -> None:

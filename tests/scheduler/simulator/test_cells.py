@@ -31,3 +31,35 @@ def test_what_is_no_cell_is_told_with_its_place(text: str) -> None:
     policy = {"groups": [{"path": "one", "quota": {"x": {"guaranteed": 4, "cells": [text]}}}]}
     with pytest.raises(ConfigurationError, match=r"groups\.0\.quota\.x\.cells\.0: .*leaf:4=2"):
         parse_policy(policy)
+
+
+@pytest.mark.parametrize(
+    ("quotas", "group", "told"),
+    [
+        ({"one": (12, "node=2"), "two": (12, "node=2")}, "two", "2 cells x node of 1 could not be held at once"),
+        ({"one": (16, "leaf:4=1")}, "one", "0 could"),
+        ({"one": (4, "node=2")}, "one", "The guarantee of one is 4 of x"),
+        ({"one": (8, "node=1"), "one.two": (8, "node=2")}, "one", "The groups below one would have 2 cells"),
+    ],
+)
+def test_cells_that_production_would_refuse_are_refused_with_its_reason(
+    quotas: dict[str, tuple[int, str]], group: str, told: str
+) -> None:
+    groups = [
+        {"path": path, "quota": {"x": {"guaranteed": gpus, "cells": [cells]}}} for path, (gpus, cells) in quotas.items()
+    ]
+    with pytest.raises(ConfigurationError) as refused:
+        simulate([row("job", 0, 1)], cluster_of(4, 4, 4), parse_policy({"groups": groups}))
+    assert str(refused.value).startswith(f"groups.{group}.quota.x.cells: ")
+    assert told in str(refused.value)
+    assert refused.value.korean.startswith(f"groups.{group}.quota.x.cells: ")
+    assert refused.value.korean.endswith("십시오.")
+
+
+def test_a_childs_cells_are_its_parents_and_need_no_nodes_of_their_own() -> None:
+    quotas = {"one": 3, "one.two": 3}
+    groups = [
+        {"path": path, "quota": {"x": {"guaranteed": 12, "cells": [f"node={number}"]}}}
+        for path, number in quotas.items()
+    ]
+    simulate([row("job", 0, 1, group="two")], cluster_of(4, 4, 4), parse_policy({"groups": groups}))

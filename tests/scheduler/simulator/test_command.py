@@ -182,6 +182,21 @@ def test_sizes_have_the_published_mean(source: Source) -> None:
     assert mean == pytest.approx(source.mean_gpus, rel=0.01)
 
 
+def test_lenders_of_a_scenario_earn_standing_unless_the_policy_says_otherwise(tmp_path: Path) -> None:
+    figures, page = tmp_path / "figures.json", tmp_path / "page.html"
+    code, output = run("simulate", *TINY, "--json", str(figures), "--report", str(page))
+    assert code == 0, output
+    kept = json.loads(figures.read_text(encoding="utf-8"))["standing"]
+    assert any(path.startswith("partner.company-") and each["lent_gpu_hours"] > 0 for path, each in kept.items())
+    assert "<h2>Standing</h2>" in page.read_text(encoding="utf-8")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("standing: false\n", encoding="utf-8")
+    code, output = run("simulate", *TINY, "--policy", str(policy), "--json", str(figures), "--report", str(page))
+    assert code == 0, output
+    assert json.loads(figures.read_text(encoding="utf-8"))["standing"] is None
+    assert "<h2>Standing</h2>" not in page.read_text(encoding="utf-8")
+
+
 def test_a_scenario_is_loaded_as_asked_bursty_and_has_windows_recalls_and_failures() -> None:
     made = build_scenario("korea", Scale(nodes=0.005, days=14, load=0.5), 1)
     assert made.cluster.devices == pytest.approx(260_000 * 0.005, rel=0.05)

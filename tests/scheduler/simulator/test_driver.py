@@ -20,7 +20,7 @@ from scheduler.cycle.plan import Earmark, GangPart, Plan, Stop, StopCause
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.errors import InvariantBroken
 from scheduler.model.ids import JobId, NodeId, RunId
-from scheduler.simulator.cluster import Cluster
+from scheduler.simulator.cluster import Cluster, build_cluster
 from scheduler.simulator.driver import Decide, Driver
 from scheduler.simulator.groups import put_groups
 from scheduler.simulator.history import EndCause, History
@@ -135,15 +135,15 @@ def restless(seed: int, stops_max: int) -> Decide:
     """The round, which on top stops runs by lot."""
     dice, left = Random(seed), [stops_max]
 
-    def decided(snapshot: Snapshot, now_ms: int, round_seed: int) -> Plan:
-        plan = decide(snapshot, now_ms, round_seed)
+    def decided(snapshot: Snapshot, round_seed: int) -> Plan:
+        plan = decide(snapshot, round_seed)
         stops = []
         for run in snapshot.runs.values():
             if left[0] and dice.random() < 0.4:
                 left[0] -= 1
                 grace_ms = dice.choice((0, 1000, 5000))
                 stops.append(Stop(run.id, run.job, dice.choice(list(StopCause)), None, grace_ms))
-        return Plan(starts=plan.starts, verdicts=plan.verdicts, now_ms=now_ms, seed=round_seed, stops=tuple(stops))
+        return Plan(starts=plan.starts, verdicts=plan.verdicts, seed=round_seed, stops=tuple(stops))
 
     return decided
 
@@ -181,12 +181,12 @@ def stopping_at(at_ms: int, make: Callable[[Snapshot], dict[str, Any]]) -> Decid
     """The round, but at one moment, once, a plan with what ``make`` says and no starts."""
     done: list[int] = []
 
-    def decided(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-        if now_ms < at_ms or done:
-            return decide(snapshot, now_ms, seed)
-        done.append(now_ms)
-        given_plan: dict[str, Any] = {"starts": (), "verdicts": decide(snapshot, now_ms, seed).verdicts}
-        return Plan(**given_plan | make(snapshot), now_ms=now_ms, seed=seed)
+    def decided(snapshot: Snapshot, seed: int) -> Plan:
+        if snapshot.now_ms < at_ms or done:
+            return decide(snapshot, seed)
+        done.append(snapshot.now_ms)
+        given_plan: dict[str, Any] = {"starts": (), "verdicts": decide(snapshot, seed).verdicts}
+        return Plan(**given_plan | make(snapshot), seed=seed)
 
     return decided
 
@@ -302,6 +302,16 @@ def test_a_node_that_fails_costs_its_runs_what_came_after_the_last_checkpoint() 
     assert history.capacity == [(0, 4), (50_000, 2), (60_000, 4)]
 
 
+def test_a_rack_with_spares_takes_work_on_its_block_alone_and_on_a_spare_while_a_node_is_broken() -> None:
+    rack = {"count": 4, "gpus_per_node": 2, "gpu_type": "x", "leaf_nodes": 4, "block_nodes": 2}
+    cluster = build_cluster({"name": "test", "nodes": [rack]})
+    failures = [{"node": 0, "at_seconds": 15, "until_seconds": 35}]
+    jobs = [row(name, 0, 10, 2) for name in ("a", "b", "c", "d", "e", "f")]
+    history = driven(jobs, cluster, decide, failures=failures, preemption_cost_seconds=0)
+    nodes = [(each.start_ms // 1000, each.gang[0][0]) for each in history.segments if each.cause is EndCause.FINISHED]
+    assert sorted(nodes) == [(0, 0), (0, 1), (10, 1), (15, 2), (20, 1), (25, 2)]
+
+
 def test_recalled_nodes_take_nothing_new_and_are_empty_by_the_deadline() -> None:
     history = driven(
         [row("a", 0, 100, 4), row("b", 15, 10, 4)],
@@ -339,19 +349,19 @@ def test_an_offer_takes_work_in_its_windows_alone() -> None:
 
 
 def test_a_plan_that_breaks_a_law_ends_the_simulation() -> None:
-    def twice(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-        plan = decide(snapshot, now_ms, seed)
-        return Plan(starts=(*plan.starts, *plan.starts), verdicts=plan.verdicts, now_ms=now_ms, seed=seed)
+    def twice(snapshot: Snapshot, seed: int) -> Plan:
+        plan = decide(snapshot, seed)
+        return Plan(starts=(*plan.starts, *plan.starts), verdicts=plan.verdicts, seed=seed)
 
     with pytest.raises(InvariantBroken, match="not_waiting"):
         driven([row("a", 0, 1)], cluster_of(4), twice)
 
 
 def test_rounds_that_stop_what_they_start_are_called_a_livelock() -> None:
-    def restarts(snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
-        plan = decide(snapshot, now_ms, seed)
+    def restarts(snapshot: Snapshot, seed: int) -> Plan:
+        plan = decide(snapshot, seed)
         first = [Stop(run.id, run.job, StopCause.PREEMPTED, None, 0) for run in snapshot.runs.values()][:1]
-        return Plan(starts=plan.starts, verdicts=plan.verdicts, now_ms=now_ms, seed=seed, stops=tuple(first))
+        return Plan(starts=plan.starts, verdicts=plan.verdicts, seed=seed, stops=tuple(first))
 
     with pytest.raises(InvariantBroken, match="go on stopping"):
         driven([row(name, at, 9, 4) for at, name in enumerate("abcd")], cluster_of(4, 4), restarts, checked=False)

@@ -58,9 +58,9 @@ def test_a_gang_waits_for_one_domain_of_the_level_that_it_requires(policy: Polic
 
 
 @pytest.mark.parametrize(("preferred", "leaves"), [("leaf", 1), ("any", 2)])
-def test_a_gang_lies_within_the_level_that_it_prefers_where_one_is_free(preferred: str, leaves: int) -> None:
-    nodes = [{"count": count, "gpus_per_node": 8, "gpu_type": "x", "domain": f"hall/spine/{leaf}"}
-             for count, leaf in ((1, "a"), (2, "b"))]  # fmt: skip
+def test_a_gang_goes_to_the_site_that_has_the_level_that_it_prefers(preferred: str, leaves: int) -> None:
+    nodes = [{"count": count, "gpus_per_node": 8, "gpu_type": "x", "site": site, "domain": f"hall/spine/{leaf}"}
+             for site, count, leaf in (("small", 1, "a"), ("small", 1, "b"), ("large", 3, "c"))]  # fmt: skip
     cluster = build_cluster({"nodes": nodes})
     outcome = simulate(read(job(0, 5, workers=2, topology={"preferred": preferred})), cluster, Policy())
     (segment,) = outcome.history.segments

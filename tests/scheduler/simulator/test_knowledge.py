@@ -154,10 +154,10 @@ class SlowRounds:
     def __call__(self) -> float:
         return self.now
 
-    def decide(self, snapshot: Snapshot, now_ms: int, seed: int) -> Plan:
+    def decide(self, snapshot: Snapshot, seed: int) -> Plan:
         """The round."""
         self.now += self.seconds
-        return decide(snapshot, now_ms, seed)
+        return decide(snapshot, seed)
 
 
 @pytest.mark.parametrize(("cost", "clock"), [("wall", "perf_counter"), ("processor", "process_time")])

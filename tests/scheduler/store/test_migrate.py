@@ -16,7 +16,7 @@ from store_rows import add_jobs, add_person, add_run, add_site, shape, shape_id
 from scheduler.clock import ManualClock
 from scheduler.cycle.prediction import Like, RunTimes, Scope
 from scheduler.model.job_spec import CheckpointSpec
-from scheduler.store import dependencies, groups, jobs, run_times, runs
+from scheduler.store import class_speeds, dependencies, groups, jobs, run_times, runs
 from scheduler.store.database import Database
 from scheduler.store.migrate import configuration
 from scheduler.store.tables import counters, metadata
@@ -192,3 +192,20 @@ def test_run_times_from_before_classes_were_kept_stay_known_of_all_classes_toget
     with database.read() as connection:
         found = run_times.of(connection, [like])
     assert (found.last_ms(like), found.last_ms(like.on("h100"))) == ((40, 60), ())
+
+
+def test_a_prediction_from_before_speeds_is_kept_and_nothing_is_known_of_its_class(database: Database) -> None:
+    (job,) = add_jobs(database, add_person(database))
+    with database.write() as transaction:
+        _ = transaction.change
+        jobs.change(transaction, job, predicted_ms=40, predicted_from="person", class_basis="measured")
+        class_speeds.put(transaction, "h100", 2.0)
+    with database.write() as transaction:
+        config = configuration()
+        config.attributes["connection"] = transaction.connection
+        command.downgrade(config, "0019")
+    database.migrate()
+    with database.read() as connection:
+        row = jobs.by_ids(connection, [job])[job]
+        assert class_speeds.every(connection) == {}
+    assert (row.predicted_ms, row.predicted_from, row.class_basis) == (40, "person", None)

@@ -10,6 +10,7 @@ from store_rows import add_group, add_jobs, add_person, add_run, add_site, shape
 from quota.ledger import RunInterval, charge, correction
 from scheduler.model.wire import NodeReport
 from scheduler.store import (
+    class_speeds,
     gpu_classes,
     groups,
     jobs,
@@ -144,6 +145,21 @@ def test_rates_of_a_class_are_dated(database: Database) -> None:
     with database.read() as connection:
         rates = [(each.valid_from_ms, each.credit_numerator) for each in gpu_classes.every(connection)]
     assert rates == [(0, 1), (1_000, 3)]
+
+
+def test_a_class_has_one_speed_or_none(database: Database) -> None:
+    for name, speed in (
+        ("h200", 1.4),
+        ("a100", 0.001),
+        ("h200", 1.5),
+        ("b200", 1000.0),
+        ("b200", None),
+        ("b300", None),
+    ):
+        with database.write() as transaction:
+            class_speeds.put(transaction, name, speed)
+    with database.read() as connection:
+        assert list(class_speeds.every(connection).items()) == [("a100", 0.001), ("h200", 1.5)], "by name, exactly"
 
 
 def test_a_site_changes_visibly_but_being_heard_is_no_change(database: Database) -> None:
