@@ -114,7 +114,7 @@ def test_what_is_reserved_for_a_job_is_not_in_its_own_way() -> None:
     behind = replace(job, id=JobId(2), shape=ShapeId(2), submitted_ms=1)
     federation = build(Facts({}, (OPEN_SITE,), nodes, {ShapeId(1): gang, ShapeId(2): alone}, (job, behind), (run,)))
     federation.lend(NOW_MS)
-    plan = decide(federation.snapshot(), NOW_MS, 0)
+    plan = decide(federation.snapshot(), 0)
     assert [each.job for each in plan.reservations] == [1] and isinstance(plan.verdicts, Verdicts)
     verdict = plan.verdicts.of(job.key, alternatives=True)
     assert verdict is not None and verdict.counterfactual is not None

@@ -150,7 +150,7 @@ def test_more_nodes_for_firm_work_do_not_lie_in_a_cell_of_others() -> None:
         scene.submit(group, 2, firm=True, in_leaf=True)
         scene.rest()
     snapshot = scene.seen()
-    plan = decide(snapshot, scene.now_ms, 0)
+    plan = decide(snapshot, 0)
     (verdict,) = plan.verdicts
     wanted = verdict.counterfactual
     assert wanted is not None and wanted.nodes == 2
