@@ -154,7 +154,7 @@ def test_more_nodes_for_firm_work_do_not_lie_in_a_cell_of_others() -> None:
     (verdict,) = plan.verdicts
     wanted = verdict.counterfactual
     assert wanted is not None and wanted.nodes == 2
-    assert Settled(scene.federation, snapshot, plan, scene.now_ms).starts_with(verdict, wanted)
+    assert Settled(scene.federation, snapshot, plan).starts_with(verdict, wanted)
 
 
 @given(scenes())
