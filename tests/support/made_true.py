@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
+from federations import run_of
+
 from quota.tree import Quota
 from scheduler.cycle.decide import decide
 from scheduler.cycle.facts import LiveRun, WaitingJob
@@ -115,6 +117,30 @@ class Settled:
         twin.lend(now_ms)
         snapshot = twin.snapshot()
         return any(start.job == head.id for start in decide(_lending(snapshot, lent or []), 0).starts)
+
+
+def apply(federation: Federation, snapshot: Snapshot, plan: Plan) -> None:
+    """Have the plan's runs hold their nodes."""
+    for number, start in enumerate(plan.starts, 1_000):
+        federation.drop_waiting(start.job)
+        gang = tuple((node, workers) for node, _, _, workers in start.gang)
+        shape = snapshot.shapes[start.shape]
+        federation.put_run(run_of(number, start.job, start.group, shape, start.site, start.gpu_class, gang))
+
+
+def lessened(wanted: Counterfactual) -> list[Counterfactual]:
+    """Everything that asks for one unit less in one place."""
+    less = []
+    if wanted.nodes:
+        less.append(replace(wanted, nodes=wanted.nodes - 1))
+    for at, (path, by) in enumerate(wanted.raises):
+        kept = [*wanted.raises[:at], *([(path, by - 1)] if by > 1 else []), *wanted.raises[at + 1 :]]
+        less.append(replace(wanted, raises=tuple(kept)))
+    if wanted.preemptible:
+        less.append(replace(wanted, preemptible=False))
+    if wanted.open_site:
+        less.append(replace(wanted, open_site=False))
+    return less
 
 
 def _raised(snapshot: Snapshot, wanted: Counterfactual) -> dict[tuple[GroupId, str], Quota]:

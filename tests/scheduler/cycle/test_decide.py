@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from counterfactuals import apply, starts_alone
 from federations import OPEN_SITE, Facts, build, facts, node_of, plain_shape
 from hypothesis import given
 from lendings import HOUR_MS, NOW_MS, lending_federations, offer_of
+from made_true import Settled, apply
 
 from quota.tree import Quota
 from scheduler.cycle.check_plan import Law, check_plan
@@ -87,9 +87,10 @@ def test_making_a_counterfactual_true_admits_the_job(drawn: Facts) -> None:
     federation = build(drawn)
     snapshot = federation.snapshot()
     plan = decide(snapshot, 0)
+    settled = Settled(federation, snapshot, plan)
     for verdict in plan.verdicts:
         if verdict.counterfactual is not None:
-            assert starts_alone(drawn, snapshot, plan, verdict, verdict.counterfactual), verdict
+            assert settled.starts_with(verdict, verdict.counterfactual), verdict
 
 
 @pytest.fixture

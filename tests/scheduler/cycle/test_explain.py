@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cell_scenes import BELOW_ONE, ONE, OTHER, CellScene, leaves, quota
-from counterfactuals import lessened, starts_alone
 from federations import Facts, build, contended, facts
 from hypothesis import given
 from hypothesis import strategies as st
 from lendings import lending_federations
-from made_true import Settled
+from made_true import Settled, lessened
 from pressed import OPEN_GRADE
 from scattered import SITE, node_at, shape_of
 
@@ -54,24 +53,28 @@ def undisturbed(drawn: Facts) -> Facts:
 
 @given(contended().map(undisturbed))
 def test_what_would_start_a_job_starts_it_and_one_unit_less_does_not(drawn: Facts) -> None:
-    snapshot = build(drawn).snapshot()
+    federation = build(drawn)
+    snapshot = federation.snapshot()
     plan = decide(snapshot, 0)
+    settled = Settled(federation, snapshot, plan)
     for verdict in plan.verdicts:
         wanted = verdict.counterfactual
         assert wanted is not None, verdict
         assert wanted.asks_for_anything
-        assert starts_alone(drawn, snapshot, plan, verdict, wanted), verdict
+        assert settled.starts_with(verdict, wanted), verdict
         for less in lessened(wanted):
-            assert not starts_alone(drawn, snapshot, plan, verdict, less), (wanted, less)
+            assert not settled.starts_with(verdict, less), (wanted, less)
 
 
 @given(facts())
 def test_on_any_federation_one_unit_less_does_not_start_the_job(drawn: Facts) -> None:
-    snapshot = build(drawn).snapshot()
+    federation = build(drawn)
+    snapshot = federation.snapshot()
     plan = decide(snapshot, 0)
+    settled = Settled(federation, snapshot, plan)
     for verdict in plan.verdicts:
         for less in lessened(verdict.counterfactual) if verdict.counterfactual else []:
-            assert not starts_alone(drawn, snapshot, plan, verdict, less), (verdict.counterfactual, less)
+            assert not settled.starts_with(verdict, less), (verdict.counterfactual, less)
 
 
 def test_a_job_need_not_be_preemptible_on_one_class_where_another_of_the_site_is_guaranteed_to_it() -> None:
@@ -99,13 +102,15 @@ def test_a_job_need_not_be_preemptible_where_the_capacity_asked_for_restores_its
     job = WaitingJob(id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0)
     node = replace(node_at(1), gpus=1, gpu_class="a100")
     drawn = Facts(quotas, (site,), (node,), {ShapeId(1): firm}, (job,))
-    snapshot = build(drawn).snapshot()
+    federation = build(drawn)
+    snapshot = federation.snapshot()
     plan = decide(snapshot, 0)
+    settled = Settled(federation, snapshot, plan)
     (verdict,) = plan.verdicts
     wanted = verdict.counterfactual
     assert wanted is not None
     assert (wanted.raises, wanted.preemptible) == ((("group-1", 1),), False)
-    assert starts_alone(drawn, snapshot, plan, verdict, wanted)
+    assert settled.starts_with(verdict, wanted)
 
 
 @given(lending_federations())
