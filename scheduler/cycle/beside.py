@@ -11,6 +11,7 @@ from quota.admission import available, guarantee_left
 from scheduler.cycle.round import Queue, Round
 from scheduler.cycle.stay import NEVER_MS, Stay
 from scheduler.model.shape import Topology
+from scheduler.placement.pool import BoolArray
 
 
 class Beside(NamedTuple):
@@ -59,11 +60,30 @@ def workers_beside(round_: Round, queue: Queue, number: int) -> int:
     gpus = available(usage, queue.group)
     if not queue.shape.preemptible:
         gpus = min(gpus, guarantee_left(usage, queue.group))
-    if end_ms > later.from_ms[position]:
+    if end_ms > later.from_ms[position] and not _is_reserved_for(round_, queue, gpu_class):
         gpus = min(gpus, int(later.room[position]))
     usable = round_.usable_by(queue, number)
-    room = round_.board.workers_max(number, queue.request, usable, end_ms)
+    room = round_.board.workers_max(number, queue.request, usable, end_ms, own_nodes(round_, queue, number))
     return max(0, min(room, gpus // queue.request.gpus))
+
+
+def own_nodes(round_: Round, queue: Queue, number: int) -> BoolArray | None:
+    """Which nodes of a pool are reserved for the head of a class and for nobody else; None: none are."""
+    pool, mine = round_.reserved.get(queue.head, (-1, ()))
+    if pool != number:
+        return None
+    own = np.zeros(len(round_.site_pools[number].node_ids), np.bool_)
+    own[list(mine)] = True
+    for job, (other, nodes) in round_.reserved.items():
+        if job != queue.head and other == number:
+            own[list(nodes)] = False
+    return own
+
+
+def _is_reserved_for(round_: Round, queue: Queue, gpu_class: str) -> bool:
+    """Whether what is reserved of a GPU class for its group is so for the head itself: for one job a group at most it is."""
+    pool, _ = round_.reserved.get(queue.head, (-1, ()))
+    return pool >= 0 and round_.site_pools[pool].gpu_class == gpu_class
 
 
 def _moments(round_: Round, queue: Queue, number: int) -> Iterator[int]:
@@ -76,7 +96,11 @@ def _moments(round_: Round, queue: Queue, number: int) -> Iterator[int]:
 
 def _missing(round_: Round, queue: Queue, number: int, end_ms: int) -> int:
     usable = round_.usable_by(queue, number)
-    return max(0, queue.request.workers - round_.board.workers_max(number, queue.request, usable, end_ms))
+    return max(
+        0,
+        queue.request.workers
+        - round_.board.workers_max(number, queue.request, usable, end_ms, own_nodes(round_, queue, number)),
+    )
 
 
 def _domain(round_: Round, queue: Queue, number: int, end_ms: int) -> tuple[str, ...]:
@@ -87,7 +111,9 @@ def _domain(round_: Round, queue: Queue, number: int, end_ms: int) -> tuple[str,
     level, pool = queue.request.loosest, round_.site_pools[number]
     if level in (Topology.SITE, Topology.NODE):
         return ()
-    rooms = round_.board.rooms(number, queue.request, round_.usable_by(queue, number), end_ms)
+    rooms = round_.board.rooms(
+        number, queue.request, round_.usable_by(queue, number), end_ms, own_nodes(round_, queue, number)
+    )
     domains = pool.pool.layout.domains_of(level)
     if not queue.shape.preemptible:
         open_to_it = ~round_.snapshot.kept_from(pool, queue.group)
@@ -102,6 +128,8 @@ def _is_kept(round_: Round, queue: Queue, number: int, end_ms: int) -> bool:
     """Whether what is reserved for its own group keeps it from starting."""
     gpu_class = round_.site_pools[number].gpu_class
     later, position = round_.later[gpu_class], round_.usages[gpu_class].tree.position(queue.group)
+    if _is_reserved_for(round_, queue, gpu_class):
+        return False
     return bool(end_ms > later.from_ms[position] and queue.request.gpus_in_all > later.room[position])
 
 

@@ -205,7 +205,11 @@ def _reason(round_: Round, queue: Queue, per_site: tuple[SiteReason, ...]) -> Re
     if refusal is not None and refusal.code is not RefusalCode.CAPACITY_REACHED and not shut:
         quota = _quota_reason(round_, refusal)
         return Reason(code=quota.code, numbers=quota.numbers, per_site=per_site)
-    closest = max(open_pools, key=round_.board.free_gpus)
+    # What is free and lent to others brings nobody closer.
+    board = round_.board
+    closest = max(
+        open_pools, key=lambda pool: (board.free_gpus(pool, round_.usable_by(queue, pool)), board.free_gpus(pool))
+    )
     room = _room(round_, queue, closest)
     return Reason(code=room.code, numbers=room.numbers, per_site=per_site)
 

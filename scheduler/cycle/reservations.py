@@ -169,6 +169,7 @@ class Reservations:
         self._later.from_ms[position] = found.moment
         self._later.room[position] = int(self._shares.own[position]) - stays - asked
         key, job = round_.snapshot.table.key(row), JobId(int(classes.job[classes.next[row]]))
+        round_.reserved[job] = found.pool, tuple(index for index, _ in found.placement)
         self._made.append(
             Reservation(job, key.group, key.shape, site_pool.site, self._gpu_class, tuple(parts), found.moment)
         )

@@ -38,6 +38,7 @@ class Queue:
     shape: Shape
     request: Request
     candidates: tuple[str, ...]
+    head: int  #: the job's number
     pools: Mapping[str, tuple[int, ...]]  #: where it may start now, by GPU class: numbers on the board
     waiting: int
 
@@ -61,6 +62,8 @@ class Round:
         self.gpu_classes = snapshot.gpu_classes
         self._shares: dict[str, FairShares] = {}
         self._usable: dict[tuple[int, ClassKey, int, bool | None], BoolArray] = {}
+        #: by job for which nodes are reserved: of which pool which nodes, by index
+        self.reserved: dict[int, tuple[int, tuple[int, ...]]] = {}
         self._past_ranks: dict[str, IntArray] = {}
         self._standing_ranks: dict[str, IntArray] = {}
 
@@ -324,6 +327,7 @@ class Round:
             shape=shape,
             request=Request.of(shape),
             candidates=snapshot.candidates(shape),
+            head=int(self.classes.job[self.classes.next[row]]),
             pools=self.open_pools(table.venues[int(table.venue[row])]),
             waiting=int(table.stop[row] - self.classes.next[row]),
         )

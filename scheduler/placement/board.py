@@ -69,15 +69,26 @@ class Board:
         return int(self.nodes.gpus[at]), int(self.nodes.cpus[at]), int(self.nodes.memory[at])
 
     def workers_max(
-        self, pool: int, request: Request, usable: BoolArray | None = None, end_ms: int | None = None
+        self,
+        pool: int,
+        request: Request,
+        usable: BoolArray | None = None,
+        end_ms: int | None = None,
+        own: BoolArray | None = None,
     ) -> int:
         """How many workers like the request's would fit now in one domain of a pool that the gang may have, on the pool's
-        ``usable`` nodes (None: all). With ``end_ms``: that may be there until then, beside those for whom nodes are reserved.
+        ``usable`` nodes (None: all). With ``end_ms``: that may be there until then, beside those for whom nodes are reserved;
+        on nodes of its ``own``, which are reserved for it alone, beside nobody.
         """
-        return int(self.rooms(pool, request, usable, end_ms).max(initial=0))
+        return int(self.rooms(pool, request, usable, end_ms, own).max(initial=0))
 
     def rooms(
-        self, pool: int, request: Request, usable: BoolArray | None = None, end_ms: int | None = None
+        self,
+        pool: int,
+        request: Request,
+        usable: BoolArray | None = None,
+        end_ms: int | None = None,
+        own: BoolArray | None = None,
     ) -> IntArray:
         """The same for every domain of the loosest level that the gang allows, by number."""
         here = slice(self.nodes.first[pool], self.nodes.first[pool + 1])
@@ -91,7 +102,8 @@ class Board:
             beside = spare[0] // request.gpus
             for amount, each in ((1, request.cpus), (2, request.memory_mib)):
                 beside = np.minimum(beside, spare[amount] // each) if each else beside
-            room = np.where(self.nodes.held_from[here] < end_ms, np.minimum(room, beside), room)
+            held = self.nodes.held_from[here] < end_ms
+            room = np.where(held if own is None else held & ~own, np.minimum(room, beside), room)
         room = np.maximum(room, 0)
         if usable is not None:
             room = room * usable

@@ -85,6 +85,7 @@ class Driver:
         self._ends: list[tuple[int, RunId]] = []
         self._levels: list[tuple[int, RunId]] = []
         self._arrived = self._told = self._last_run = self._busy_until_ms = self._shapes_put = 0
+        self._put_shapes()
         self._interval_ms = round(policy.round_interval_seconds * 1000)
         self._gates = Gates(workload)
         self._lent = LentBook(self._federation, self._lenders, self._nodes, self._history, policy.grace_ms)
@@ -154,14 +155,18 @@ class Driver:
         self._queue(self._gates.wait(jobs), again=again)
 
     def _queue(self, jobs: Sequence[SimJob], *, again: bool = False) -> None:
-        shapes = self._workload.shapes
-        while self._shapes_put < len(shapes):
-            self._shapes_put += 1
-            self._federation.put_shape(ShapeId(self._shapes_put), shapes[ShapeId(self._shapes_put)])
+        self._put_shapes()
         for job in jobs:
             self._knowledge.tell(job, again=again)
             self._waiting.add(job.id)
         self._federation.put_waiting([self._waiting_fact(job) for job in jobs])
+
+    def _put_shapes(self) -> None:
+        """Tell the federation of shapes that are new."""
+        shapes = self._workload.shapes
+        while self._shapes_put < len(shapes):
+            self._shapes_put += 1
+            self._federation.put_shape(ShapeId(self._shapes_put), shapes[ShapeId(self._shapes_put)])
 
     def _pass_gates(self, now_ms: int) -> None:
         """Have rounds see the jobs that wait for nothing else any more, and no others."""

@@ -280,6 +280,7 @@ class _Mix:
 
     @staticmethod
     def of(source: Source, devices: int, load: float) -> _Mix:
+        """The jobs of a source that keep their part of so many devices busy, as far as the offered load says."""
         sizes, weights = sizes_of(source, max(8, devices // 16))
         sigma = math.sqrt(2 * math.log(source.mean_seconds / source.median_seconds))
         mean_gpu_seconds = source.mean_seconds * sum(map(lambda size, weight: size * weight, sizes, weights))

@@ -233,7 +233,7 @@ class Applied:
                 started_ms=snapshot.now_ms,
                 preemptible=shape.preemptible,
                 priority=job.priority,
-                expected_end_ms=None if job.walltime_ms is None else plan.now_ms + job.walltime_ms,
+                expected_end_ms=None if job.walltime_ms is None else snapshot.now_ms + job.walltime_ms,
                 checkpoints=job.save_ms is not None,
                 grace_ms=job.save_ms or 0,
                 returns_as=job,

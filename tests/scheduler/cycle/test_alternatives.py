@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from blocked import blocked_federations
-from federations import OPEN_SITE, Facts, build, contended, facts, group_facts, node_of, plain_shape
+from federations import OPEN_SITE, Facts, build, contended, facts, group_facts, node_of, plain_shape, run_of
 from hypothesis import given
 from hypothesis import strategies as st
 from lendings import CALENDARS, HOUR_MS, NOW_MS, SECTORS, lending_federations, offer_of
@@ -19,7 +19,7 @@ from scheduler.cycle.federation import Federation
 from scheduler.cycle.lent_to import Term
 from scheduler.cycle.plan import Alternative, AlternativeKind, Verdict
 from scheduler.cycle.verdicts import Verdicts
-from scheduler.model.ids import GroupId, JobId, ShapeId
+from scheduler.model.ids import GroupId, JobId, NodeId, ShapeId, SiteId
 from scheduler.model.offer import Offer, Sector
 from scheduler.model.reason import ReasonCode
 from scheduler.model.shape import DataClass, Shape
@@ -101,6 +101,25 @@ def test_a_gang_hears_with_how_many_workers_and_on_which_other_class_it_would_st
         (AlternativeKind.FEWER_WORKERS, "h100", 3, 24, None),
         (AlternativeKind.OTHER_GPU_CLASS, "h200", 4, 32, None),
     ]
+
+
+def test_what_is_reserved_for_a_job_is_not_in_its_own_way() -> None:
+    gang, alone = plain_shape(8, workers=4), plain_shape(8)
+    run = run_of(1, JobId(901), GroupId(6), alone, SiteId(1), "h100", ((NodeId(1), 1),))
+    run = replace(run, preemptible=False, expected_end_ms=NOW_MS + HOUR_MS)
+    job = WaitingJob(
+        id=JobId(1), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=0, walltime_ms=3 * HOUR_MS
+    )
+    nodes = tuple(node_of(number, 8) for number in range(1, 5))
+    behind = replace(job, id=JobId(2), shape=ShapeId(2), submitted_ms=1)
+    federation = build(Facts({}, (OPEN_SITE,), nodes, {ShapeId(1): gang, ShapeId(2): alone}, (job, behind), (run,)))
+    federation.lend(NOW_MS)
+    plan = decide(federation.snapshot(), 0)
+    assert [each.job for each in plan.reservations] == [1] and isinstance(plan.verdicts, Verdicts)
+    verdict = plan.verdicts.of(job.key, alternatives=True)
+    assert verdict is not None and verdict.counterfactual is not None
+    assert (verdict.counterfactual.nodes, verdict.counterfactual.walltime_seconds) == (1, None)
+    assert [(each.kind, each.workers) for each in verdict.alternatives] == [(AlternativeKind.FEWER_WORKERS, 3)]
 
 
 def test_where_a_window_is_shut_the_job_hears_when_it_opens_and_not_that_more_nodes_would_do() -> None:

@@ -144,6 +144,19 @@ def scenes(draw: st.DrawFn) -> CellScene:
     return scene
 
 
+def test_more_nodes_for_firm_work_do_not_lie_in_a_cell_of_others() -> None:
+    scene = CellScene.of((2,), {ONE: quota(leaves(1), 16), OTHER: quota((), 16)})
+    for group in (ONE, OTHER):
+        scene.submit(group, 2, firm=True, in_leaf=True)
+        scene.rest()
+    snapshot = scene.seen()
+    plan = decide(snapshot, 0)
+    (verdict,) = plan.verdicts
+    wanted = verdict.counterfactual
+    assert wanted is not None and wanted.nodes == 2
+    assert Settled(scene.federation, snapshot, plan).starts_with(verdict, wanted)
+
+
 @given(scenes())
 def test_what_would_start_a_job_starts_it_where_groups_have_cells(scene: CellScene) -> None:
     snapshot = scene.seen()

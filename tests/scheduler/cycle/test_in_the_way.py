@@ -37,8 +37,8 @@ def in_turn(snapshot: Snapshot, going: frozenset[RunId]) -> list[tuple[LiveRun, 
         below = [each for each in runs if each.group == run.group and each.priority < run.priority]
         return max(lost(each) for each in [run, *below])
 
-    runs.sort(key=lambda run: (cost(run), run.priority, lost(run), run.id))
-    return [(run, cost(run) * run.gpus) for run in runs]
+    turns = sorted(runs, key=lambda run: (cost(run), run.priority, lost(run), run.id))
+    return [(run, cost(run) * run.gpus) for run in turns]
 
 
 @given(pressed(), st.booleans(), st.booleans(), st.data())
