@@ -69,7 +69,8 @@ class World:
 
     def rules(self) -> tuple[Snapshot, int]:
         """A snapshot with capacity and policy as they are, and a number that grows when they change. What waits and runs
-        may be older: whoever asks for this alone does not pay for the reading of all that was submitted since."""
+        may be older, and so may what is lent at the moment, which the clock alone changes: whoever asks for this alone looks
+        at neither, and does not pay for the reading of all that was submitted since."""
         with self._lock:
             known = self.rules_remembered()
             if known is not None:

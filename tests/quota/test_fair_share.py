@@ -142,6 +142,7 @@ def test_kueue_story_3_shares_300_gpus_two_levels_deep() -> None:
         pytest.param(100, {}, {"a": 1, "b": 40, "c": 1000}, {"a": 1, "b": 40, "c": 59}, id="Armada 1"),
         pytest.param(100, {"b": Quota(weight=3)}, {"a": 1000, "b": 1}, {"a": 99, "b": 1}, id="Armada 2"),
         pytest.param(100, {}, {"a": 1, "b": 1}, {"a": 1, "b": 1}, id="Armada 3"),
+        pytest.param(100, {}, {"a": 1, "b": 1000}, {"a": 1, "b": 99}, id="Armada 4"),
         pytest.param(
             7,
             {"a": Quota(guaranteed=6), "b": Quota(guaranteed=4)},

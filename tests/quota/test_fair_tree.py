@@ -143,6 +143,41 @@ def test_equal_ratios_are_equal_where_slurms_floating_point_tells_them_apart() -
     }  # fmt: skip
 
 
+#: Slurm's test24.4 (by Ryan Cox and Levi Morrison): account or user, parent, weight, use, and the fair-share factor that it
+#: publishes for a user, in 21sts.
+SLURM_TREE: tuple[tuple[str, str | None, int, int, int | None], ...] = (
+    ("root", None, 1, 0, None),
+    ("u1", "root", 10, 0, 21), ("u2", "root", 10, 10, 14),
+    ("aA", "root", 40, 0, None),
+    ("aAA", "aA", 30, 0, None), ("uAA1", "aAA", 1, 20, 13),
+    ("aAB", "aA", 10, 0, None), ("uAB1", "aAB", 1, 25, 11), ("uAB2", "aAB", 1, 0, 12),
+    ("aB", "root", 60, 0, None),
+    ("aBA", "aB", 25, 0, None), ("uBA1", "aBA", 1, 25, 15),
+    ("aBB", "aB", 35, 0, None), ("uBB1", "aBB", 1, 0, 16),
+    ("aC", "root", 1, 0, None), ("uC1", "aC", 1, 30, 1),  # of shares 0, which the least weight stands for
+    ("aD", "root", 50, 0, None),
+    ("uD1", "aD", 2000, 20, 10), ("uDA1", "aD", 1000, 10, 10),  # "parent": before whoever has shares, and equals
+    ("uD2", "aD", 40, 20, 5), ("uD3", "aD", 50, 25, 7), ("uDA2", "aD", 30, 10, 8), ("uDA3", "aD", 50, 25, 7),
+    ("aE", "root", 10, 0, None), ("aE1", "aE", 10, 0, 21), ("aE2", "aE", 10, 0, 21),
+    ("aF", "root", 20, 0, None), ("uF1", "aF", 10, 0, 21), ("uF2", "aF", 20, 0, 21),
+    ("aG", "root", 8, 0, None), ("uG1", "aG", 10, 10, 4),
+    ("uGA1", "aG", 10, 4, 4), ("uGA2", "uGA1", 1, 6, 2),  # uGA1 is the own work of the account of both, of equal shares
+)  # fmt: skip
+
+
+def test_slurms_21_users_have_the_factors_that_it_publishes_but_for_the_one_that_its_rounding_sets_back() -> None:
+    tree = tree_of(
+        {name: parent for name, parent, *_ in SLURM_TREE},
+        {name: Quota(weight=weight) for name, parent, weight, *_ in SLURM_TREE if parent is not None},
+    )
+    places = places_by_name(tree, {name: use for name, _, _, use, _ in SLURM_TREE})
+    published = {name: factor for name, *_, factor in SLURM_TREE if factor is not None}
+    # Slurm's accounts do no work of their own, so that only users count.
+    factors = {user: 21 - sum(places[other] < places[user] for other in published) for user in published}
+    assert len(published) == 21
+    assert factors == {**published, "uD2": 7}
+
+
 def test_ratios_that_differ_as_little_as_they_can_are_told_apart() -> None:
     # a and b are as fair as each other, so x and y are compared: a * wb * y's use is one more than b * wa * x's.
     a, b, wa, wb = 2**20 - 3, 2**20 - 5, 2**20 - 1, 2**20 - 9

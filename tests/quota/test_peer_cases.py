@@ -16,7 +16,8 @@ Where Dure differs, and by which law:
 * KAI rounds to whole GPUs by largest remainder, with which more GPUs may mean a smaller share (law 11).
 * YuniKorn, limit 1000 below a guarantee of 1200: only 300 of 1500 in use may be taken. Such a limit is refused
   when it is set (law 2: what is guaranteed can be had).
-* Slurm's uD2, .238095 by floating point: law 9 wants exact ratios (``test_fair_tree``).
+* Slurm's uD2, .238095 by floating point: law 9 wants exact ratios, which give .333333 (``test_fair_tree``, whole).
+* Slurm's shares of 0 and ``Fairshare=parent``: a weight is positive and a group's own (law 3), no group is passed over.
 * Slurm's weights of CPUs and memory: quotas count GPUs.
 """
 

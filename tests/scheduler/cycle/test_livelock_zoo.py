@@ -2,12 +2,14 @@
 
 Each scene is a real federation. ``Scene.settle`` applies whole rounds and, after each one, asks for another on otherwise
 unchanged input, which may do nothing (law 4). Of the cases, one is not a matter of rounds: a link that comes back after its
-jobs were queued again (MultiKueue KEP-693), which ``tests/faults`` and the agent's tests show with real processes (law 6).
+jobs were queued again (MultiKueue KEP-693), which ``tests/scheduler/service/test_reconcile.py`` has by that name, and
+``tests/faults`` and the agent's tests show with real processes (law 6).
 
 Where Dure differs, and by which law:
 
-* Volcano 3729 and 4535 speak of gangs that may run with fewer pods. A gang is all its workers here, so that one that stands
-  in a guarantee's way goes as a whole (law 4: "a gang that straddles its group's guarantee counts as borrowed as a whole").
+* Volcano 3729 and 4535 speak of gangs that may run with fewer pods. A gang that is not elastic is all its workers here, so
+  that one that stands in a guarantee's way goes as a whole (law 4: "a gang that straddles its group's guarantee counts as
+  borrowed as a whole"). An elastic one gives what it can do without, as theirs are meant to. Each has a scene of either kind.
 * Kueue 3779 lets a priority threshold decide between queues. Priority orders inside a group alone (law 4).
 * Kueue looks at other queues' workloads before those of the preemptor's own. Here the least lost work decides (law 4).
 * Volcano 5805 asks for a rule of its own for gangs that lost a node. The guarantee brings such a gang back (law 2); one that
@@ -29,6 +31,7 @@ from scheduler.model.reason import ReasonCode
 from scheduler.model.site import SiteState
 
 EQUAL = Quota(guaranteed=4)
+MINIMUM_RUN_MS = 60_000
 
 
 def test_kueue_7101_a_gang_of_four_gets_its_half_and_one_of_three_more_never_flaps() -> None:
@@ -115,6 +118,18 @@ def test_volcano_3729_two_groups_of_gangs_that_do_not_divide_the_cluster_stop_af
     assert scene.evicted == Counter({"first": 1})
 
 
+def test_volcano_3729_elastic_gangs_share_the_cluster_with_fewer_workers_and_leave_it_so() -> None:
+    quota = Quota(guaranteed=5, limit=10)
+    scene = Scene([11], {"a": quota, "b": quota}, minimum_run_ms=MINIMUM_RUN_MS)
+    scene.run("first", "a", on=[1] * 5, workers_min=2, count=2)
+    scene.wait("second", "b", workers=2, workers_max=5, count=2)
+    scene.settle()
+    assert (scene.running("first"), scene.running("second")) == (2, 2)
+    # Nobody is stopped to give others more than their least workers: two a gang for b, of which one GPU was free.
+    assert (scene.held("a"), scene.held("b")) == (7, 4)
+    assert (scene.evicted, scene.shrunk) == (Counter(), Counter({"first": 2}))
+
+
 def test_volcano_4947_what_is_freed_is_held_for_who_asked_and_not_won_back_by_who_lost_it() -> None:
     scene = Scene([8], {"q1": Quota(guaranteed=3), "q2": Quota(guaranteed=5)})
     scene.run("q1-big", "q1", 4)
@@ -136,6 +151,26 @@ def test_volcano_4535_a_borrowing_gang_goes_as_a_whole_and_is_told_why_it_waits(
     (verdict,) = plan.verdicts
     assert (verdict.waiting, verdict.reason.code) == (1, ReasonCode.WAITING_FOR_CAPACITY)
     assert (verdict.reason.numbers["asked"], verdict.reason.numbers["free"]) == (12, 10)
+
+
+def test_volcano_4535_an_elastic_borrowing_gang_gives_back_two_workers_and_goes_on() -> None:
+    scene = Scene([12], {"lender": Quota(guaranteed=2), "borrower": Quota()}, minimum_run_ms=MINIMUM_RUN_MS)
+    scene.run("gang", "borrower", on=[1] * 12, workers_min=4)
+    scene.wait("own", "lender", workers=2)
+    scene.settle()
+    assert (scene.running("own"), scene.running("gang"), scene.held("borrower")) == (1, 1, 10)
+    assert (scene.evicted, scene.shrunk) == (Counter(), Counter({"gang": 1}))
+
+
+def test_volcano_4535_an_elastic_gang_gives_to_one_job_after_the_other_and_is_never_below_its_least() -> None:
+    scene = Scene([12], {"lender": Quota(guaranteed=3), "borrower": Quota()}, minimum_run_ms=MINIMUM_RUN_MS)
+    scene.run("gang", "borrower", on=[1] * 12, workers_min=10)
+    scene.wait("own", "lender", count=2)
+    scene.settle()
+    assert (scene.running("own"), scene.running("gang"), scene.shrunk) == (2, 1, Counter({"gang": 2}))
+    scene.wait("one-more", "lender")
+    scene.settle()
+    assert (scene.running("one-more"), scene.running("gang"), scene.evicted) == (1, 0, Counter({"gang": 1}))
 
 
 def test_volcano_5805_a_guaranteed_gang_that_lost_a_node_comes_back_before_who_took_what_it_left() -> None:
@@ -209,4 +244,8 @@ def test_kueue_8602_what_the_quota_allows_and_no_site_can_hold_takes_nothing_fro
     assert (scene.running("wide"), scene.running("small"), scene.evicted) == (0, 8, Counter())
     _, plan = scene.decided()
     (verdict,) = plan.verdicts
-    assert verdict.waiting == 1
+    assert (verdict.waiting, verdict.reason.code) == (1, ReasonCode.WAITING_FOR_CAPACITY)
+    assert [(each.site, each.code) for each in verdict.reason.per_site] == [
+        ("site-1", ReasonCode.WAITING_FOR_CAPACITY),
+        ("site-2", ReasonCode.WAITING_FOR_CAPACITY),
+    ]

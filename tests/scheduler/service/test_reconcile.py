@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from eventually import eventually
 from runtime import ScriptedAgent, Stage, ended, ids_of, runs_now
+from site_model import SiteModel
 
 from scheduler.model.data_class import DEFAULT_POLICY
 from scheduler.model.job_state import EndCause
@@ -88,6 +89,36 @@ def test_a_supervised_run_is_given_elsewhere_only_after_lease_drift_and_grace(st
     first, second = stage.runs(job)
     assert (first.cause, first.ended_ms, first.site_id) == ("lease_expired", heard_ms, agent.site_id)
     assert (second.epoch, second.site_id, stage.job(job).state) == (2, other.site_id, "leased")
+
+
+def test_multikueue_kep_693_a_link_that_is_back_after_the_job_was_queued_again_finds_it_running_once(
+    stage: Stage,
+) -> None:
+    """KEP-693: a manager that has not heard a worker for 15 minutes queues its job again, and the worker then comes back."""
+    silent = SiteModel(stage, stage.agent("site-1", gpus=1))
+    (job,) = stage.submit(stage.group())
+    stage.turn()
+    silent.sync()
+    silent.sync()
+    stage.turn()  # the leader sees that it was heard: silence counts from here
+    other = SiteModel(stage, stage.agent("site-2", gpus=1))
+    for _ in range(15 * 3):
+        stage.clock.advance(20)
+        other.sync()
+        stage.turn()
+        other.sync()
+        assert len(silent.alive()) + len(other.alive()) <= 1
+    first, second = stage.runs(job)
+    assert (first.cause, first.epoch, second.epoch, second.site_id) == ("lease_expired", 1, 2, other.agent.site_id)
+    for _ in range(2):
+        silent.sync()
+        other.sync()
+        stage.turn()
+    (was,), (is_now,) = silent.runs.values(), other.alive()
+    assert was.ended_ms is not None and was.ended_ms < is_now.started_ms
+    assert was.forgotten
+    assert (stage.job(job).state, stage.job(job).run_id, len(stage.runs(job))) == ("running", second.id, 2)
+    assert sum(stage.charged(first.id)) == was.ended_ms - was.started_ms, "the late report says how long it truly ran"
 
 
 @pytest.mark.parametrize("seconds", [120.0, -120.0])
