@@ -5,8 +5,8 @@ with firm work counts for the cells of the groups that the work belongs to, and 
 are chosen anew whenever something changes, and stay where they can. In the order in which they are kept:
 
 * places with firm work of their own group in them, and domains around firm work that would serve a cell of its group;
-* places with other work of their own group in them, and, while none of the group's own work lies outside its places, those that
-  nobody works in, and those that others work in as far as no empty domain would serve instead.
+* places with other work of their own group in them, and, while none of the group's own work on nodes of the class lies outside its
+  places, those that nobody works in, and those that others work in as far as no empty domain would serve instead.
 
 All other cells go to the domains whose lent nodes are missed least, those with the group's own work in front (``cells.bind``).
 
@@ -148,20 +148,26 @@ def _kept(
     """Return the places that stay if they can, the more important in front."""
     held = {place: nodes for place, right in before.items() if right in rights and (nodes := topology.nodes_in(place))}
     covered = {node for nodes in held.values() for node in nodes}
-    outside = {each.groups for node in work.keys() - covered for each in work[node]}
-    strays = frozenset[int]().union(*outside)
+    outside = {
+        (topology.nodes[node].gpu_class, each.groups)
+        for node in work.keys() - covered
+        if node in topology.nodes
+        for each in work[node]
+    }
+    strays = {(gpu_class, group) for gpu_class, groups in outside for group in groups}
     first: dict[Place, Right] = {}
     second: dict[Place, Right] = {}
     lent: defaultdict[CellKind, list[tuple[int, Place]]] = defaultdict(list)
     for place, nodes in held.items():
         right = before[place]
+        has_strays = (place.gpu_class, right.group) in strays
         here = [each for node in nodes if node in work for each in work[node]]
         own = [each.firm for each in here if right.group in each.groups]
         if True in own:
             first[place] = right
-        elif own or (not here and right.group not in strays):
+        elif own or (not here and not has_strays):
             second[place] = right
-        elif right.group not in strays:
+        elif not has_strays:
             lent[right.kind].append((sum([each.gpus for each in here]), place))
     for kind, places in lent.items():
         stay = max(len(places) - losses.empty(kind), 0)

@@ -8,7 +8,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pytest
-from cell_forests import COMMON_OF_BOTH, GPU_CLASS, OTHER_CLASS, crowded, leaf, of_both, spine, spines, topologies
+from cell_forests import (
+    COMMON_OF_BOTH,
+    GPU_CLASS,
+    OTHER_CLASS,
+    crowded,
+    leaf,
+    of_both,
+    spine,
+    spines,
+    topologies,
+    with_other,
+)
 from hypothesis import event, given
 from hypothesis import strategies as st
 
@@ -18,7 +29,7 @@ from quota.cells import Granted, Right, grant
 from quota.packing import CellKind
 from quota.packing_oracle import around, overlap
 from quota.refusal import Refusal
-from quota.topology import Node, Place, Topology
+from quota.topology import Place, Topology
 
 ONE, TWO, THREE = 1, 2, 3
 GROUPS = (ONE, TWO, THREE)  #: the third is granted nothing
@@ -60,6 +71,13 @@ def test_a_place_stays_while_nothing_speaks_against_it() -> None:
     assert where(place_cells(rights, spines([2, 2]), {"s0l1n0": [lent(TWO)]}, before), ONE) == ["s0l0"]
 
 
+def test_a_place_stays_though_its_group_works_outside_of_it_on_nodes_of_another_gpu_class() -> None:
+    rights, before = {Right(ONE, leaf(2)): 1}, whose(s0l1=Right(ONE, leaf(2)))
+    topology = with_other(spines([2, 2]))
+    assert where(place_cells(rights, topology, {"s0l0n0": [lent(ONE)]}, before), ONE) == ["s0l0"]
+    assert where(place_cells(rights, topology, {"other": [lent(ONE)]}, before), ONE) == ["s0l1"]
+
+
 def test_firm_work_that_was_there_before_makes_the_cells_worth_fewer() -> None:
     rights = {Right(ONE, leaf(2)): 2}
     placed = place_cells(rights, spines([2, 2]), {"s0l0n0": [firm(TWO)]}, {})
@@ -80,8 +98,7 @@ def test_whose_firm_work_lies_where_is_found_out_without_any_place_of_before() -
 
 
 def test_a_leaf_is_a_place_for_a_cell_of_each_gpu_class_that_has_nodes_in_it() -> None:
-    plain = spines([2])
-    topology = Topology.build(plain.domains.values(), [*plain.nodes.values(), Node("other", "s0l0", OTHER_CLASS)])
+    topology = with_other(spines([2]))
     rights = {Right(ONE, leaf(2)): 1, Right(TWO, leaf(1, OTHER_CLASS)): 1}
     placed = place_cells(rights, topology, {}, {})
     assert placed.worth == rights
@@ -198,13 +215,16 @@ class End(NamedTuple):
 
 Step = Ask | Begin | End
 
+ASKS = st.builds(Ask, st.sampled_from((ONE, TWO)), COMMON_OF_BOTH, st.integers(1, 2))
 STEPS = st.lists(
     st.one_of(
-        st.builds(Ask, st.sampled_from((ONE, TWO)), COMMON_OF_BOTH, st.integers(1, 2)),
+        ASKS,
+        ASKS,
         st.builds(Begin, st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
         st.builds(Begin, st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
         st.builds(End, st.integers(0, 20)),
     ),
+    min_size=4,
     max_size=14,
 )
 

@@ -19,6 +19,7 @@ from cell_forests import (
     spines,
     topologies,
     wishes,
+    with_other,
 )
 from example_count import examples
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ from quota.packing import CellKind
 from quota.packing_oracle import overlap, packs, serves
 from quota.refusal import Refusal, RefusalCode
 from quota.settlement import Settled, revoke, settle
-from quota.topology import Node, Place, Topology
+from quota.topology import Place, Topology
 
 
 class Federation(RuleBasedStateMachine):
@@ -266,8 +267,7 @@ def test_nothing_is_bound_inside_of_what_another_has_bound() -> None:
 
 
 def test_a_domain_is_bound_once_for_each_gpu_class_in_it() -> None:
-    plain = spines([2])
-    topology = Topology.build(plain.domains.values(), [*plain.nodes.values(), Node("other", "s0l0", OTHER_CLASS)])
+    topology = with_other(spines([2]))
     mine, theirs = Right(1, leaf(2)), Right(2, leaf(1, OTHER_CLASS))
     granted = granted_all(topology, (1, {mine.kind: 1}), (2, {theirs.kind: 1}))
     for right in (mine, theirs):

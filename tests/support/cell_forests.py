@@ -63,11 +63,18 @@ def crowded() -> st.SearchStrategy[Topology]:
     return st.sampled_from(shapes).map(lambda shape: spines(*shape))
 
 
+def with_other(topology: Topology) -> Topology:
+    """The same with a node of the other class in the first leaf of the first spine."""
+    other = Node("other", "s0l0", OTHER_CLASS)
+    return Topology.build(topology.domains.values(), [*topology.nodes.values(), other])
+
+
 @st.composite
 def of_both(draw: st.DrawFn, forests: st.SearchStrategy[Topology]) -> Topology:
-    """Draw a forest in whose domains a few nodes of the other class stand beside those that it has."""
+    """Draw a forest in which a few nodes of the other class stand beside those that it has."""
     topology = draw(forests)
-    domains = draw(st.lists(st.sampled_from(sorted(topology.domains)), min_size=2, max_size=3))
+    tightest = sorted({node.domain for node in topology.nodes.values()})
+    domains = draw(st.lists(st.sampled_from(tightest), min_size=2, max_size=4))
     others = [Node(f"other{number}", domain, OTHER_CLASS) for number, domain in enumerate(domains)]
     return Topology.build(topology.domains.values(), [*topology.nodes.values(), *others])
 
