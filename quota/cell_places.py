@@ -5,8 +5,8 @@ with firm work counts for the cells of the groups that the work belongs to, and 
 are chosen anew whenever something changes, and stay where they can. In the order in which they are kept:
 
 * places with firm work of their own group in them, and domains around firm work that would serve a cell of its group;
-* places with other work of their own group in them, and, while none of the group's own work lies outside its places, those that
-  nobody works in, and those that others work in as far as no empty domain would serve instead.
+* places with other work of their own group in them, and, while none of the group's own work on nodes of the class lies outside its
+  places, those that nobody works in, and those that others work in as far as no empty domain would serve instead.
 
 All other cells go to the domains whose lent nodes are missed least, those with the group's own work in front (``cells.bind``).
 
@@ -29,7 +29,7 @@ from quota.errors import CellError
 from quota.packing import CellKind
 from quota.refusal import Refusal
 from quota.settlement import settle
-from quota.topology import Topology
+from quota.topology import Place, Topology
 from quota.tree import IntArray
 
 #: What a GPU of a group's own work in a domain outweighs, in GPUs of others.
@@ -46,10 +46,10 @@ class Work(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """How many cells each right can hold now, 0 left out, and the place of each by its domain. No place lies in another."""
+    """How many cells each right can hold now, 0 left out, and whose cell is in which place. No place lies in another."""
 
     worth: Mapping[Right, int]
-    places: Mapping[str, Right]
+    places: Mapping[Place, Right]
 
 
 NOTHING_PLACED = Placed({}, {})
@@ -59,7 +59,7 @@ def place_cells(
     rights: Mapping[Right, int],
     topology: Topology,
     work: Mapping[str, Sequence[Work]],
-    before: Mapping[str, Right],
+    before: Mapping[Place, Right],
 ) -> Placed:
     """Find places for the cells of all ``rights``, given the ``work`` by node and the places of ``before``.
 
@@ -81,24 +81,22 @@ def _placed_anew(
     rights: Mapping[Right, int],
     topology: Topology,
     firm: Mapping[str, frozenset[int]],
-    kept: Mapping[str, Right],
+    kept: Mapping[Place, Right],
     losses: _Losses,
 ) -> Placed:
     """Bind all cells beside those that are kept if they can be, on nodes that hold no firm work of others."""
     sick = {node.name for node in topology.nodes.values() if not node.healthy}
     wrong: set[str] = set()
     while True:
-        inside = {
-            node: right for domain, right in kept.items() for node in topology.nodes_in(right.kind.gpu_class, domain)
-        }
+        inside = {node: right for place, right in kept.items() for node in topology.nodes_in(place)}
         closed = {node for node, groups in firm.items() if node not in inside or inside[node].group not in groups}
         closed |= wrong
         seen = topology.with_bad(sick | closed) if closed else topology
         granted = _bound(settle(Granted(rights=rights, bound=kept), seen).granted, seen, losses)
         more = {
             node
-            for domain, right in granted.bound.items()
-            for node in topology.nodes_in(right.kind.gpu_class, domain)
+            for place, right in granted.bound.items()
+            for node in topology.nodes_in(place)
             if node not in closed and node in firm and right.group not in firm[node]
         }
         if not more:
@@ -110,7 +108,7 @@ def stand(
     rights: Mapping[Right, int],
     topology: Topology,
     work: Mapping[str, Sequence[Work]],
-    places: Mapping[str, Right],
+    places: Mapping[Place, Right],
 ) -> bool:
     """Whether ``places`` hold all cells of all ``rights`` as they are, whatever would be better: apart, and clear."""
     if Counter(places.values()) != Counter(rights):
@@ -119,9 +117,9 @@ def stand(
     firm = _with_firm(work)
     taken: set[str] = set()
     covered = 0
-    for domain, right in places.items():
-        forest = topology.of_class(right.kind.gpu_class)
-        position, nodes = forest.positions.get(domain), topology.nodes_in(right.kind.gpu_class, domain)
+    for place, right in places.items():
+        forest = topology.of_class(place.gpu_class)
+        position, nodes = forest.positions.get(place.domain), topology.nodes_in(place)
         if position is None or forest.level[position] is not right.kind.level:
             return False
         serving = clear.intersection(nodes)
@@ -144,44 +142,46 @@ def _kept(
     topology: Topology,
     work: Mapping[str, Sequence[Work]],
     firm: Mapping[str, frozenset[int]],
-    before: Mapping[str, Right],
+    before: Mapping[Place, Right],
     losses: _Losses,
-) -> dict[str, Right]:
+) -> dict[Place, Right]:
     """Return the places that stay if they can, the more important in front."""
-    held = {
-        domain: nodes
-        for domain, right in before.items()
-        if right in rights and (nodes := topology.nodes_in(right.kind.gpu_class, domain))
-    }
+    held = {place: nodes for place, right in before.items() if right in rights and (nodes := topology.nodes_in(place))}
     covered = {node for nodes in held.values() for node in nodes}
-    outside = {each.groups for node in work.keys() - covered for each in work[node]}
-    strays = frozenset[int]().union(*outside)
-    first: dict[str, Right] = {}
-    second: dict[str, Right] = {}
-    lent: defaultdict[CellKind, list[tuple[int, str]]] = defaultdict(list)
-    for domain, nodes in held.items():
-        right = before[domain]
+    outside = {
+        (topology.nodes[node].gpu_class, each.groups)
+        for node in work.keys() - covered
+        if node in topology.nodes
+        for each in work[node]
+    }
+    strays = {(gpu_class, group) for gpu_class, groups in outside for group in groups}
+    first: dict[Place, Right] = {}
+    second: dict[Place, Right] = {}
+    lent: defaultdict[CellKind, list[tuple[int, Place]]] = defaultdict(list)
+    for place, nodes in held.items():
+        right = before[place]
+        has_strays = (place.gpu_class, right.group) in strays
         here = [each for node in nodes if node in work for each in work[node]]
         own = [each.firm for each in here if right.group in each.groups]
         if True in own:
-            first[domain] = right
-        elif own or (not here and right.group not in strays):
-            second[domain] = right
-        elif right.group not in strays:
-            lent[right.kind].append((sum([each.gpus for each in here]), domain))
+            first[place] = right
+        elif own or (not here and not has_strays):
+            second[place] = right
+        elif not has_strays:
+            lent[right.kind].append((sum([each.gpus for each in here]), place))
     for kind, places in lent.items():
         stay = max(len(places) - losses.empty(kind), 0)
-        second.update({domain: before[domain] for _, domain in sorted(places)[:stay]})
-    taken = {node for domain in (*first, *second) for node in held[domain]}
-    for domain, right in _around_firm(rights, topology, firm, taken):
-        first[domain] = right
+        second.update({place: before[place] for _, place in sorted(places)[:stay]})
+    taken = {node for place in (*first, *second) for node in held[place]}
+    for place, right in _around_firm(rights, topology, firm, taken):
+        first[place] = right
     return first | second
 
 
 def _around_firm(
     rights: Mapping[Right, int], topology: Topology, firm: Mapping[str, frozenset[int]], taken: set[str]
-) -> Iterator[tuple[str, Right]]:
-    """Yield domains that would serve a cell of the group whose firm work lies there, apart from each other and from ``taken``."""
+) -> Iterator[tuple[Place, Right]]:
+    """Yield places that would serve a cell of the group whose firm work lies there, apart from each other and from ``taken``."""
     of_group: defaultdict[int, list[Right]] = defaultdict(list)
     for right in sorted(rights):
         of_group[right.group].append(right)
@@ -192,13 +192,14 @@ def _around_firm(
             domain = next((forest.names[each] for each in path if forest.level[each] == right.kind.level), None)
             if domain is None:
                 continue
-            nodes = topology.nodes_in(right.kind.gpu_class, domain)
+            place = Place(right.kind.gpu_class, domain)
+            nodes = topology.nodes_in(place)
             serving = [
                 each for each in nodes if topology.nodes[each].healthy and right.group in firm.get(each, {right.group})
             ]
             if len(serving) >= right.kind.nodes and taken.isdisjoint(nodes):
                 taken.update(nodes)
-                yield domain, right
+                yield place, right
 
 
 class _Losses:

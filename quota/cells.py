@@ -25,7 +25,7 @@ from quota.cell_choice import choose, lost_in
 from quota.errors import CellError
 from quota.packing import CellKind, Packing, Unpacked, pack
 from quota.refusal import Refusal, RefusalCode
-from quota.topology import ClassForest, Topology
+from quota.topology import ClassForest, Place, Topology
 from quota.tree import IntArray
 
 
@@ -41,18 +41,18 @@ class Granted:
     """All rights and what they hold; never changed in place. Domains are named as in the topology.
 
     ``rights`` counts cells as granted, ``worth`` those that can be held with the nodes there are (the same
-    unless nodes are bad). ``bound`` maps a domain to the right that holds it, in the order of binding.
+    unless nodes are bad). ``bound`` maps a place to the right that holds it, in the order of binding.
     ``reserved`` has a place for each cell of a kind that is worth something and not bound.
     """
 
     rights: Mapping[Right, int] = field(default_factory=dict)
     worth: Mapping[Right, int] = field(default_factory=dict)
-    bound: Mapping[str, Right] = field(default_factory=dict)
+    bound: Mapping[Place, Right] = field(default_factory=dict)
     reserved: Mapping[CellKind, tuple[str, ...]] = field(default_factory=dict)
 
     def bound_of(self, right: Right) -> tuple[str, ...]:
         """Return the domains that a right holds, the longest held first."""
-        return tuple(domain for domain, holder in self.bound.items() if holder == right)
+        return tuple(place.domain for place, holder in self.bound.items() if holder == right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +123,22 @@ def bind(
     forest = topology.of_class(kind.gpu_class)
     lost = lost_in(forest, lent) if lost is None else lost
     places, reserved = choose(forest, kind, cells, held(granted, forest), _reserved(granted, forest), lost)
-    bound = {**granted.bound, **{forest.names[place]: right for place in places}}
+    bound = {**granted.bound, **{Place(kind.gpu_class, forest.names[place]): right for place in places}}
     after = _reserve(replace(granted, bound=bound), reserved, forest)
     nodes = sorted(forest.names[node] for place in places for node in forest.within(place))
     return Bound(after, tuple(forest.names[place] for place in places), tuple(name for name in nodes if name in lent))
 
 
-def unbind(granted: Granted, domain: str) -> Granted:
-    """Give a bound domain back: it may be lent, and is the place kept for the cell that held it.
+def unbind(granted: Granted, place: Place) -> Granted:
+    """Give a bound place back: it may be lent, and is kept for the cell that held it.
 
     Raises CellError when it is not bound.
     """
-    if domain not in granted.bound:
-        raise CellError(f"domain {domain} is not bound to a cell")
-    kind = granted.bound[domain].kind
-    bound = {name: right for name, right in granted.bound.items() if name != domain}
-    places = tuple(sorted((*granted.reserved.get(kind, ()), domain)))
+    if place not in granted.bound:
+        raise CellError(f"domain {place.domain} is not bound to a cell of {place.gpu_class}")
+    kind = granted.bound[place].kind
+    bound = {each: right for each, right in granted.bound.items() if each != place}
+    places = tuple(sorted((*granted.reserved.get(kind, ()), place.domain)))
     return replace(granted, bound=bound, reserved={**granted.reserved, kind: places})
 
 
@@ -165,9 +165,7 @@ def lendable(granted: Granted, topology: Topology, gpu_class: str) -> tuple[str,
 
 def held(granted: Granted, forest: ClassForest) -> list[int]:
     """Return the positions of the bound domains of the forest's class, the longest held first."""
-    return [
-        forest.positions[domain] for domain, right in granted.bound.items() if right.kind.gpu_class == forest.gpu_class
-    ]
+    return [forest.positions[place.domain] for place in granted.bound if place.gpu_class == forest.gpu_class]
 
 
 def unbound(worth: Mapping[Right, int], bound: Iterable[Right], gpu_class: str) -> Counter[CellKind]:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 
 from quota.cell_shape import Level
 from quota.packing import CellKind
-from quota.topology import Topology
+from quota.topology import Place, Topology
 
 
-def packs(topology: Topology, wanted: Mapping[CellKind, int], held: Collection[str] = ()) -> bool:
-    """Return whether all ``wanted`` cells can be held at once beside the ``held`` domains.
+def packs(topology: Topology, wanted: Mapping[CellKind, int], held: Collection[Place] = ()) -> bool:
+    """Return whether all ``wanted`` cells can be held at once beside the ``held`` places.
 
     Tries every domain for every cell. Takes exponential time.
     """
@@ -19,16 +19,17 @@ def packs(topology: Topology, wanted: Mapping[CellKind, int], held: Collection[s
 
 
 def _packs(
-    topology: Topology, cells: list[CellKind], held: frozenset[str], failed: set[tuple[int, frozenset[str]]]
+    topology: Topology, cells: list[CellKind], held: frozenset[Place], failed: set[tuple[int, frozenset[Place]]]
 ) -> bool:
     if not cells:
         return True
     if (len(cells), held) in failed:
         return False
     for name in (*topology.domains, *topology.nodes):
-        if not serves(topology, name, cells[0]) or any(overlap(topology, name, other) for other in held):
+        place = Place(cells[0].gpu_class, name)
+        if not serves(topology, name, cells[0]) or any(overlap(topology, place, other) for other in held):
             continue
-        if _packs(topology, cells[1:], held | {name}, failed):
+        if _packs(topology, cells[1:], held | {place}, failed):
             return True
     failed.add((len(cells), held))
     return False
@@ -58,6 +59,7 @@ def around(topology: Topology, name: str) -> list[str]:
     return names
 
 
-def overlap(topology: Topology, first: str, second: str) -> bool:
-    """Return whether two domains have a part in common: one lies in the other, or they are the same."""
-    return first in around(topology, second) or second in around(topology, first)
+def overlap(topology: Topology, first: Place, second: Place) -> bool:
+    """Return whether two places can have nodes in common: they are of one class, and one domain is or lies in the other."""
+    inside = first.domain in around(topology, second.domain) or second.domain in around(topology, first.domain)
+    return inside and first.gpu_class == second.gpu_class

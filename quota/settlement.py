@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from quota.cells import Granted, Right, unbound, with_places
 from quota.errors import CellError
 from quota.packing import CellKind, Packing, pack
-from quota.topology import ClassForest, Topology
+from quota.topology import ClassForest, Place, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def settle(granted: Granted, topology: Topology) -> Settled:
         worth = worth_of(rights, forest)
         cells = [
             Loosed(domain, right, forest.healthy[forest.positions[domain]] if domain in forest.positions else 0)
-            for domain, right in granted.bound.items()
-            if right.kind.gpu_class == gpu_class
+            for (of_class, domain), right in granted.bound.items()
+            if of_class == gpu_class
         ]
         whole = [cell for cell in cells if cell.healthy >= cell.right.kind.nodes]
         kept = _within_worth(whole, worth)
@@ -77,10 +77,9 @@ def settle(granted: Granted, topology: Topology) -> Settled:
         broken += _without(cells, whole)
         demoted += _without(whole, kept)
         uprooted += _without(kept, stay)
-        bound = {**after.bound, **{cell.domain: cell.right for cell in stay}}
+        bound = {**after.bound, **{Place(gpu_class, cell.domain): cell.right for cell in stay}}
         after = with_places(replace(after, worth={**after.worth, **worth}, bound=bound), packed, forest)
-    order = [domain for domain in granted.bound if domain in after.bound]
-    after = replace(after, bound={domain: after.bound[domain] for domain in order})
+    after = replace(after, bound={place: after.bound[place] for place in granted.bound if place in after.bound})
     short = [
         Shortfall(right, count, after.worth.get(right, 0))
         for right, count in sorted(granted.rights.items())

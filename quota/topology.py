@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,6 +40,13 @@ class Node:
     domain: str
     gpu_class: str
     healthy: bool = True
+
+
+class Place(NamedTuple):
+    """The nodes of one GPU class in a domain. Those of another class in the same domain are another place."""
+
+    gpu_class: str
+    domain: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ class Topology:
     domains: Mapping[str, Domain]
     nodes: Mapping[str, Node]
     _forests: dict[str, ClassForest] = field(default_factory=dict)
-    _inside: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    _inside: dict[Place, tuple[str, ...]] = field(default_factory=dict)
 
     @staticmethod
     def build(domains: Iterable[Domain], nodes: Iterable[Node]) -> Topology:
@@ -173,15 +181,14 @@ class Topology:
         }
         return Topology(self.domains, nodes)
 
-    def nodes_in(self, gpu_class: str, domain: str) -> tuple[str, ...]:
-        """Return the nodes of a class in a domain, bad ones too, by name; none where it is not there. Looked for once."""
-        key = gpu_class, domain
-        if key not in self._inside:
-            forest = self.of_class(gpu_class)
-            position = forest.positions.get(domain)
+    def nodes_in(self, place: Place) -> tuple[str, ...]:
+        """Return the nodes of a place, bad ones too, by name; none where it is not there. Looked for once."""
+        if place not in self._inside:
+            forest = self.of_class(place.gpu_class)
+            position = forest.positions.get(place.domain)
             inside = () if position is None else tuple(forest.names[each] for each in forest.within(position))
-            self._inside[key] = inside
-        return self._inside[key]
+            self._inside[place] = inside
+        return self._inside[place]
 
     def of_class(self, gpu_class: str) -> ClassForest:
         """Return the forest of one GPU class, empty where the class has no node. Compiled once."""

@@ -17,7 +17,7 @@ import numpy as np
 from quota.cell_places import Placed, Work, place_cells, stand
 from quota.cell_promises import rights_of
 from quota.cells import Right
-from quota.topology import Topology
+from quota.topology import Place, Topology
 from quota.tree import QuotaTree
 from scheduler.cycle.cell_topology import cell_topology, node_name, node_of
 from scheduler.cycle.snapshot import CellView, SitePool, Snapshot
@@ -39,7 +39,7 @@ def groups_with_cells(tree: QuotaTree) -> dict[str, frozenset[GroupId]]:
 class CellKeeper:
     """Works out places anew where something has changed, as near to those of before as can be. Not thread-safe."""
 
-    def __init__(self, before: Mapping[str, Right] = MappingProxyType({})) -> None:
+    def __init__(self, before: Mapping[Place, Right] = MappingProxyType({})) -> None:
         """``before`` is where cells were; they are left there at first if all of them can be."""
         self._before, self._is_new = before, True
         self._tree: QuotaTree | None = None
@@ -151,9 +151,9 @@ def _shown(
 ) -> Snapshot:
     holders: dict[NodeId, GroupId] = {}
     gpus: defaultdict[tuple[GroupId, str], int] = defaultdict(int)
-    for domain, right in placed.places.items():
-        group, gpu_class = GroupId(right.group), right.kind.gpu_class
-        nodes = [node_of(name) for name in topology.nodes_in(gpu_class, domain)]
+    for place, right in placed.places.items():
+        group, gpu_class = GroupId(right.group), place.gpu_class
+        nodes = [node_of(name) for name in topology.nodes_in(place)]
         holders |= dict.fromkeys(nodes, group)
         gpus[group, gpu_class] += right.kind.nodes * max((snapshot.nodes[node].gpus for node in nodes), default=0)
     touched = classes.keys() | snapshot.cells.having.keys()

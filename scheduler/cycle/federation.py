@@ -10,6 +10,7 @@ from immutables import Map
 from quota.cells import Right
 from quota.decay import Decay, DecayedUse
 from quota.standing import Standing
+from quota.topology import Place
 from quota.tree import Group, Quota, QuotaTree
 from scheduler.cycle.cells import CellKeeper, groups_with_cells
 from scheduler.cycle.facts import (
@@ -203,7 +204,7 @@ class Federation:
         """Know what a group lent and surged of a GPU class, as the rule of now counts it, and what counts since."""
         self._standings.put((group, gpu_class), standing)
 
-    def remember_cells(self, places: Mapping[str, Right]) -> None:
+    def remember_cells(self, places: Mapping[Place, Right]) -> None:
         """Know where cells were. They are there still, where each can be."""
         self._cells = CellKeeper(places)
 

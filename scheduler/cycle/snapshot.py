@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from quota.cells import Right
+from quota.topology import Place
 from quota.tree import QuotaTree
 from scheduler.cycle.facts import DEFAULT_PREEMPTION, ClassKey, Earmarked, GroupFacts, LiveRun, PreemptionRules
 from scheduler.cycle.group_use import GroupUse
@@ -50,13 +51,13 @@ class SitePool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellView:
-    """Where cells are at a moment (``cycle.cells``). ``worth`` counts those that rights hold, ``places`` has the domain of each,
+    """Where cells are at a moment (``cycle.cells``). ``worth`` counts those that rights hold, ``places`` has the place of each,
     ``holders`` the group that has the cell, by node; ``gpus`` is what the cells of a group declare, by group and class, and
     ``having`` who has any, by class.
     """
 
     worth: Mapping[Right, int] = field(default_factory=dict)
-    places: Mapping[str, Right] = field(default_factory=dict)
+    places: Mapping[Place, Right] = field(default_factory=dict)
     holders: Mapping[NodeId, GroupId] = field(default_factory=dict)
     gpus: Mapping[tuple[GroupId, str], int] = field(default_factory=dict)
     having: Mapping[str, frozenset[GroupId]] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from quota.cells import Right
+from quota.topology import Place
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.service.follow import Follower
 from scheduler.service.runtime import Runtime
@@ -21,7 +22,7 @@ class PlaceKeeper:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._follower: Follower | None = None
-        self._in_record: Mapping[str, Right] = {}
+        self._in_record: Mapping[Place, Right] = {}
 
     def recall(self, follower: Follower) -> None:
         """Tell a follower that begins where cells are."""
@@ -37,7 +38,7 @@ class PlaceKeeper:
         places, before = snapshot.cells.places, self._in_record
         if places is before:
             return
-        found = {domain: right for domain, right in places.items() if before.get(domain) != right}
+        found = {place: right for place, right in places.items() if before.get(place) != right}
         gone = before.keys() - places.keys()
         if found or gone:
             self._runtime.database.run(lambda transaction: cell_places.change(transaction, found, gone), fence)

@@ -6,7 +6,21 @@ import random
 from collections import Counter
 
 import pytest
-from cell_forests import COMMON, GPU_CLASS, NODE, crowded, kinds, leaf, spine, spines, topologies, wishes
+from cell_forests import (
+    COMMON_OF_BOTH,
+    GPU_CLASS,
+    NODE,
+    OTHER_CLASS,
+    crowded,
+    kinds,
+    leaf,
+    of_both,
+    spine,
+    spines,
+    topologies,
+    wishes,
+    with_other,
+)
 from example_count import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,15 +32,15 @@ from quota.packing import CellKind
 from quota.packing_oracle import overlap, packs, serves
 from quota.refusal import Refusal, RefusalCode
 from quota.settlement import Settled, revoke, settle
-from quota.topology import Topology
+from quota.topology import Place, Topology
 
 
 class Federation(RuleBasedStateMachine):
     """Groups that are granted cells, bind and unbind them and give them up, while nodes fail and come back."""
 
     @initialize(
-        topology=crowded() | topologies(nodes_max=8),
-        wish=st.lists(st.tuples(st.integers(1, 3), COMMON), min_size=3, max_size=8),
+        topology=of_both(crowded() | topologies(nodes_max=8)),
+        wish=st.lists(st.tuples(st.integers(1, 3), COMMON_OF_BOTH), min_size=3, max_size=8),
     )
     def begin(self, topology: Topology, wish: list[tuple[int, CellKind]]) -> None:
         self.topology = topology
@@ -34,7 +48,7 @@ class Federation(RuleBasedStateMachine):
         for group, kind in wish:
             self.a_group_asks_for_cells(group, {kind: 1})
 
-    @rule(group=st.integers(1, 3), wish=wishes(cells_max=2))
+    @rule(group=st.integers(1, 3), wish=wishes(cells_max=2, common=COMMON_OF_BOTH))
     def a_group_asks_for_cells(self, group: int, wish: dict[CellKind, int]) -> None:
         before, answer = self.granted, grant(self.granted, group, wish, self.topology)
         wanted = self.unbound(before.rights) + Counter(wish)
@@ -79,16 +93,18 @@ class Federation(RuleBasedStateMachine):
             assert answer.code is RefusalCode.GUARANTEE_REACHED
             return
         assert len(answer.domains) == cells
-        assert answer.granted.bound == {**before.bound, **dict.fromkeys(answer.domains, right)}
-        inside = {node for node in lent for domain in answer.domains if overlap(self.topology, node, domain)}
+        found = [Place(right.kind.gpu_class, domain) for domain in answer.domains]
+        assert answer.granted.bound == {**before.bound, **dict.fromkeys(found, right)}
+        at = {node: Place(self.topology.nodes[node].gpu_class, node) for node in lent}
+        inside = {node for node in lent for place in found if overlap(self.topology, at[node], place)}
         assert set(answer.called_back) == inside
         self.granted = answer.granted
 
     @precondition(lambda self: self.granted.bound)
     @rule(data=st.data())
     def a_group_unbinds_a_cell(self, data: st.DataObject) -> None:
-        domain = data.draw(st.sampled_from(list(self.granted.bound)))
-        self.granted = unbind(self.granted, domain)
+        place = data.draw(st.sampled_from(list(self.granted.bound)))
+        self.granted = unbind(self.granted, place)
 
     @precondition(lambda self: self.granted.rights)
     @rule(data=st.data())
@@ -105,7 +121,8 @@ class Federation(RuleBasedStateMachine):
 
     def take(self, settled: Settled) -> None:
         before, self.granted = self.granted, settled.granted
-        lost = {cell.domain for cell in (*settled.broken, *settled.demoted, *settled.uprooted)}
+        loosed = (*settled.broken, *settled.demoted, *settled.uprooted)
+        lost = {Place(cell.right.kind.gpu_class, cell.domain) for cell in loosed}
         assert before.bound.keys() - self.granted.bound.keys() == lost, "what is lost is told by name"
         for right, count in self.granted.rights.items():
             told = [each.worth for each in settled.shortfalls if each.right == right]
@@ -120,11 +137,11 @@ class Federation(RuleBasedStateMachine):
         granted = self.granted
         claims = callable_back(granted, self.topology, ())
         assert Counter(claim.kind for claim in claims) == self.unbound(granted.worth)
-        places = [(right.kind, domain) for domain, right in granted.bound.items()]
-        places += [(claim.kind, claim.domain) for claim in claims]
-        assert all(serves(self.topology, domain, kind) for kind, domain in places)
-        for number, (_, domain) in enumerate(places):
-            assert not any(overlap(self.topology, domain, other) for _, other in places[number + 1 :])
+        places = [(right.kind, place) for place, right in granted.bound.items()]
+        places += [(claim.kind, Place(claim.kind.gpu_class, claim.domain)) for claim in claims]
+        assert all(serves(self.topology, place.domain, kind) for kind, place in places)
+        for number, (_, place) in enumerate(places):
+            assert not any(overlap(self.topology, place, other) for _, other in places[number + 1 :])
 
     @invariant()
     def nobody_holds_more_than_a_right_is_worth(self) -> None:
@@ -147,8 +164,8 @@ TestFederation.settings = settings(max_examples=examples(60), stateful_step_coun
 
 
 @given(
-    crowded() | topologies(nodes_max=8),
-    st.lists(st.tuples(st.integers(1, 3), COMMON), min_size=2, max_size=8),
+    of_both(crowded() | topologies(nodes_max=8)),
+    st.lists(st.tuples(st.integers(1, 3), COMMON_OF_BOTH), min_size=2, max_size=8),
     st.randoms(use_true_random=False),
 )
 def test_all_that_was_granted_can_be_bound_in_any_order_whatever_is_lent(
@@ -166,10 +183,10 @@ def test_all_that_was_granted_can_be_bound_in_any_order_whatever_is_lent(
         later = Counter(each.kind for each in order[turn + 1 :])
         assert packs(topology, later, granted.bound)
     assert Counter(granted.bound.values()) == Counter(order)
-    domains = list(granted.bound)
-    for number, domain in enumerate(domains):
-        assert serves(topology, domain, granted.bound[domain].kind)
-        assert not any(overlap(topology, domain, other) for other in domains[number + 1 :])
+    places = list(granted.bound)
+    for number, place in enumerate(places):
+        assert serves(topology, place.domain, granted.bound[place].kind)
+        assert not any(overlap(topology, place, other) for other in places[number + 1 :])
 
 
 def granted_all(topology: Topology, *wishes: tuple[int, dict[CellKind, int]]) -> Granted:
@@ -249,6 +266,18 @@ def test_nothing_is_bound_inside_of_what_another_has_bound() -> None:
     assert answer.domains == ("s1l0n0", "s1l0n1")
 
 
+def test_a_domain_is_bound_once_for_each_gpu_class_in_it() -> None:
+    topology = with_other(spines([2]))
+    mine, theirs = Right(1, leaf(2)), Right(2, leaf(1, OTHER_CLASS))
+    granted = granted_all(topology, (1, {mine.kind: 1}), (2, {theirs.kind: 1}))
+    for right in (mine, theirs):
+        granted = bound_one(granted, right.group, right.kind, topology).granted
+    assert granted.bound == {Place(GPU_CLASS, "s0l0"): mine, Place(OTHER_CLASS, "s0l0"): theirs}
+    settled = settle(granted, topology.with_bad({"other"}))
+    assert [(cell.domain, cell.right) for cell in settled.broken] == [("s0l0", theirs)]
+    assert unbind(settled.granted, Place(GPU_CLASS, "s0l0")).reserved == {mine.kind: ("s0l0",)}
+
+
 def test_a_gang_of_cells_is_bound_at_once() -> None:
     topology = spines([2, 2], [2, 2])
     granted = granted_all(topology, (1, {leaf(2): 3}))
@@ -305,7 +334,7 @@ def test_healthy_nodes_outside_of_bound_cells_may_be_lent() -> None:
 def test_what_was_never_granted_or_bound_cannot_be_given_back() -> None:
     topology = spines([2])
     with pytest.raises(CellError):
-        unbind(Granted(), "s0l0")
+        unbind(Granted(), Place(GPU_CLASS, "s0l0"))
     with pytest.raises(CellError):
         revoke(Granted(), 1, NODE, 1, topology)
     with pytest.raises(CellError):

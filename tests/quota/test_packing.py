@@ -15,7 +15,7 @@ from quota.cell_shape import Level
 from quota.errors import CellError
 from quota.packing import CellKind, Packing, Unpacked, pack
 from quota.packing_oracle import overlap, packs, serves
-from quota.topology import Topology
+from quota.topology import Place, Topology
 
 
 def packed(topology: Topology, wanted: Mapping[CellKind, int], choices_max: int = 10_000) -> Packing | Unpacked:
@@ -23,11 +23,13 @@ def packed(topology: Topology, wanted: Mapping[CellKind, int], choices_max: int 
     forest = topology.of_class(GPU_CLASS)
     answer = pack(forest, forest.roots, wanted, choices_max)
     if isinstance(answer, Packing):
-        places = [(kind, forest.names[place]) for kind, found in answer.places.items() for place in found]
+        places = [
+            (kind, Place(GPU_CLASS, forest.names[each])) for kind, found in answer.places.items() for each in found
+        ]
         assert Counter(kind for kind, _ in places) == Counter(wanted)
-        assert all(serves(topology, name, kind) for kind, name in places)
-        for number, (_, name) in enumerate(places):
-            assert not any(overlap(topology, name, other) for _, other in places[number + 1 :])
+        assert all(serves(topology, place.domain, kind) for kind, place in places)
+        for number, (_, place) in enumerate(places):
+            assert not any(overlap(topology, place, other) for _, other in places[number + 1 :])
     return answer
 
 
@@ -55,11 +57,12 @@ def test_cells_are_packed_beside_held_domains_exactly_where_trying_everything_do
     topology: Topology, wanted: Mapping[CellKind, int], data: st.DataObject
 ) -> None:
     forest = topology.of_class(GPU_CLASS)
-    held: list[str] = []
+    held: list[Place] = []
     for name in data.draw(st.lists(st.sampled_from(forest.names), max_size=3)):
-        if not any(overlap(topology, name, other) for other in held):
-            held.append(name)
-    free = forest.free(forest.positions[name] for name in held)
+        place = Place(GPU_CLASS, name)
+        if not any(overlap(topology, place, other) for other in held):
+            held.append(place)
+    free = forest.free(forest.positions[place.domain] for place in held)
     assert isinstance(pack(forest, free, wanted, 10_000), Packing) == packs(topology, wanted, held)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
 
-from cell_forests import COMMON, GPU_CLASS, NODE, crowded, kinds, leaf, spine, spines, topologies
+from cell_forests import COMMON_OF_BOTH, NODE, crowded, kinds, leaf, of_both, spine, spines, topologies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,11 +14,11 @@ from quota.cells import Bound, Granted, Right, bind, grant
 from quota.packing import CellKind
 from quota.packing_oracle import packs
 from quota.refusal import Refusal, RefusalCode
-from quota.settlement import Shortfall, revoke, settle, worth_of
-from quota.topology import Topology
+from quota.settlement import Shortfall, revoke, settle
+from quota.topology import Place, Topology
 
 RIGHTS = st.dictionaries(
-    st.builds(Right, st.integers(1, 3), COMMON | kinds()), st.integers(1, 4), min_size=1, max_size=4
+    st.builds(Right, st.integers(1, 3), COMMON_OF_BOTH | kinds()), st.integers(1, 4), min_size=1, max_size=4
 )
 
 
@@ -58,14 +58,14 @@ def bound(granted: Granted, group: int, kind: CellKind, topology: Topology, *, c
     return answer.granted
 
 
-@given(crowded() | topologies(nodes_max=8), RIGHTS)
+@given(of_both(crowded() | topologies(nodes_max=8)), RIGHTS)
 def test_rights_are_worth_what_handing_out_one_cell_at_a_time_gives(
     topology: Topology, rights: dict[Right, int]
 ) -> None:
-    assert worth_of(rights, topology.of_class(GPU_CLASS)) == handed_out(rights, topology)
+    assert settle(Granted(rights=rights), topology).granted.worth == handed_out(rights, topology)
 
 
-@given(crowded() | topologies(nodes_max=8), RIGHTS, st.data())
+@given(of_both(crowded() | topologies(nodes_max=8)), RIGHTS, st.data())
 def test_settling_twice_changes_nothing_the_second_time_and_uproots_nobody_for_nothing(
     sound: Topology, rights: dict[Right, int], data: st.DataObject
 ) -> None:
@@ -85,7 +85,7 @@ def test_settling_twice_changes_nothing_the_second_time_and_uproots_nobody_for_n
     assert again.shortfalls == settled.shortfalls
     assert (again.broken, again.demoted, again.uprooted) == ((), (), ())
     for cell in settled.uprooted:
-        stay = [*settled.granted.bound, cell.domain]
+        stay = [*settled.granted.bound, Place(cell.right.kind.gpu_class, cell.domain)]
         left: Counter[CellKind] = Counter()
         for right, count in settled.granted.worth.items():
             left[right.kind] += count
@@ -128,7 +128,7 @@ def test_the_order_of_binding_outlives_a_settlement_that_takes_nothing() -> None
     granted = bound(granted_all(topology, (1, {NODE: 2})), 1, NODE, topology, s0l0n0=1, s0l1n0=1)
     granted = bound(granted, 1, NODE, topology)
     settled = settle(granted, topology.with_bad({"s0l1n0"})).granted
-    assert list(settled.bound) == ["s0l2n0", "s0l0n0"]
+    assert settled.bound_of(Right(1, NODE)) == ("s0l2n0", "s0l0n0")
 
 
 def test_a_cell_is_uprooted_when_another_cannot_be_held_beside_it() -> None:
@@ -136,7 +136,7 @@ def test_a_cell_is_uprooted_when_another_cannot_be_held_beside_it() -> None:
     granted = granted_all(topology, (1, {spine(2): 1}), (2, {NODE: 2}))
     granted = bound(granted, 2, NODE, topology, s0l0n0=9, s0l1n0=9, s1l0n0=9, s1l1n0=9)
     granted = bound(granted, 2, NODE, topology, s0l0n0=9, s0l1n0=9, s1l1n0=9, s2l0n0=9, s2l1n0=9)
-    assert sorted(granted.bound) == ["s1l0n0", "s2l0n0"]
+    assert sorted(granted.bound_of(Right(2, NODE))) == ["s1l0n0", "s2l0n0"]
     settled = settle(granted, topology.with_bad({"s0l0n0"}))
     assert settled.shortfalls == ()
     assert [cell.domain for cell in settled.uprooted] == ["s1l0n0"]
@@ -148,10 +148,10 @@ def test_only_the_cell_that_is_in_the_way_is_uprooted_though_it_was_bound_first(
     granted = granted_all(topology, (1, {spine(2): 1}), (2, {NODE: 2}))
     granted = bound(granted, 2, NODE, topology, s0l1n0=1, s1l0n0=1, s1l1n0=1, s2l0n0=1)
     granted = bound(granted, 2, NODE, topology, s0l1n0=1, s1l0n0=1, s1l1n0=1)
-    assert list(granted.bound) == ["s0l0n0", "s2l0n0"]
+    assert granted.bound_of(Right(2, NODE)) == ("s0l0n0", "s2l0n0")
     settled = settle(granted, topology.with_bad({"s1l0n0"}))
     assert [cell.domain for cell in settled.uprooted] == ["s0l0n0"]
-    assert list(settled.granted.bound) == ["s2l0n0"]
+    assert settled.granted.bound_of(Right(2, NODE)) == ("s2l0n0",)
 
 
 def test_of_cells_whose_turn_comes_at_once_the_larger_is_held() -> None:
@@ -180,7 +180,7 @@ def test_a_short_right_binds_what_it_is_worth_and_no_more() -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.code is RefusalCode.GUARANTEE_REACHED
     assert refusal.numbers == {"asked": 3, "used": 0, "reserved": 0, "limit": 2, "free": 2, "short": 1}
-    assert sorted(bound(short, 1, NODE, ailing, cells=2).bound) == ["s0l1n0", "s0l2n0"]
+    assert sorted(bound(short, 1, NODE, ailing, cells=2).bound_of(Right(1, NODE))) == ["s0l1n0", "s0l2n0"]
 
 
 def test_groups_that_give_up_everything_have_no_rights_left() -> None:

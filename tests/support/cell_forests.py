@@ -10,13 +10,13 @@ from quota.cell_shape import Level
 from quota.packing import CellKind
 from quota.topology import Domain, Node, Topology
 
-GPU_CLASS = "h100"
+GPU_CLASS, OTHER_CLASS = "h100", "a100"
 NODE = CellKind(GPU_CLASS, Level.NODE, 1)
 
 
-def leaf(nodes: int) -> CellKind:
+def leaf(nodes: int, gpu_class: str = GPU_CLASS) -> CellKind:
     """A leaf with at least so many nodes."""
-    return CellKind(GPU_CLASS, Level.LEAF, nodes)
+    return CellKind(gpu_class, Level.LEAF, nodes)
 
 
 def spine(nodes: int) -> CellKind:
@@ -63,6 +63,22 @@ def crowded() -> st.SearchStrategy[Topology]:
     return st.sampled_from(shapes).map(lambda shape: spines(*shape))
 
 
+def with_other(topology: Topology) -> Topology:
+    """The same with a node of the other class in the first leaf of the first spine."""
+    other = Node("other", "s0l0", OTHER_CLASS)
+    return Topology.build(topology.domains.values(), [*topology.nodes.values(), other])
+
+
+@st.composite
+def of_both(draw: st.DrawFn, forests: st.SearchStrategy[Topology]) -> Topology:
+    """Draw a forest in which a few nodes of the other class stand beside those that it has."""
+    topology = draw(forests)
+    tightest = sorted({node.domain for node in topology.nodes.values()})
+    domains = draw(st.lists(st.sampled_from(tightest), min_size=2, max_size=4))
+    others = [Node(f"other{number}", domain, OTHER_CLASS) for number, domain in enumerate(domains)]
+    return Topology.build(topology.domains.values(), [*topology.nodes.values(), *others])
+
+
 def kinds(*, nodes_max: int = 4) -> st.SearchStrategy[CellKind]:
     """Draw a kind of cells that small forests can have."""
     wide = st.builds(
@@ -73,8 +89,14 @@ def kinds(*, nodes_max: int = 4) -> st.SearchStrategy[CellKind]:
 
 #: Kinds of which crowded forests have some.
 COMMON = st.sampled_from((NODE, NODE, leaf(1), leaf(2), leaf(3), spine(1), spine(2), spine(3)))
+#: The same, and kinds of which forests of both classes have some.
+COMMON_OF_BOTH = st.one_of(
+    COMMON, COMMON, st.sampled_from((leaf(1, OTHER_CLASS), CellKind(OTHER_CLASS, Level.SPINE, 1)))
+)
 
 
-def wishes(*, cells_max: int = 3) -> st.SearchStrategy[Mapping[CellKind, int]]:
-    """Draw a few cells of a few kinds."""
-    return st.dictionaries(COMMON | COMMON | kinds(), st.integers(1, cells_max), min_size=1, max_size=4)
+def wishes(
+    *, cells_max: int = 3, common: st.SearchStrategy[CellKind] = COMMON
+) -> st.SearchStrategy[Mapping[CellKind, int]]:
+    """Draw a few cells of a few kinds, most of them ``common``."""
+    return st.dictionaries(common | common | kinds(), st.integers(1, cells_max), min_size=1, max_size=4)

@@ -133,15 +133,24 @@ def test_what_is_granted_has_whole_places_apart_from_each_other(
     assert granted.worth == granted.rights
 
 
-#: Six leaves of one or two nodes in three spines, the last of these at another site.
+#: Six leaves of one or two nodes in three spines, the last of these at another site; in two of them another class too.
 MANY = tuple(
-    replace(node_of(number, 8, site=1 + number // 6), domain=("hall", f"spine-{number // 3}", f"leaf-{number // 2}"))
-    for number in range(1, 9)
+    replace(
+        node_of(number, 8, site=1 + at // 6), domain=("hall", f"spine-{at // 3}", f"leaf-{at // 2}"), gpu_class=each
+    )
+    for number, (at, each) in enumerate([*((at, "h100") for at in range(1, 9)), (2, "a100"), (6, "a100")], start=1)
 )
 TWO_SITES = (OPEN_SITE, replace(OPEN_SITE, id=SiteId(2), name="site-2"))
-_number = st.integers(1, 8)
+_number = st.integers(1, len(MANY))
 _wanted = st.sampled_from(
-    (CellKind("h100", Level.LEAF, 1), LEAF_OF_TWO, CellKind("h100", Level.NODE, 1), CellKind("h100", Level.SPINE, 2))
+    (
+        CellKind("h100", Level.LEAF, 1),
+        LEAF_OF_TWO,
+        CellKind("h100", Level.NODE, 1),
+        CellKind("h100", Level.SPINE, 2),
+        CellKind("a100", Level.LEAF, 1),
+        CellKind("a100", Level.SPINE, 1),
+    )
 )
 _steps = st.lists(
     st.one_of(
@@ -189,9 +198,9 @@ def test_a_bound_cell_that_breaks_is_told_and_bound_anew_where_there_is_a_place(
     assert isinstance(asked, Granted)
     bound = _with_all_bound(asked, 1, seen())
     (place,) = bound.bound
-    broken = tuple(replace(node, healthy=_lies_in(Level.LEAF)(node) != place) for node in NODES)
+    broken = tuple(replace(node, healthy=_lies_in(Level.LEAF)(node) != place.domain) for node in NODES)
     settled = settle(bound, seen(broken))
-    assert [loosed.domain for loosed in settled.broken] == [place] and not settled.shortfalls
+    assert [loosed.domain for loosed in settled.broken] == [place.domain] and not settled.shortfalls
     assert list(_with_all_bound(settled.granted, 1, seen(broken)).bound) != [place]
     nothing = settle(settled.granted, seen(tuple(replace(node, healthy=False) for node in NODES)))
     assert [(each.granted, each.worth) for each in nothing.shortfalls] == [(1, 0)]
@@ -210,14 +219,14 @@ def _with_all_bound(granted: Granted, group: int, topology: Topology) -> Granted
 
 def assert_held_at_once(granted: Granted, snapshot: Snapshot) -> None:
     """Each cell that is worth something has a place of its own, with as many nodes of its class as it declares."""
-    places = [(kind, place) for kind, places in granted.reserved.items() for place in places]
-    places += [(right.kind, place) for place, right in granted.bound.items()]
+    places = [(kind, domain) for kind, domains in granted.reserved.items() for domain in domains]
+    places += [(right.kind, place.domain) for place, right in granted.bound.items()]
     taken: set[NodeId] = set()
-    for kind, place in places:
+    for kind, domain in places:
         inside = [
             node
             for node in snapshot.nodes.values()
-            if node.gpu_class == kind.gpu_class and _lies_in(kind.level)(node) == place
+            if node.gpu_class == kind.gpu_class and _lies_in(kind.level)(node) == domain
         ]
         ready = [node for node in inside if node.healthy and node.gpus and takes_work(snapshot.sites[node.site_id])]
         assert len(ready) >= kind.nodes

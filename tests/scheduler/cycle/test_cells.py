@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cell_scenes import BELOW_ONE, GPU_CLASS, GPUS, ONE, OTHER, CellScene, leaves, nodes_of, quota
+from cell_scenes import BELOW_ONE, GPU_CLASS, GPUS, ONE, OTHER, CellScene, leaves, nodes_in, nodes_of, quota
 from example_count import examples
-from federations import plain_shape, run_of
+from federations import OPEN_SITE, Facts, build, plain_shape, run_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ from quota.cell_shape import Cells, Level
 from quota.cells import Right
 from quota.packing import CellKind
 from quota.packing_oracle import packs
+from quota.topology import Place
 from scheduler.cycle.cell_topology import cell_topology
 from scheduler.cycle.check_cells import wrong_cells
 from scheduler.cycle.decide import decide
@@ -162,12 +163,22 @@ def test_what_a_group_below_runs_in_the_cell_is_at_home_there_too() -> None:
     scene.rest()
 
 
+def test_a_leaf_with_nodes_of_two_gpu_classes_is_a_cell_of_each() -> None:
+    quotas = {(ONE, GPU_CLASS): quota(leaves(1), 16), (OTHER, "a100"): quota(leaves(1), 16)}
+    nodes = nodes_in((4,))
+    nodes = (*nodes[:2], *(replace(node, gpu_class="a100") for node in nodes[2:]))
+    cells = CellScene(build(Facts(quotas, (OPEN_SITE,), nodes, {}, ()))).seen().cells
+    assert cells.worth == dict.fromkeys(cells.places.values(), 1)
+    assert cells.gpus == {(ONE, GPU_CLASS): 16, (OTHER, "a100"): 16}
+    assert {int(node): holder for node, holder in cells.holders.items()} == {1: ONE, 2: ONE, 3: OTHER, 4: OTHER}
+
+
 def test_when_a_node_fails_the_cell_goes_elsewhere_if_it_can_and_is_told_to_be_worth_nothing_if_it_cannot() -> None:
     scene = leaf_scene(2, 2)
     (place,) = scene.seen().cells.places
-    scene.fail(1 if place.endswith("leaf-0") else 3)
-    assert [domain for domain in scene.seen().cells.places if domain != place]
-    scene.fail(3 if place.endswith("leaf-0") else 1)
+    scene.fail(1 if place.domain.endswith("leaf-0") else 3)
+    assert [each for each in scene.seen().cells.places if each != place]
+    scene.fail(3 if place.domain.endswith("leaf-0") else 1)
     assert scene.seen().cells.worth == {}
 
 
@@ -276,17 +287,18 @@ def assert_all_is_had(scene: CellScene, group: GroupId, workers: int) -> None:
 def assert_clear(scene: CellScene) -> None:
     """Every place has as many nodes as its cell declares that are well and hold no work that its group could not call back."""
     snapshot = scene.seen()
-    for domain, right in snapshot.cells.places.items():
+    for place, right in snapshot.cells.places.items():
         stuck = {
             node
             for run in snapshot.runs.values()
             if not run.preemptible and right.group not in snapshot.tree.path(run.group)
             for node, _ in run.gang
         }
-        inside = {node.id for node in snapshot.nodes.values() if node.healthy and lies_in(node, domain)}
+        inside = {node.id for node in snapshot.nodes.values() if node.healthy and lies_in(node, place)}
         assert len(inside - stuck) >= right.kind.nodes
 
 
-def lies_in(node: Node, domain: str) -> bool:
-    """Whether a node lies in a domain, by its name."""
-    return domain in (f"#{node.id}", "/".join((str(node.site_id), *node.domain)))
+def lies_in(node: Node, place: Place) -> bool:
+    """Whether a node lies in a place, by its domain's name and the class."""
+    names = (f"#{node.id}", "/".join((str(node.site_id), *node.domain)))
+    return node.gpu_class == place.gpu_class and place.domain in names

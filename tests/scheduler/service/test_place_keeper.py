@@ -9,6 +9,7 @@ from runtime import ScriptedAgent, Stage, ended, node, runs_now
 
 from quota.cell_shape import Cells, Level
 from quota.cells import Right
+from quota.topology import Place
 from scheduler.cycle.federation import Federation
 from scheduler.model.data_class import DEFAULT_POLICY
 from scheduler.service.follow import Follower
@@ -17,7 +18,7 @@ from scheduler.service.quota_fact import written_cells
 from scheduler.service.runtime import Runtime
 from scheduler.store import cell_places, leadership, quotas
 
-Places = Mapping[str, Right]
+Places = Mapping[Place, Right]
 
 
 @pytest.fixture
@@ -37,12 +38,12 @@ def agent(stage: Stage) -> ScriptedAgent:
     return agent
 
 
-def grant(stage: Stage, group: int, number: int) -> None:
+def grant(stage: Stage, group: int, number: int, gpu_class: str = "h100") -> None:
     limits = {"limit": None, "borrowing_limit": None, "lending_limit": None}
     cells = written_cells((Cells(Level.LEAF, 2, number),) if number else ())
     stage.runtime.database.run(
         lambda each: quotas.put(
-            each, group_id=group, gpu_class="h100", guaranteed=16 * number, weight=1, cells=cells, **limits
+            each, group_id=group, gpu_class=gpu_class, guaranteed=16 * number, weight=1, cells=cells, **limits
         )
     )
 
@@ -93,7 +94,7 @@ def test_no_place_moves_when_another_scheduler_takes_over(
 
 def test_a_place_that_lost_nodes_or_whose_cell_is_taken_back_is_forgotten(stage: Stage, agent: ScriptedAgent) -> None:
     (place,) = moved_to_the_last_leaf(stage, agent)
-    leaf = place.rpartition("-")[2]
+    leaf = place.domain.rpartition("-")[2]
     broken = node(f"n{leaf}0", domain=("hall", "spine", f"leaf-{leaf}"), healthy=False)
     agent.report_nodes(broken, version=3, complete=False)
     (other,) = taken_over(stage)
@@ -101,3 +102,20 @@ def test_a_place_that_lost_nodes_or_whose_cell_is_taken_back_is_forgotten(stage:
     assert in_record(stage).keys() == {other}
     grant(stage, stage.runtime.directories.newest().by_path["research"].id, 0)
     assert leading(stage) == in_record(stage) == {}
+
+
+def test_a_leaf_that_is_a_place_of_two_gpu_classes_is_in_the_record_twice(stage: Stage) -> None:
+    machines = [(gpu_class, at) for gpu_class in ("a100", "h100") for at in range(2)]
+    domain = ("hall", "spine", "leaf")
+    reports = [node(f"{gpu_class}-{at}", gpu_class=gpu_class, domain=domain) for gpu_class, at in machines]
+    stage.agent(nodes=0).report_nodes(*reports, version=2)
+    research, public = stage.group("research"), stage.group("public")
+    grant(stage, research, 1)
+    grant(stage, public, 1, "a100")
+    holders = {place.gpu_class: right.group for place, right in leading(stage).items()}
+    assert holders == {"a100": public, "h100": research}
+    assert len({place.domain for place in in_record(stage)}) == 1
+    assert taken_over(stage) == in_record(stage)
+    grant(stage, public, 0, "a100")
+    assert leading(stage) == in_record(stage)
+    assert [place.gpu_class for place in in_record(stage)] == ["h100"]
