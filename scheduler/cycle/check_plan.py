@@ -228,7 +228,7 @@ def _check_quotas(snapshot: Snapshot, plan: Plan, started: Started, pledged: Sta
     positions = snapshot.tree.positions
     for stop in plan.stops:
         run = snapshot.runs.get(stop.run)
-        if run is not None and stop.cause in (StopCause.PREEMPTED, StopCause.RECLAIMED):
+        if run is not None and stop.cause in (StopCause.PREEMPTED, StopCause.RECLAIMED, StopCause.RECALLED):
             soon[run.gpu_class][positions[run.group]] -= run.gpus
     for gpu_class, group, gpus in gpus_dropped(snapshot, plan):
         soon[gpu_class][positions[group]] -= gpus

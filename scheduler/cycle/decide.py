@@ -45,7 +45,7 @@ def decide(snapshot: Snapshot, seed: int) -> Plan:
     round_, redeemed, given_back, reservations = handed_out(snapshot)
     round_.share_anew()
     soon = Soon(round_)
-    reclaimed = reclaim(round_, soon, frozenset(stop.run for stop in given_back.stops))
+    reclaimed = reclaim(round_, soon, given_back)
     going = frozenset(stop.run for stop in (*given_back.stops, *reclaimed.stops))
     left = unserved(reservations, reclaimed.earmarks)
     moved = move(round_, soon, left, going)

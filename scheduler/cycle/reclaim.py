@@ -12,6 +12,7 @@ round on unchanged input stops nothing. Each time but the last serves a head, of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from quota.admission import Usage
 from quota.fair_share import FairShares
 from scheduler.cycle.call_back import CallingBack
 from scheduler.cycle.entitlement import Claim
+from scheduler.cycle.give_back import GivenBack
 from scheduler.cycle.heads import EARMARKS_MAX, Head, Heads
 from scheduler.cycle.in_the_way import InTheWay
 from scheduler.cycle.plan import Earmark, Stop, StopCause
@@ -46,10 +48,11 @@ class Reclaimed:
     sizes: tuple[Earmark, ...] = ()
 
 
-def reclaim(round_: Round, soon: Soon, going: frozenset[RunId] = frozenset()) -> Reclaimed:
+def reclaim(round_: Round, soon: Soon, given_back: GivenBack) -> Reclaimed:
     """Serve the heads that are left, the group whose turn it is first, until none can claim anything.
 
-    Runs that are ``going`` anyway are nobody's to end, and what they hold goes to their lender.
+    Runs that are ``given_back`` are nobody's to end, and what they hold goes to their lender. Their groups' quota they hold no
+    more, as if they were leaving already: the next round finds them so, and has to find nothing else to claim (law 4).
     Charges and releases the round's usages, moves its classes on, and takes from ``soon``.
     """
     if not round_.waits_on:
@@ -60,9 +63,11 @@ def reclaim(round_: Round, soon: Soon, going: frozenset[RunId] = frozenset()) ->
         for gpu_class, usage in round_.usages.items()
         for group, gpus in round_.snapshot.leaving(gpu_class)
     ]
+    leaving += _told_to_go(round_, given_back)
     # What is earmarked waits until they are gone; what starts, and what is told of the rest, counts them.
     for usage, group, gpus in leaving:
         usage.release(group, gpus)
+    going = frozenset(stop.run for stop in given_back.stops)
     restarts = Restarts(round_, going)
     on = {
         gpu_class: _OnClass(round_, soon, gpu_class, number, going, restarts, decided)
@@ -74,6 +79,16 @@ def reclaim(round_: Round, soon: Soon, going: frozenset[RunId] = frozenset()) ->
     for usage, group, gpus in (*leaving, *decided.released):
         usage.charge(group, gpus)
     return Reclaimed(tuple(decided.stops), tuple(decided.earmarks), tuple(decided.sizes))
+
+
+def _told_to_go(round_: Round, given_back: GivenBack) -> Iterator[tuple[Usage, GroupId, int]]:
+    """What given back runs hold, but for what they keep where they go on with fewer workers."""
+    snapshot = round_.snapshot
+    kept = {each.job: each for each in given_back.sizes}
+    for stop in given_back.stops:
+        run, size = snapshot.runs[stop.run], kept.get(stop.job)
+        workers = 0 if size is None else sum(workers for _, _, _, workers in size.gang)
+        yield round_.usages[run.gpu_class], run.group, run.gpus - workers * run.gpus_per_worker
 
 
 @dataclass(frozen=True, slots=True)

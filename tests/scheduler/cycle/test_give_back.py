@@ -14,7 +14,7 @@ from lendings import HOUR_MS, NOW_MS, lending_federations, offer_of
 
 from scheduler.cycle.check_plan import Law, check_plan
 from scheduler.cycle.decide import decide
-from scheduler.cycle.facts import PreemptionRules, WaitingJob
+from scheduler.cycle.facts import Earmarked, PreemptionRules, WaitingJob
 from scheduler.cycle.federation import Federation
 from scheduler.cycle.give_back import give_back
 from scheduler.cycle.plan import Stop, StopCause
@@ -80,6 +80,38 @@ def test_a_plan_that_leaves_a_run_on_what_is_taken_back_or_ends_another_breaks_t
     wrong = replace(stop, run=RunId(2), job=JobId(2))
     for stops in ((), (stop, wrong)):
         assert {each.law for each in check_plan(snapshot, replace(plan, stops=stops))} == {Law.STOP}
+
+
+def test_what_a_recalled_run_leaves_of_its_groups_share_is_claimed_in_the_same_round_and_by_no_later_one() -> None:
+    """Two groups of equal weight on three nodes, of which one is taken back now: each has one of the two that stay."""
+    shape, by_ms = plain_shape(8), NOW_MS + HOUR_MS
+    on = {1: GroupId(4), 2: GroupId(6), 3: GroupId(6)}
+    runs = tuple(
+        run_of(number, JobId(number), group, shape, SiteId(1), "h100", ((NodeId(number), 1),))
+        for number, group in on.items()
+    )
+    waiting = WaitingJob(id=JobId(9), group=GroupId(4), shape=ShapeId(1), priority=0, submitted_ms=9)
+    nodes = tuple(node_of(number, 8) for number in on)
+    federation = build(Facts({}, (OPEN_SITE,), nodes, {ShapeId(1): shape}, (waiting,), runs))
+    recall = Recall(
+        site=SiteId(1), gpu_class="h100", nodes=1, by_ms=by_ms, asked_ms=NOW_MS, node_ids=frozenset({NodeId(1)})
+    )
+    federation.set_lending([offer_of()], [recall], [])
+    federation.lend(by_ms)
+    snapshot = federation.snapshot()
+    plan = decide(snapshot, 0)
+    assert check_plan(snapshot, plan) == ()
+    assert [(stop.run, stop.cause, stop.preemptor) for stop in plan.stops] == [
+        (RunId(1), StopCause.RECALLED, None),
+        (RunId(2), StopCause.RECLAIMED, waiting.id),
+    ]
+    for stop in plan.stops:
+        federation.put_run(replace(federation.live_runs[stop.run], leaving=True))
+    (held,) = plan.earmarks
+    gang = tuple((node, workers) for node, _, _, workers in held.gang)
+    federation.put_earmark(Earmarked(job=waiting, site=held.site, gpu_class=held.gpu_class, gang=gang))
+    federation.lend(by_ms)
+    assert decide(federation.snapshot(), 0).stops == ()
 
 
 def partly_recalled(*nodes: int, hold_seconds: int = 0, later: Sequence[int] = (), **values: Any) -> Federation:
