@@ -5,8 +5,8 @@ with firm work counts for the cells of the groups that the work belongs to, and 
 are chosen anew whenever something changes, and stay where they can. In the order in which they are kept:
 
 * places with firm work of their own group in them, and domains around firm work that would serve a cell of its group;
-* places with other work of their own group in them, and, while none of the group's own work on nodes of the class lies outside
-  its places, those that nobody works in, and those that others work in as far as no empty domain would serve instead.
+* places with other work of their own group in them, and, while none of the group's own work lies outside its places on nodes of
+  their class, those that nobody works in, and those that others work in as far as no empty domain would serve instead.
 
 All other cells go to the domains whose lent nodes are missed least, those with the group's own work in front (``cells.bind``).
 

@@ -215,16 +215,13 @@ class End(NamedTuple):
 
 Step = Ask | Begin | End
 
-ASKS = st.builds(Ask, st.sampled_from((ONE, TWO)), COMMON_OF_BOTH, st.integers(1, 2))
 STEPS = st.lists(
     st.one_of(
-        ASKS,
-        ASKS,
+        st.builds(Ask, st.sampled_from((ONE, TWO)), COMMON_OF_BOTH, st.integers(1, 2)),
         st.builds(Begin, st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
         st.builds(Begin, st.sampled_from(GROUPS), st.integers(0, 20), st.booleans()),
         st.builds(End, st.integers(0, 20)),
     ),
-    min_size=4,
     max_size=14,
 )
 

@@ -51,14 +51,16 @@ class Federation(RuleBasedStateMachine):
     @rule(group=st.integers(1, 3), wish=wishes(cells_max=2, common=COMMON_OF_BOTH))
     def a_group_asks_for_cells(self, group: int, wish: dict[CellKind, int]) -> None:
         before, answer = self.granted, grant(self.granted, group, wish, self.topology)
-        wanted = self.unbound(before.rights) + Counter(wish)
+        asked = {kind.gpu_class for kind in wish}  # what another class is short of is no reason
+        mine = {right: count for right, count in before.rights.items() if right.kind.gpu_class in asked}
+        wanted = self.unbound(mine) + Counter(wish)
         if isinstance(answer, Granted):
             assert packs(self.topology, wanted, before.bound)
             assert answer.bound == before.bound
             self.granted = answer
             return
         assert not packs(self.topology, wanted, before.bound)
-        everything = self.all_cells(before.rights) + Counter(wish)
+        everything = self.all_cells(mine) + Counter(wish)
         if answer.code is RefusalCode.CELLS_EXCEEDED:
             assert not packs(self.topology, everything)
         else:
