@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from scheduler.cycle.stay import NEVER_MS, Stay
 from scheduler.cycle.waiting import TURN_ROWS, Column, Venue, WaitingTable, column_of
 from scheduler.model.ids import JobId, SiteId
 from scheduler.model.site_refusal import in_force
-from scheduler.placement.pool import IntArray
+from scheduler.placement.pool import BoolArray, IntArray
 
 _GROUP, _SHAPE, _BOUND, _STAY, _REFUSED, _VENUE, _START, _STOP, _ROOM = range(9)
 _UNKNOWN = -1
@@ -25,6 +26,9 @@ _UNKNOWN = -1
 
 class Queues:
     """Not thread-safe. ``table`` shows the moment; later changes do not reach what it has shown."""
+
+    #: Classes that jobs have joined are looked at together where there are more, which is slower for few.
+    singly_max = 8
 
     def __init__(self) -> None:
         self._rows: dict[ClassKey, int] = {}
@@ -118,7 +122,7 @@ class Queues:
 
     def copy(self) -> Queues:
         """The same jobs, which from now on come and go by themselves."""
-        twin = Queues()
+        twin = type(self)()
         twin._rows, twin._row_of = self._rows.copy(), self._row_of.copy()
         twin._unused, twin._live = self._unused.copy(), self._live.copy()
         twin._columns, twin._turns, twin._end = self._columns.copy(), self._turns.copy(), self._end
@@ -134,7 +138,10 @@ class Queues:
         """This moment. ``venue_of`` is asked once a class."""
         if self._shown is not None:
             return self._shown
-        for row in self._added.keys() | self._removed.keys():
+        joined = [row for row, added in self._added.items() if added and row not in self._removed]
+        if len(joined) > self.singly_max:
+            joined = self._append(joined)
+        for row in (*joined, *self._removed):
             self._settle(row)
         self._added, self._removed = {}, {}
         count = len(self._live)
@@ -191,6 +198,36 @@ class Queues:
         self._columns[_START : _ROOM + 1, row] = 0
         self._unused.append(row)
 
+    def _append(self, rows: Sequence[int]) -> list[int]:
+        """What ``_settle`` does for classes that jobs have joined behind all others; answer the other ones of ``rows``."""
+        at, sizes = np.array(rows), np.array([len(self._added[row]) for row in rows])
+        owner = np.repeat(np.arange(len(rows)), sizes)
+        joined = np.array([each for row in rows for each in self._added[row].values()], np.int64).T
+        joined = joined[:, np.lexsort((*joined[2::-1], owner))]
+        start, stop, room = self._columns[_START : _ROOM + 1, at]
+        behind = (start == stop) | _comes_before(self._turns[:3, stop - 1], joined[:3, np.cumsum(sizes) - sizes])
+        fits = behind & (start < stop) & (stop + sizes <= room)
+        here = fits[owner]
+        self._turns[:, _spread(stop[fits], sizes[fits])] = joined[:, here]
+        self._columns[_STOP, at[fits]] += sizes[fits]
+        moved = behind & ~fits
+        here = moved[owner]
+        self._move(at[moved], sizes[moved], joined[:, here])
+        return [row for row, each in zip(rows, behind.tolist(), strict=True) if not each]
+
+    def _move(self, rows: IntArray, sizes: IntArray, joined: IntArray) -> None:
+        """Write the segments of some rows anew, with what has ``joined`` behind them: so many each."""
+        start, stop = self._columns[_START, rows], self._columns[_STOP, rows]
+        wanted = _with_room(stop - start + sizes)
+        if self._end + int(wanted.sum()) > self._turns.shape[1]:
+            self._grow(int(wanted.sum()))
+            start, stop = self._columns[_START, rows], self._columns[_STOP, rows]
+        before, begins = stop - start, self._end + np.cumsum(wanted) - wanted
+        self._turns[:, _spread(begins, before)] = self._turns[:, _spread(start, before)]
+        self._turns[:, _spread(begins + before, sizes)] = joined
+        self._columns[_START : _ROOM + 1, rows] = begins, begins + before + sizes, begins + wanted
+        self._end += int(wanted.sum())
+
     def _settle(self, row: int) -> None:
         """Bring what joined and left into the segment of a class."""
         start, stop, room = self._columns[_START : _ROOM + 1, row].tolist()
@@ -211,7 +248,7 @@ class Queues:
 
     def _write(self, row: int, segment: IntArray) -> None:
         size = segment.shape[1]
-        wanted = size + size // 4 + 2
+        wanted = int(_with_room(size))
         if self._end + wanted > self._turns.shape[1]:
             self._grow(wanted)
         self._turns[:, self._end : self._end + size] = segment
@@ -225,9 +262,27 @@ class Queues:
         rooms = sizes + sizes // 4
         ends = np.cumsum(rooms)
         begins = ends - rooms
-        within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         kept = int(ends[-1]) if len(ends) else 0
         turns = np.empty((TURN_ROWS, 2 * (kept + wanted) + 64), np.int64)
-        turns[:, np.repeat(begins, sizes) + within] = self._turns[:, np.repeat(start, sizes) + within]
+        turns[:, _spread(begins, sizes)] = self._turns[:, _spread(start, sizes)]
         self._columns[_START], self._columns[_STOP], self._columns[_ROOM] = begins, begins + sizes, ends
         self._turns, self._end = turns, kept
+
+
+def _with_room(size: Any) -> Any:
+    """So much for a segment that may get longer."""
+    return size + size // 4 + 2
+
+
+def _spread(begins: IntArray, sizes: IntArray) -> IntArray:
+    """Indices of segments, one after the other."""
+    found: IntArray = np.repeat(begins - np.cumsum(sizes) + sizes, sizes) + np.arange(int(sizes.sum()))
+    return found
+
+
+def _comes_before(one: IntArray, other: IntArray) -> BoolArray:
+    """By column whether a turn, as (minus priority, moment, job), is before another."""
+    before: BoolArray = one[2] < other[2]
+    for row in (1, 0):
+        before = (one[row] < other[row]) | ((one[row] == other[row]) & before)
+    return before

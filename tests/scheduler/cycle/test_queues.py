@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,15 @@ STEPS = st.lists(
 )
 
 
+class Together(Queues):
+    """Never looks at classes one by one where it need not."""
+
+    singly_max = 0
+
+
+KINDS = st.sampled_from((Queues, Together))
+
+
 def venue_of(key: ClassKey) -> Venue:
     group, _, bound_site, _, refused_by = key
     clearance = Clearance(data_class=DataClass.OPEN, public_sector=False, trust_domain=f"domain-{group}")
@@ -78,9 +88,11 @@ def plainly(jobs: dict[JobId, WaitingJob]) -> set[WaitingClass]:
     }
 
 
-@given(STEPS)
-def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(steps: list[tuple[str, object]]) -> None:
-    queues, known = Queues(), dict[JobId, WaitingJob]()
+@given(STEPS, KINDS)
+def test_columns_say_what_a_dictionary_says_and_never_change_what_they_showed(
+    steps: list[tuple[str, object]], kind: type[Queues]
+) -> None:
+    queues, known = kind(), dict[JobId, WaitingJob]()
     told = dict[JobId, WaitingJob]()
     shown: list[tuple[WaitingTable, set[WaitingClass]]] = []
     for what, value in steps:
@@ -144,29 +156,33 @@ def test_a_clock_that_went_back_and_forth_leaves_what_one_look_at_the_newest_mom
     assert jobs[0].id not in queues
 
 
-@given(st.lists(JOBS, min_size=2, max_size=12, unique_by=lambda job: job.id), st.integers(1, 11))
-def test_jobs_of_one_class_are_sorted_whenever_they_come(jobs: list[WaitingJob], first: int) -> None:
+@given(st.lists(JOBS, min_size=2, max_size=12, unique_by=lambda job: job.id), st.integers(1, 11), KINDS)
+def test_jobs_of_one_class_are_sorted_whenever_they_come(
+    jobs: list[WaitingJob], first: int, kind: type[Queues]
+) -> None:
     alike = [
         replace(job, group=GroupId(1), shape=ShapeId(1), bound_site=None, walltime_ms=None, save_ms=None, refusals=())
         for job in jobs
     ]
-    queues = Queues()
+    queues = kind()
     for part in (alike[:first], alike[first:]):
         queues.put(part)
         table = queues.table(venue_of)
     assert list(classes(table)) == list(plainly({job.id: job for job in alike}))
 
 
-def test_many_jobs_of_many_classes_survive_the_array_s_growth() -> None:
-    queues = Queues()
+@pytest.mark.parametrize(("kind", "at_once"), [(Queues, 1), (Together, 1), (Queues, 50)])
+def test_many_jobs_of_many_classes_survive_the_array_s_growth(kind: type[Queues], at_once: int) -> None:
+    queues = kind()
     jobs = {
         JobId(number): WaitingJob(
-            id=JobId(number), group=GroupId(1), shape=ShapeId(1 + number % 7), priority=0, submitted_ms=number
+            id=JobId(number), group=GroupId(1), shape=ShapeId(1 + number % 17), priority=0, submitted_ms=number
         )
         for number in range(1, 500)
     }
-    for job in jobs.values():
-        queues.put([job])
+    everything = list(jobs.values())
+    for begin in range(0, len(everything), at_once):
+        queues.put(everything[begin : begin + at_once])
         queues.table(venue_of)
     assert classes(queues.table(venue_of)) == plainly(jobs)
     table = queues.table(venue_of)
