@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scheduler.cycle.pool_runs import RunsNow
 from scheduler.cycle.round import Round
 from scheduler.cycle.stay import NEVER_MS
 from scheduler.placement.pool import IntArray
+from scheduler.placement.pool_runs import CAME, GPUS, GRACE, GROUP, HELD, LEAVING, MEMORY, OVER, WENT, lie
 
 
 class Parts(NamedTuple):
@@ -28,7 +30,7 @@ class Leaving:
         self._round, self._gpu_class = round_, gpu_class
         self._seen_starts = self._seen_parts = 0
         self._by_pool: defaultdict[int, list[IntArray]] = defaultdict(list)  # rows of end, node, GPUs, CPUs, memory
-        self._by_group: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # end, GPUs
+        self._of_groups: list[IntArray] = []  # rows of group's position, end, GPUs
         self._sorted: dict[int, Parts] = {}
         self._has_runs = False
 
@@ -53,7 +55,7 @@ class Leaving:
     def gone_by(self, position: int, moment_ms: int) -> int:
         """GPUs that a group's own runs and starts have left by a moment."""
         self._catch_up()
-        return sum(gpus for end, gpus in self._by_group[position] if end <= moment_ms)
+        return sum(int(gpus[(owner == position) & (end <= moment_ms)].sum()) for owner, end, gpus in self._of_groups)
 
     def _catch_up(self) -> None:
         if not self._has_runs:
@@ -64,24 +66,26 @@ class Leaving:
             self._add_starts()
 
     def _add_runs(self) -> None:
-        tree = self._round.usages[self._gpu_class].tree
-        numbers = {(pool.site, pool.gpu_class): number for number, pool in enumerate(self._round.site_pools)}
-        lists: defaultdict[int, list[list[int]]] = defaultdict(list)
-        for run in self._round.snapshot.runs.values():
-            end = run.leaves_ms(self._round.snapshot.now_ms)
-            if end is None or run.gpu_class != self._gpu_class:
-                continue
-            self._by_group[tree.position(run.group)].append((end, run.gpus))
-            pool = numbers.get((run.site, run.gpu_class))
-            if pool is None:
-                continue
-            index = self._round.site_pools[pool].index
-            each = (run.gpus_per_worker, run.cpus_per_worker, run.memory_mib_per_worker)
-            for node, workers in run.gang:
-                if node in index:
-                    lists[pool].append([end, index[node], *(workers * amount for amount in each)])
-        for pool, listed in lists.items():
-            self._by_pool[pool].append(np.array(listed, np.int64).T)
+        snapshot = self._round.snapshot
+        for number, pool in enumerate(self._round.site_pools):
+            if pool.gpu_class == self._gpu_class:
+                rows, end = self._ending(pool.runs)
+                columns = pool.runs.columns
+                node, workers, at = lie(columns, pool.runs.parts, rows, *pool.places)
+                amounts = columns[GPUS : MEMORY + 1, rows[at]] * workers
+                self._by_pool[number].append(np.vstack((end[at], node, amounts)))
+        for runs in snapshot.strays.get(self._gpu_class, ()):
+            self._ending(runs)
+
+    def _ending(self, runs: RunsNow) -> tuple[IntArray, IntArray]:
+        """Rows of runs that leave at a known time, as ``LiveRun.leaves_ms`` says, and when."""
+        columns, now_ms = runs.columns[:, : runs.rows], self._round.snapshot.now_ms
+        over, leaving = columns[OVER], columns[LEAVING] != 0
+        end = np.where(over < NEVER_MS, np.maximum(over, now_ms), np.where(leaving, now_ms + columns[GRACE], NEVER_MS))
+        rows = np.flatnonzero((columns[CAME] <= runs.at) & (columns[WENT] > runs.at) & (end < NEVER_MS))
+        position = self._round.snapshot.tree.positions_of(columns[GROUP, rows])
+        self._of_groups.append(np.stack((position, end[rows], columns[HELD, rows])))
+        return rows, end[rows]
 
     def _add_starts(self) -> None:
         starts, classes = self._round.starts, self._round.classes
@@ -92,9 +96,7 @@ class Leaving:
         known = (classes.end[row] < NEVER_MS) & in_class[pool]
         if not known.any():
             return
-        columns = np.stack((classes.position, classes.end, classes.workers * classes.gpus))[:, row[known]]
-        for position, end, gpus in columns.T.tolist():
-            self._by_group[position].append((end, gpus))
+        self._of_groups.append(np.stack((classes.position, classes.end, classes.workers * classes.gpus))[:, row[known]])
         many = np.diff(np.append(starts.first_part[first:last], parts.stop))
         kept = np.repeat(known, many)
         row, pool = np.repeat(row, many)[kept], np.repeat(pool, many)[kept]
