@@ -1,7 +1,7 @@
 """The library that draws help pages, read without what no page of ours needs.
 
-``typer.rich_utils`` imports Markdown and coloured tracebacks, and with them a parser and a highlighter: a third of the time that
-``dure --help`` took. The help of our commands is not Markdown, and our tracebacks are plain (``pretty_exceptions_enable``).
+``typer.rich_utils`` imports Markdown and coloured tracebacks, and with them a parser and a highlighter: a third of the time of
+``dure --help``. The help of our commands is not Markdown, and our tracebacks are plain (``pretty_exceptions_enable``).
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class ForecastLimits:
 DEFAULT_LIMITS = ForecastLimits()
 
 
-def left_on_any(job: WaitingJob, gpu_class: str) -> int | None:  # noqa: ARG001 - it is the same on all
+def left_on_any(job: WaitingJob, _gpu_class: str) -> int | None:
     """What is known of a job whatever the class, where nobody knows more."""
     return job.expected_ms
 

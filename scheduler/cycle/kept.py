@@ -15,7 +15,8 @@ class Kept:
         self._known: dict[Hashable, tuple[tuple[object, ...], object]] = {}
 
     def of(self, name: Hashable, causes: tuple[object, ...], work_out: Callable[[], Answer]) -> Answer:
-        """The answer to ``causes``: ``work_out`` reads nothing but them, and nobody ever changes what it answers."""
+        """The answer to ``causes``: ``work_out`` reads nothing but them, and nobody ever changes what it answers,
+        unless to remember more that follows from the same causes."""
         known = self._known.get(name)
         if known is not None and known[0] == causes:
             return cast(Answer, known[1])

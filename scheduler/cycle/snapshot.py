@@ -98,9 +98,8 @@ class Snapshot:
     spares: frozenset[NodeId] = frozenset()
     #: what the policy said before, by whose data and which grade; a policy never changes its mind
     rules: MutableMapping[tuple[Clearance, SecurityGrade], str | None] = field(default_factory=dict, compare=False)
-    kept: Kept = field(
-        default_factory=Kept, compare=False
-    )  #: what rounds before it found and this one may find the same
+    #: what rounds before it found and this one may find the same
+    kept: Kept = field(default_factory=Kept, compare=False)
 
     @property
     def waiting(self) -> tuple[WaitingClass, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from scheduler.cycle.certificate_lent import PastOffer, lent_gpus
 from scheduler.cycle.certificate_record import ClassRecord, RecordCertificate, certify_record
+from scheduler.cycle.kept import Kept
 from scheduler.cycle.shadow_prices import ShadowPrices, shadow_prices
 from scheduler.cycle.snapshot import Snapshot
 from scheduler.model.reason import Reason, ReasonCode
@@ -72,7 +73,7 @@ def make_certificate(database: Database, snapshot: Snapshot, now_ms: int) -> Cer
     since_ms = jobs[-1].completed_ms if len(jobs) == JOBS_MAX else now_ms - WINDOW_MS
     record = certify_record(jobs, lent_gpus(reported, made, now_ms))
     # What rounds remember of policies in a snapshot is theirs alone.
-    priced = shadow_prices(replace(snapshot, rules={}), waiting_max=WAITING_MAX)
+    priced = shadow_prices(replace(snapshot, rules={}, kept=Kept()), waiting_max=WAITING_MAX)
     return Certified(
         made_ms=now_ms,
         since_ms=since_ms,

@@ -6,7 +6,7 @@ from scheduler.model.reason import Refusal
 from scheduler.service.caller import Caller
 from scheduler.service.quotas import why_unknown
 from scheduler.service.runtime import Runtime
-from scheduler.service.sites import operated_site, without_reason
+from scheduler.service.sites import operated_with_reason
 from scheduler.store import sites
 from scheduler.store.sites import SiteRow
 from scheduler.store.transaction import WriteTransaction
@@ -36,11 +36,9 @@ def _change(
     nodes: int | None,
     why: str,
 ) -> SiteRow | Refusal:
-    row = operated_site(transaction, caller, name)
+    row = operated_with_reason(transaction, caller, name, why)
     if isinstance(row, Refusal):
         return row
-    if not why.strip():
-        return without_reason()
     unknown = None if nodes is None else why_unknown(transaction.connection, gpu_class)
     if unknown is not None:
         return unknown

@@ -10,7 +10,7 @@ from scheduler.model.reason import ReasonCode, Refusal, refuse
 from scheduler.service.bad_nodes import standings
 from scheduler.service.caller import Caller
 from scheduler.service.runtime import Runtime
-from scheduler.service.sites import inspected_site, operated_site, without_reason
+from scheduler.service.sites import inspected_site, operated_with_reason
 from scheduler.store import nodes
 from scheduler.store.nodes import NodeRow
 from scheduler.store.transaction import WriteTransaction
@@ -70,11 +70,9 @@ def return_node(
 
 
 def _operated_node(transaction: WriteTransaction, caller: Caller, name: str, node: str, why: str) -> NodeRow | Refusal:
-    site = operated_site(transaction, caller, name)
+    site = operated_with_reason(transaction, caller, name, why)
     if isinstance(site, Refusal):
         return site
-    if not why.strip():
-        return without_reason()
     row = nodes.by_name(transaction.connection, site.id, node)
     return refuse(ReasonCode.NODE_NOT_FOUND, field="node", site=name, node=node) if row is None else row
 

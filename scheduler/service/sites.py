@@ -137,11 +137,9 @@ def renew_enrolment(
     The credential in use holds until the token is used. Runs of the old agent are not its successor's: they end by
     their leases, or are stopped where the new one finds them.
     """
-    row = operated_site(transaction, caller, name)
+    row = operated_with_reason(transaction, caller, name, why)
     if isinstance(row, Refusal):
         return row
-    if not why.strip():
-        return without_reason()
     nonce = secrets.token_urlsafe(16)
     expires_ms = transaction.now_ms + runtime.settings.enrolment_lifetime_seconds * 1000
     hashed = hash_of(enrolment_token(presented, nonce))
@@ -249,6 +247,12 @@ def operated_site(transaction: WriteTransaction, caller: Caller, name: str, fiel
     return row
 
 
+def operated_with_reason(transaction: WriteTransaction, caller: Caller, name: str, why: str) -> SiteRow | Refusal:
+    """The same, for what takes a reason."""
+    row = operated_site(transaction, caller, name)
+    return row if isinstance(row, Refusal) or why.strip() else without_reason()
+
+
 def set_site_state(
     transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, state: SiteState, why: str
 ) -> SiteRow | Refusal:
@@ -310,11 +314,9 @@ def declare_lost(
     transaction: WriteTransaction, runtime: Runtime, caller: Caller, name: str, why: str
 ) -> SiteRow | Refusal:
     """The operator answers for a silent site that is not supervised: none of its runs is alive any more."""
-    row = operated_site(transaction, caller, name)
+    row = operated_with_reason(transaction, caller, name, why)
     if isinstance(row, Refusal):
         return row
-    if not why.strip():
-        return without_reason()
     if _is_reachable(runtime.world.snapshot(), row):
         return refuse(ReasonCode.STATE_CONFLICT, state="reachable", action="declare-lost")
     if row.supervised:

@@ -188,9 +188,9 @@ class Gates:
     def _changed(self, job: JobId, state: JobState, now_ms: int, *, has_started: bool) -> bool:
         """Settle what comes after a job, and what comes after that; answer whether anything is let go."""
         lets_go = False
-        todo = [(job, state, has_started)] if job in self._awaited else []
-        while todo:
-            member, its_state, started = todo.pop()
+        changed = [(job, state, has_started)] if job in self._awaited else []
+        while changed:
+            member, its_state, started = changed.pop()
             for awaited in self._awaited.get(member, ()):
                 how = outlook(awaited.condition, its_state, has_started=started)
                 if how is Outlook.OPEN or member not in awaited.open:
@@ -201,7 +201,7 @@ class Gates:
                     for waiter in waiters:
                         if waiter not in self.cancelled:
                             self._give_up(waiter, Cancelled(CancelCause.DEPENDENCY, now_ms))
-                            todo.append((waiter, JobState.CANCELLED, False))
+                            changed.append((waiter, JobState.CANCELLED, False))
                 elif not awaited.open:
                     for waiter in awaited.waiters:
                         lets_go |= self._let_go(waiter)
