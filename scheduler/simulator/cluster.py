@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from scheduler.cycle.spares import at_work_at_most
 from scheduler.model.errors import ConfigurationError
 from scheduler.model.ids import NodeId, SiteId
 from scheduler.model.site import Csap, Node, SecurityGrade, Site, SiteState
@@ -57,7 +58,7 @@ class Cluster:
     @cached_property
     def room(self) -> Room:
         """What its sites could hold when empty."""
-        return Room(self.nodes)
+        return Room(at_work_at_most(self.nodes, {site.id: site for site in self.sites}))
 
     @cached_property
     def site_ids(self) -> Mapping[str, SiteId]:

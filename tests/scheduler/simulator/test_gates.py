@@ -75,6 +75,13 @@ def test_a_gang_that_no_domain_of_its_level_could_hold_is_left_out() -> None:
     assert list(starts(outcome)) == ["2"]
 
 
+def test_a_gang_that_only_a_rack_with_its_spares_could_hold_is_left_out() -> None:
+    rack = {"count": 4, "gpus_per_node": 8, "gpu_type": "x", "leaf_nodes": 4, "block_nodes": 2}
+    outcome = simulate(read(job(0, 5, workers=3), job(0, 5, workers=2)), build_cluster({"nodes": [rack]}), Policy())
+    assert outcome.workload.left_out == {"too_large": 1}
+    assert list(starts(outcome)) == ["2"]
+
+
 def test_an_array_is_as_many_jobs_and_no_more_of_them_run_at_once_than_may() -> None:
     outcome = simulate(read(job(0, 10, array="0-3%2"), job(0, 10, array="5")), LEAVES, Policy())
     assert starts(outcome) == {"1_0": 0, "1_1": 0, "1_2": 10, "1_3": 10, "2_5": 0}
